@@ -1,0 +1,44 @@
+# libfairlead (shared and static), the binary, and what installs them.
+set(objects ${FL_LLHTTP_OBJECTS})
+foreach(room ${FL_LIBRARY_ROOMS})
+  list(APPEND objects $<TARGET_OBJECTS:fl_${room}>)
+endforeach()
+set(FL_DEPENDENCIES PkgConfig::UV PkgConfig::OPENSSL PkgConfig::NGHTTP2 PkgConfig::CARES
+  PkgConfig::JANSSON PkgConfig::YAML Threads::Threads)
+
+foreach(kind SHARED STATIC)
+  string(TOLOWER fairlead_${kind} target)
+  add_library(${target} ${kind} ${objects})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME fairlead LINKER_LANGUAGE C
+    EXPORT_NAME ${target})
+  target_link_libraries(${target} PRIVATE fl_settings ${FL_DEPENDENCIES})
+  target_include_directories(${target} INTERFACE
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>)
+endforeach()
+# Only what the installed headers mark FL_API leaves the shared library; tests/package/exports.txt is
+# the tested list.
+set_target_properties(fairlead_shared PROPERTIES VERSION ${PROJECT_VERSION}
+  SOVERSION ${PROJECT_VERSION_MAJOR})
+target_link_options(fairlead_shared PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+
+add_executable(fairlead ${FL_SOURCES_cli})
+target_link_libraries(fairlead PRIVATE fl_settings fl_sim fl_registry fl_loop)
+
+install(TARGETS fairlead_shared fairlead_static EXPORT fairlead)
+install(TARGETS fairlead)
+install(DIRECTORY include/fairlead ${PROJECT_BINARY_DIR}/include/fairlead
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+
+# The libraries that a static link needs besides ours, for pkg-config and the CMake package alike.
+set(FL_REQUIRES_PRIVATE "libuv openssl libnghttp2 libcares jansson yaml-0.1")
+configure_file(cmake/fairlead.pc.in fairlead.pc @ONLY)
+configure_file(cmake/fairlead-config.cmake.in fairlead-config.cmake @ONLY)
+include(CMakePackageConfigHelpers)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/fairlead-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/fairlead.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/fairlead-config.cmake
+  ${PROJECT_BINARY_DIR}/fairlead-config-version.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fairlead)

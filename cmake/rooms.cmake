@@ -1,0 +1,34 @@
+# One static library per room, linked only with the rooms that ARCHITECTURE.md's table lets it know:
+# an arrow that the table does not have is a missing symbol here and a failing test in
+# tests/package/includes.py.
+include(cmake/sources.cmake)
+
+function(fl_room name)
+  cmake_parse_arguments(ROOM "" "" "ROOMS;LIBRARIES" ${ARGN})
+  if(NOT FL_SOURCES_${name})
+    file(WRITE ${PROJECT_BINARY_DIR}/${name}_empty.c "typedef int fl_empty;\n")
+    set(FL_SOURCES_${name} ${PROJECT_BINARY_DIR}/${name}_empty.c)
+  endif()
+  add_library(fl_${name} STATIC ${FL_SOURCES_${name}})
+  set_target_properties(fl_${name} PROPERTIES LINKER_LANGUAGE C)
+  target_include_directories(fl_${name} PUBLIC
+    ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
+  target_link_libraries(fl_${name} PRIVATE fl_settings ${ROOM_LIBRARIES})
+  foreach(room ${ROOM_ROOMS})
+    target_link_libraries(fl_${name} PUBLIC fl_${room})
+  endforeach()
+endfunction()
+
+configure_file(include/fairlead/version.h.in include/fairlead/version.h @ONLY)
+
+fl_room(base LIBRARIES Threads::Threads)
+fl_room(wire ROOMS base LIBRARIES PkgConfig::JANSSON PkgConfig::YAML)
+fl_room(loop ROOMS base LIBRARIES PkgConfig::UV PkgConfig::OPENSSL PkgConfig::CARES Threads::Threads)
+fl_room(http ROOMS base wire LIBRARIES PkgConfig::NGHTTP2 fl_llhttp)
+fl_room(kube ROOMS base wire http LIBRARIES PkgConfig::JANSSON)
+fl_room(discovery ROOMS base)
+fl_room(channel ROOMS base wire http discovery)
+fl_room(registry ROOMS base wire http kube channel discovery)
+fl_room(sim ROOMS base wire http kube discovery channel registry)
+
+set(FL_LIBRARY_ROOMS base wire loop http kube discovery channel registry)

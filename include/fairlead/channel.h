@@ -1,0 +1,53 @@
+/* channel.h - a connection to a service that one may keep for years.
+ *
+ * A channel holds HTTP/2 connections to the endpoints that are alive now and gives every call to
+ * one of them, in turn. It belongs to the loop of its runtime; calls may be started from any
+ * thread. */
+#ifndef FAIRLEAD_CHANNEL_H
+#define FAIRLEAD_CHANNEL_H
+
+#include <fairlead/discovery.h>
+
+FL_C_BEGIN
+
+struct fl_channel;
+
+/* Connectivity states of the gRPC documents. */
+enum fl_channel_state {
+    FL_CHANNEL_IDLE,
+    FL_CHANNEL_CONNECTING,
+    FL_CHANNEL_READY,
+    FL_CHANNEL_TRANSIENT_FAILURE,
+    FL_CHANNEL_SHUTDOWN,
+};
+
+/* Zero-initialised: the defaults in brackets. */
+struct fl_channel_options {
+    uint32_t connect_timeout_ms; /* [20000] until the peer's SETTINGS frame */
+    uint32_t backoff_ms_min;     /* [1000] between attempts, x1.6, jitter 20 % */
+    uint32_t backoff_ms_max;     /* [120000] */
+    uint32_t drain_ms;           /* [5000] for calls without a deadline on an endpoint that left */
+    uint32_t receive_bytes_max;  /* [4 MiB] a larger message: RESOURCE_EXHAUSTED */
+    uint32_t queued_calls_max;   /* [10000] beyond it a call ends RESOURCE_EXHAUSTED */
+    const char *authority;       /* [the service's name, or host:port] the :authority header */
+};
+
+/* Opens a channel to `target` (see fl_discovery_subscribe). With several ports and none named the
+ * calls fail with FL_EPORT and the list of ports. Connections are made at once, not at the first
+ * call. The caller owns *out and ends it with fl_channel_close; `discovery` must outlive it. Any
+ * thread. Errors: FL_ENOMEM, FL_EUSAGE, FL_ECONFIG, FL_EFULL. */
+FL_API FL_MUST int fl_channel_new(struct fl_runtime *runtime, struct fl_discovery *discovery,
+                                  const char *target, const struct fl_channel_options *options,
+                                  struct fl_channel **out, struct fl_error *err);
+
+/* Ends all calls with CANCELLED, closes all connections, then calls `done` once on the loop; may be
+ * NULL. No function of the channel may be called after this one. Any thread. */
+FL_API void fl_channel_close(struct fl_channel *channel, void (*done)(void *arg), void *arg);
+
+/* The state that gRPC's rules give the channel. Any thread; a value that may be old at once. */
+FL_API enum fl_channel_state fl_channel_state(const struct fl_channel *channel);
+FL_API const char *fl_channel_state_name(enum fl_channel_state state); /* "READY", … static */
+
+FL_C_END
+
+#endif

@@ -1,0 +1,14 @@
+/* fairlead.h - the whole installed interface. */
+#ifndef FAIRLEAD_FAIRLEAD_H
+#define FAIRLEAD_FAIRLEAD_H
+
+#include <fairlead/alloc.h>
+#include <fairlead/call.h>
+#include <fairlead/channel.h>
+#include <fairlead/discovery.h>
+#include <fairlead/error.h>
+#include <fairlead/log.h>
+#include <fairlead/runtime.h>
+#include <fairlead/version.h>
+
+#endif

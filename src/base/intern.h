@@ -1,0 +1,16 @@
+/* intern.h - names that many endpoints share (nodes, zones), each kept once.
+ *
+ * One table for the process behind a short lock. A held id keeps its text in place, so the text of
+ * an id one holds may be read without the lock. Names that are unique are never interned. */
+#ifndef FL_BASE_INTERN_H
+#define FL_BASE_INTERN_H
+
+#include "base/str.h"
+
+/* 0 is the empty string and needs no reference. Any thread. */
+FL_MUST int fl_intern_ref(struct fl_str text, uint32_t *id); /* FL_ENOMEM, FL_EFULL */
+void fl_intern_ref_id(uint32_t id);                          /* one more reference to a held id */
+void fl_intern_unref(uint32_t id);
+const char *fl_intern_text(uint32_t id); /* terminated; valid while the id is held */
+
+#endif

@@ -1,0 +1,217 @@
+/* io.h - the interface to the outside.
+ *
+ * Everything above loop/ and sim/ sees time, randomness, the network and files only through struct
+ * fl_io. loop/ implements it on the real system, sim/ on virtual time with a seed. One fl_io is one
+ * loop: all its functions but fl_io_post are called on that loop's thread, and all callbacks come
+ * on it, never before the starting call returned.
+ *
+ * A turn of the loop: due timers, socket events, posted tasks; then deferred tasks until there are
+ * none; then each socket's queued bytes go out in one write. */
+#ifndef FL_BASE_IO_H
+#define FL_BASE_IO_H
+
+#include "base/address.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/str.h"
+#include "base/task.h"
+#include "base/timer.h"
+
+struct fl_io;
+struct fl_sock; /* a byte stream to a peer; TLS, where configured, is inside it */
+struct fl_listener;
+struct fl_tls; /* a loaded TLS configuration, shared by many socks */
+
+/* What a sock tells its owner. All get the `arg` of dial or attach. */
+struct fl_sock_events {
+    /* Connected, TLS included. `alpn` is what was agreed, "" if nothing. Dialled socks only. */
+    void (*on_open)(void *arg, struct fl_str alpn);
+    /* Bytes arrived; borrowed for the call. Not called while paused. */
+    void (*on_data)(void *arg, struct fl_str bytes);
+    /* The write queue, which had reached FL_SOCK_QUEUE_HIGH, fell below half of it. */
+    void (*on_writable)(void *arg);
+    /* The peer will send no more; we still may. */
+    void (*on_eof)(void *arg);
+    /* Last call, exactly once, also for a dial that failed; the sock's memory is gone after it.
+     * `why` has code FL_OK when this side closed; else FL_ERESOLVE, FL_EREFUSED, FL_EUNREACHABLE,
+     * FL_ERESET, FL_ETIMEOUT, FL_ETLS, FL_ECERT, FL_ESYS, FL_ENOMEM. */
+    void (*on_close)(void *arg, const struct fl_error *why);
+};
+
+#define FL_SOCK_QUEUE_HIGH ((size_t)256 * 1024) /* owners stop writing above, until on_writable */
+#define FL_SOCK_QUEUE_MAX  ((size_t)4 * 1024 * 1024) /* beyond: the sock closes with FL_EFULL */
+
+struct fl_dial {
+    struct fl_str host; /* address or name; a name is resolved, RFC 8305 between its addresses */
+    uint16_t port;
+    struct fl_tls *tls;        /* NULL: cleartext */
+    struct fl_str server_name; /* with TLS: what the certificate must name; empty: host */
+    uint64_t deadline_ms;      /* for name, connection and TLS together; required */
+};
+
+/* Zero-initialised: trust the system's authorities, verify. PEM texts are copied, secrets wiped. */
+struct fl_tls_config {
+    struct fl_str ca_pem;            /* empty: the system's authorities */
+    struct fl_str cert_pem, key_pem; /* of this side; a server must have them */
+    bool insecure_skip_verify;
+    bool server;
+    const char *const *alpn; /* NULL-terminated, most wanted first; NULL: none offered */
+};
+
+struct fl_io_ops {
+    uint64_t (*now_us)(struct fl_io *io);
+    int64_t (*wall_ms)(struct fl_io *io);
+    void (*random)(struct fl_io *io, void *out, size_t n);
+    int (*dial)(struct fl_io *io, const struct fl_dial *dial, const struct fl_sock_events *events,
+                void *arg, struct fl_sock **out, struct fl_error *err);
+    int (*listen)(struct fl_io *io, struct fl_str host, uint16_t port, struct fl_tls *tls,
+                  void (*on_accept)(void *arg, struct fl_sock *sock), void *arg,
+                  struct fl_listener **out, struct fl_error *err);
+    uint16_t (*listener_port)(const struct fl_listener *listener);
+    void (*listener_close)(struct fl_listener *listener);
+    void (*sock_attach)(struct fl_sock *sock, const struct fl_sock_events *events, void *arg);
+    int (*sock_write)(struct fl_sock *sock, struct fl_str bytes);
+    size_t (*sock_queued)(const struct fl_sock *sock);
+    void (*sock_pause)(struct fl_sock *sock, bool paused);
+    void (*sock_close)(struct fl_sock *sock);
+    void (*sock_abort)(struct fl_sock *sock);
+    void (*sock_peer)(const struct fl_sock *sock, char *out, size_t size);
+    int (*tls_new)(struct fl_io *io, const struct fl_tls_config *config, struct fl_tls **out,
+                   struct fl_error *err);
+    void (*tls_unref)(struct fl_tls *tls);
+    int (*file_read)(struct fl_io *io, const char *path, struct fl_buf *out, struct fl_error *err);
+    const char *(*env)(struct fl_io *io, const char *name);
+    void (*post)(struct fl_io *io, struct fl_task *task);
+    bool (*on_thread)(struct fl_io *io);
+};
+
+struct fl_io {
+    const struct fl_io_ops *ops;
+    struct fl_metrics *metrics; /* never NULL */
+    struct fl_timers timers;    /* the loop runs them */
+    struct fl_tasks deferred;   /* the loop empties it at the end of a turn */
+    struct fl_random jitter;    /* seeded from ops->random: for backoff and spreading only */
+};
+
+/* What the public struct fl_runtime is to those who implement it: loop/ embeds this first. */
+struct fl_runtime {
+    struct fl_io *io;
+};
+
+/* Monotonic time. */
+static inline uint64_t fl_io_now_us(struct fl_io *io) { return io->ops->now_us(io); }
+static inline uint64_t fl_io_now_ms(struct fl_io *io) { return io->ops->now_us(io) / 1000; }
+/* Time of day in milliseconds since 1970, for people and certificates only. */
+static inline int64_t fl_io_wall_ms(struct fl_io *io) { return io->ops->wall_ms(io); }
+/* Unpredictable bytes (in sim/: from the seed). */
+static inline void fl_io_random(struct fl_io *io, void *out, size_t n) {
+    io->ops->random(io, out, n);
+}
+
+/* Timers of this loop; see timer.h. */
+FL_MUST static inline int fl_io_timer_init(struct fl_io *io, struct fl_timer *timer,
+                                           void (*run)(struct fl_timer *timer)) {
+    return fl_timer_init(&io->timers, timer, run);
+}
+static inline void fl_io_timer_deinit(struct fl_io *io, struct fl_timer *timer) {
+    fl_timer_deinit(&io->timers, timer);
+}
+static inline void fl_io_timer_set(struct fl_io *io, struct fl_timer *timer, uint64_t at_ms) {
+    fl_timer_set(&io->timers, timer, at_ms);
+}
+static inline void fl_io_timer_clear(struct fl_io *io, struct fl_timer *timer) {
+    fl_timer_clear(&io->timers, timer);
+}
+
+/* Runs `task` on this thread at the end of the turn; nothing if it is queued already. */
+void fl_io_defer(struct fl_io *io, struct fl_task *task);
+/* Runs what is deferred, and what that defers; the loop's own call. */
+void fl_io_run_deferred(struct fl_io *io);
+/* Any thread: runs `task` on the loop's thread soon; nothing if it is queued already. What the
+ * caller wrote before is visible to the task. The task's memory may be used again when its run has
+ * begun. */
+static inline void fl_io_post(struct fl_io *io, struct fl_task *task) { io->ops->post(io, task); }
+/* Any thread: is it this loop's? */
+static inline bool fl_io_on_thread(struct fl_io *io) { return io->ops->on_thread(io); }
+
+/* Starts a connection; strings of `dial` are copied, its tls is counted. The owner ends it with
+ * fl_sock_close or fl_sock_abort and waits for on_close. Errors (then no callback): FL_ENOMEM,
+ * FL_EUSAGE, FL_ESYS. */
+FL_MUST static inline int fl_io_dial(struct fl_io *io, const struct fl_dial *dial,
+                                     const struct fl_sock_events *events, void *arg,
+                                     struct fl_sock **out, struct fl_error *err) {
+    return io->ops->dial(io, dial, events, arg, out, err);
+}
+/* Listens on an address (port 0: any free one, see fl_listener_port). on_accept must call
+ * fl_sock_attach on the sock before it returns, or fl_sock_abort; with `tls` it comes when the
+ * handshake is done. Errors: FL_ENOMEM, FL_EUSAGE (not an address), FL_ESYS (detail: address and
+ * why). */
+FL_MUST static inline int fl_io_listen(struct fl_io *io, struct fl_str host, uint16_t port,
+                                       struct fl_tls *tls,
+                                       void (*on_accept)(void *arg, struct fl_sock *sock),
+                                       void *arg, struct fl_listener **out, struct fl_error *err) {
+    return io->ops->listen(io, host, port, tls, on_accept, arg, out, err);
+}
+static inline uint16_t fl_listener_port(struct fl_io *io, const struct fl_listener *listener) {
+    return io->ops->listener_port(listener);
+}
+/* Stops accepting at once; no callback after it; the listener is gone. Accepted socks live on. */
+static inline void fl_listener_close(struct fl_io *io, struct fl_listener *listener) {
+    io->ops->listener_close(listener);
+}
+static inline void fl_sock_attach(struct fl_io *io, struct fl_sock *sock,
+                                  const struct fl_sock_events *events, void *arg) {
+    io->ops->sock_attach(sock, events, arg);
+}
+/* Queues a copy of `bytes`; all that one turn queues goes out in one write. Before on_open and
+ * after close it is an error. FL_EFULL beyond FL_SOCK_QUEUE_MAX, FL_ENOMEM, FL_ESHUTDOWN: the sock
+ * closes. */
+FL_MUST static inline int fl_sock_write(struct fl_io *io, struct fl_sock *sock,
+                                        struct fl_str bytes) {
+    return io->ops->sock_write(sock, bytes);
+}
+static inline size_t fl_sock_queued(struct fl_io *io, const struct fl_sock *sock) {
+    return io->ops->sock_queued(sock);
+}
+/* Stops and resumes on_data; the peer is held back by its window. */
+static inline void fl_sock_pause(struct fl_io *io, struct fl_sock *sock, bool paused) {
+    io->ops->sock_pause(sock, paused);
+}
+/* Sends what is queued, then closes; gives up after one second. on_close follows. Twice is allowed.
+ */
+static inline void fl_sock_close(struct fl_io *io, struct fl_sock *sock) {
+    io->ops->sock_close(sock);
+}
+/* Drops what is queued and closes (RST where the system allows). on_close follows. */
+static inline void fl_sock_abort(struct fl_io *io, struct fl_sock *sock) {
+    io->ops->sock_abort(sock);
+}
+/* "address:port" of the peer, terminated; "" before on_open. */
+static inline void fl_sock_peer(struct fl_io *io, const struct fl_sock *sock, char *out,
+                                size_t size) {
+    io->ops->sock_peer(sock, out, size);
+}
+/* Loads a TLS configuration. FL_ECONFIG (detail: which part), FL_ENOMEM, FL_EUSAGE (no TLS here).
+ */
+FL_MUST static inline int fl_io_tls_new(struct fl_io *io, const struct fl_tls_config *config,
+                                        struct fl_tls **out, struct fl_error *err) {
+    return io->ops->tls_new(io, config, out, err);
+}
+/* The owner's reference ends; socks keep theirs. NULL is allowed. */
+static inline void fl_tls_unref(struct fl_io *io, struct fl_tls *tls) {
+    if (tls) io->ops->tls_unref(tls);
+}
+/* Appends a small local file, up to out->max. Blocks for the disk: configuration and tokens only.
+ * FL_ESYS (detail: path and why), FL_ETOO_LARGE, FL_ENOMEM. */
+FL_MUST static inline int fl_io_file_read(struct fl_io *io, const char *path, struct fl_buf *out,
+                                          struct fl_error *err) {
+    return io->ops->file_read(io, path, out, err);
+}
+/* An environment variable, NULL if it is not set. Borrowed. */
+static inline const char *fl_io_env(struct fl_io *io, const char *name) {
+    return io->ops->env(io, name);
+}
+
+#endif

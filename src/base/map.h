@@ -1,0 +1,30 @@
+/* map.h - a hash map from byte strings to pointers, keyed against chosen collisions.
+ *
+ * Keys are copied; values are the caller's. Open addressing with backward-shift deletion; the order
+ * of iteration depends on the keys and the seed only. */
+#ifndef FL_BASE_MAP_H
+#define FL_BASE_MAP_H
+
+#include "base/str.h"
+
+struct fl_map_slot;
+
+struct fl_map {
+    struct fl_map_slot *slots;
+    size_t count, cap;
+    uint64_t seed;
+};
+
+void fl_map_init(struct fl_map *m, uint64_t seed);
+void fl_map_deinit(struct fl_map *m); /* frees keys, not values */
+static inline size_t fl_map_count(const struct fl_map *m) { return m->count; }
+void *fl_map_get(const struct fl_map *m, struct fl_str key); /* NULL: not there */
+
+/* Sets key to value (not NULL); *old (may be NULL) gets what stood there. FL_ENOMEM: unchanged. */
+FL_MUST int fl_map_set(struct fl_map *m, struct fl_str key, void *value, void **old);
+void *fl_map_remove(struct fl_map *m, struct fl_str key); /* the value that stood there, or NULL */
+
+/* Walks the map: start with *cursor = 0; false at the end. The map must not change meanwhile. */
+bool fl_map_next(const struct fl_map *m, size_t *cursor, struct fl_str *key, void **value);
+
+#endif

@@ -1,0 +1,25 @@
+/* channel.h - the channel's own interface beneath the public one. */
+#ifndef FL_CHANNEL_CHANNEL_H
+#define FL_CHANNEL_CHANNEL_H
+
+#include <fairlead/call.h>
+
+#include "base/io.h"
+#include "discovery/discovery.h"
+
+/* fl_channel_new with the loop given as its io. */
+FL_MUST int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char *target,
+                            const struct fl_channel_options *options, struct fl_channel **out,
+                            struct fl_error *err);
+
+/* What a test or a picture wants to see; on the channel's loop. */
+struct fl_channel_watcher {
+    /* A call was given to an endpoint of the set with this version. */
+    void (*on_pick)(void *arg, uint64_t set_version, const char *peer);
+    /* A set was applied: picks from now on use it. */
+    void (*on_applied)(void *arg, uint64_t set_version);
+    void *arg;
+};
+void fl_channel_watch(struct fl_channel *channel, const struct fl_channel_watcher *watcher);
+
+#endif

@@ -1,0 +1,26 @@
+/* echo.h - the echo and health services of our own test server.
+ *
+ * grpc.examples.echo.Echo/UnaryEcho answers the request's bytes, after delay_ms;
+ * grpc.health.v1.Health/Check answers SERVING, or NOT_SERVING while draining. Others:
+ * UNIMPLEMENTED. */
+#ifndef FL_CHANNEL_ECHO_H
+#define FL_CHANNEL_ECHO_H
+
+#include "channel/server.h"
+
+struct fl_echo;
+
+struct fl_echo_options {
+    struct fl_str host;
+    uint16_t port;
+    uint32_t delay_ms; /* each echo takes so long; 0: at once */
+};
+
+FL_MUST int fl_echo_new(struct fl_io *io, const struct fl_echo_options *options,
+                        struct fl_echo **out, struct fl_error *err);
+uint16_t fl_echo_port(const struct fl_echo *echo);
+uint64_t fl_echo_calls(const struct fl_echo *echo); /* echoes answered */
+void fl_echo_drain(struct fl_echo *echo, uint64_t deadline_ms, void (*done)(void *arg), void *arg);
+void fl_echo_kill(struct fl_echo *echo, void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,36 @@
+/* discovery.h - shared watches and their subscribers.
+ *
+ * The hub lives on one loop. Subscribing posts to that loop, so it is safe from any thread and the
+ * list of subscribers has one owner (C17). Each subscription has a mailbox of one slot on its own
+ * loop: the hub exchanges the newest set in and posts; the loop takes it out and owns that
+ * reference (C16). A watch ends `linger` after its last subscriber, so that a resubscription finds
+ * it warm. */
+#ifndef FL_DISCOVERY_DISCOVERY_H
+#define FL_DISCOVERY_DISCOVERY_H
+
+#include "base/io.h"
+#include "discovery/provider.h"
+
+#define FL_DISCOVERY_SERVICES_MAX      100000
+#define FL_DISCOVERY_SUBSCRIPTIONS_MAX 100000
+
+/* Makes a hub without providers. FL_ENOMEM. */
+FL_MUST int fl_discovery_open(struct fl_io *io, struct fl_discovery **out, struct fl_error *err);
+/* Takes the provider (also on failure: closes it). Before the first subscription. FL_ENOMEM. */
+FL_MUST int fl_discovery_take_provider(struct fl_discovery *discovery,
+                                       struct fl_provider *provider);
+/* fl_discovery_subscribe with the subscriber's loop given as its io. */
+FL_MUST int fl_discovery_subscribe_on(struct fl_discovery *discovery, struct fl_io *io,
+                                      const char *target, fl_set_cb *cb, void *arg,
+                                      struct fl_subscription **out, struct fl_error *err);
+
+/* Names of services as they appear: each is told once while it exists. On the hub's loop. */
+struct fl_names;
+FL_MUST int fl_discovery_watch_names(struct fl_discovery *discovery, const char *scheme,
+                                     struct fl_str ns,
+                                     void (*on_name)(void *arg, struct fl_str service),
+                                     void (*on_trouble)(void *arg, const struct fl_error *trouble),
+                                     void *arg, struct fl_names **out, struct fl_error *err);
+void fl_names_close(struct fl_names *names); /* the hub's loop; no callback after it */
+
+#endif

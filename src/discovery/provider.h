@@ -1,0 +1,45 @@
+/* provider.h - what a source of endpoints does for discovery.
+ *
+ * A provider is called on discovery's loop only. Discovery asks it to watch each service once,
+ * however many subscribe, and owns the feed. */
+#ifndef FL_DISCOVERY_PROVIDER_H
+#define FL_DISCOVERY_PROVIDER_H
+
+#include "discovery/set.h"
+
+struct fl_feed; /* one watched service, or one watched list of names */
+
+struct fl_provider;
+
+struct fl_provider_ops {
+    /* "ns/name", "name" … as in a target -> the service's one name (what sets carry) appended to
+     * `service`, and the port part to `port`, empty without. FL_EUSAGE: which part is wrong. */
+    int (*parse)(struct fl_provider *provider, struct fl_str rest, struct fl_buf *service,
+                 struct fl_buf *port, struct fl_error *err);
+    /* Starts the watch of `service`; what becomes known goes to fl_feed_publish. An error is
+     * reported to the subscribers as trouble, and the watch is asked for again after a backoff. */
+    int (*watch)(struct fl_provider *provider, struct fl_str service, struct fl_feed *feed,
+                 struct fl_error *err);
+    /* Starts a watch of the names of all services in `ns` (empty: everywhere): fl_feed_name for
+     * each. */
+    int (*watch_names)(struct fl_provider *provider, struct fl_str ns, struct fl_feed *feed,
+                       struct fl_error *err);
+    /* Ends either watch: nothing is given to the feed after it. */
+    void (*unwatch)(struct fl_provider *provider, struct fl_feed *feed);
+    /* No feed is left: closes what is open, frees the provider, then calls done. */
+    void (*close)(struct fl_provider *provider, void (*done)(void *arg), void *arg);
+};
+
+struct fl_provider {
+    const struct fl_provider_ops *ops;
+    const char *scheme; /* "kubernetes": targets kubernetes:///… */
+};
+
+/* For providers. */
+void fl_feed_publish(struct fl_feed *feed, const struct fl_set_spec *spec);
+void fl_feed_trouble(struct fl_feed *feed, const struct fl_error *err); /* code FL_OK: it is over */
+void fl_feed_name(struct fl_feed *feed, struct fl_str service);         /* a service that exists */
+void fl_feed_set_data(struct fl_feed *feed, void *data); /* the provider's own pointer */
+void *fl_feed_data(const struct fl_feed *feed);
+
+#endif

@@ -1,0 +1,60 @@
+/* set.h - an endpoint set: an immutable, versioned array of block references.
+ *
+ * What the public fl_set_* functions read. An event that changes one slice makes a new set that
+ * shares all other blocks. Sets may be used from any thread. */
+#ifndef FL_DISCOVERY_SET_H
+#define FL_DISCOVERY_SET_H
+
+#include <fairlead/discovery.h>
+#include <stdatomic.h>
+
+#include "base/block.h"
+#include "base/buf.h"
+
+/* When the source last proved that it is alive, shared by all sets of one watch; written by the
+ * watch's loop, read by anybody. */
+struct fl_freshness;
+FL_MUST int fl_freshness_new(uint64_t now_ms, struct fl_freshness **out);
+struct fl_freshness *fl_freshness_ref(struct fl_freshness *freshness);
+struct fl_freshness *fl_freshness_unref(struct fl_freshness *freshness); /* returns NULL */
+void fl_freshness_proof(struct fl_freshness *freshness, uint64_t now_ms);
+/* The owner's clock moves on (it does so at least every second), so that readers need none. */
+void fl_freshness_tick(struct fl_freshness *freshness, uint64_t now_ms);
+#define FL_FRESH_MS 45000
+uint64_t fl_freshness_stale_ms(const struct fl_freshness *freshness);
+
+/* A port of the service, as clients name it. Blocks carry the pods' ports under the same name. */
+struct fl_set_port {
+    struct fl_str name;
+    uint16_t number;
+};
+
+/* What a provider knows about one service. Everything is borrowed; the set copies and references.
+ */
+struct fl_set_spec {
+    struct fl_str service;   /* "namespace/name" or the target's text */
+    enum fl_set_state state; /* UNKNOWN, ABSENT, or SOME for "it exists": the set finds out itself
+                                whether that is SOME or EMPTY */
+    struct fl_block *const *blocks;
+    size_t block_count;
+    const struct fl_set_port *ports; /* none: ports are named by the blocks alone */
+    size_t port_count;
+    struct fl_str external_name;
+    struct fl_freshness *freshness; /* NULL: always fresh */
+};
+
+FL_MUST int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set **out);
+
+/* The same set seen through one port, by name or service port number; same version. A set that is
+ * UNKNOWN or ABSENT is given back as it is. FL_EPORT: the service does not have it, the detail
+ * lists the ones it has; FL_ENOMEM. */
+FL_MUST int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
+                          struct fl_error *err);
+/* How many different ports the set shows; a channel wants one. Appends their names to `names`. */
+size_t fl_set_ports(const struct fl_set *set, struct fl_buf *names);
+
+/* May this endpoint take calls, by its own flags and those of the set: ready, or, when no endpoint
+ * of the set is ready, serving and terminating (KEP-1669). */
+bool fl_set_usable(const struct fl_set *set, const struct fl_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,49 @@
+/* sim.h - a whole simulated deployment: cluster, API server and pods that serve gRPC.
+ *
+ * Each pod is a real echo server (channel/echo.h) on an address of its own; it lives pending,
+ * running, ready, terminating with grace; a roll replaces the pods one by one, each new one ready
+ * before an old one leaves. Runs on any fl_io, so `fairlead sim`, `fairlead demo` and the seeded
+ * worlds are the same code. One loop's thread. */
+#ifndef FL_SIM_SIM_H
+#define FL_SIM_SIM_H
+
+#include "base/io.h"
+#include "sim/apiserver.h"
+
+struct fl_sim;
+
+struct fl_sim_service {
+    const char *name; /* "name" or "namespace/name"; default namespace "default" */
+    unsigned pods;
+};
+
+struct fl_sim_options {
+    struct fl_apiserver_options apiserver;
+    const struct fl_sim_service *services;
+    size_t service_count;
+    uint64_t seed;
+    uint32_t roll_every_ms; /* 0: only when asked */
+    uint32_t start_ms;      /* pending to ready, about; 0: 300 */
+    uint32_t grace_ms;      /* SIGTERM to SIGKILL; 0: 30000 */
+    uint32_t echo_delay_ms;
+    uint16_t pod_port; /* of every pod; 0: 50051; pods' addresses are 127.1.0.1, 127.1.0.2, … */
+};
+
+/* Errors: FL_ENOMEM, FL_EUSAGE (a service's name), FL_ESYS (cannot listen). */
+FL_MUST int fl_sim_new(struct fl_io *io, const struct fl_sim_options *options, struct fl_sim **out,
+                       struct fl_error *err);
+struct fl_cluster *fl_sim_cluster(struct fl_sim *sim);
+struct fl_apiserver *fl_sim_apiserver(struct fl_sim *sim);
+/* All pods' servers gone, API server closed, then `done`. */
+void fl_sim_close(struct fl_sim *sim, void (*done)(void *arg), void *arg);
+
+/* Starts a rolling update; nothing if one is running. FL_EUSAGE: no such service. */
+FL_MUST int fl_sim_roll(struct fl_sim *sim, const char *service, struct fl_error *err);
+FL_MUST int fl_sim_scale(struct fl_sim *sim, const char *service, unsigned pods,
+                         struct fl_error *err);
+/* Kills one pod's process without warning; the cluster finds out later. */
+FL_MUST int fl_sim_kill(struct fl_sim *sim, const char *service, struct fl_error *err);
+bool fl_sim_rolling(const struct fl_sim *sim, const char *service);
+unsigned fl_sim_ready(const struct fl_sim *sim, const char *service); /* pods ready now */
+
+#endif

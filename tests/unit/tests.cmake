@@ -1,0 +1,1 @@
+# The unit tests, a room after the other.
