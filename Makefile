@@ -1,0 +1,87 @@
+# The one entry point; `make help` lists the commands. CMake presets (CMakePresets.json) do the work.
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+SEED ?=
+RUNS ?= 1000
+SECONDS_EACH ?= 60
+
+CONFIGURE = @test -f build/$@/build.ninja || cmake --preset $@ >build/$@.log 2>&1 || { cat build/$@.log >&2; exit 1; }
+BUILD = @cmake --build build/$@ -j $(JOBS) --
+
+.PHONY: all help packages release debug asan tsan fuzz-build coverage-build test sanitize test-peers \
+  demo bench fuzz sim tidy format coverage install clean
+
+all: release
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make              build build/release/fairlead and libfairlead
+#: make demo         a rolling update under load, in half a minute
+#: make test         every test that needs only Debian packages
+#: make sanitize     the same tests under ASan+UBSan, and those with threads under TSan
+#: make test-peers   against a real kube-apiserver, etcd, controller manager, grpc-go, client-go
+#: make sim SEED=n   one seeded world with its trace; make sim RUNS=n: many worlds
+#: make bench        the figures, as a table and in build/bench/results.json
+#: make fuzz         every fuzz target for SECONDS_EACH=60 seconds
+#: make coverage     lines that the tests reach
+#: make tidy         clang-format and clang-tidy over the whole tree; make format rewrites
+#: make install      to PREFIX=/usr/local
+packages:
+	@scripts/packages build
+	@mkdir -p build
+
+release debug asan tsan: packages
+	$(CONFIGURE)
+	$(BUILD)
+
+test: release
+	@cd build/release && ctest --output-on-failure -j $(JOBS)
+
+sanitize: asan tsan
+	@cd build/asan && ctest --output-on-failure -j $(JOBS)
+	@cd build/tsan && ctest --output-on-failure -j $(JOBS) -L threads
+
+test-peers: release
+	@scripts/packages peers
+	@tests/peers/run
+
+demo: release
+	@build/release/fairlead demo
+
+bench: release
+	@scripts/packages bench
+	@tests/bench/run
+
+fuzz:
+	@scripts/packages build fuzz
+	@mkdir -p build
+	@cmake --preset fuzz >build/fuzz.log || { cat build/fuzz.log >&2; exit 1; }
+	@cmake --build build/fuzz -j $(JOBS) --
+	@tests/fuzz/run build/fuzz $(SECONDS_EACH)
+
+sim: release
+	@build/release/tests/sim/fairlead-worlds $(if $(SEED),--seed $(SEED) --trace,--runs $(RUNS))
+
+coverage: packages
+	@cmake --preset coverage >build/coverage.log || { cat build/coverage.log >&2; exit 1; }
+	@cmake --build build/coverage -j $(JOBS) --
+	@cd build/coverage && ctest --output-on-failure -j $(JOBS)
+	@scripts/coverage build/coverage
+
+tidy: release
+	@scripts/packages tidy
+	@scripts/tidy build/release
+
+format:
+	@scripts/packages tidy
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+install: release
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean:
+	@rm -rf build
