@@ -26,10 +26,14 @@ FL_MUST int fl_discovery_subscribe_on(struct fl_discovery *discovery, struct fl_
 
 /* Names of services as they appear: each is told once while it exists. On the hub's loop. */
 struct fl_names;
+struct fl_names_events {
+    void (*on_name)(void *arg, struct fl_str service);
+    void (*on_synced)(void *arg); /* once: every name that existed at the start has been told */
+    void (*on_trouble)(void *arg, const struct fl_error *trouble);
+};
+/* `ns` empty: everywhere. FL_EUSAGE (no such scheme), FL_ENOMEM, FL_EFULL. */
 FL_MUST int fl_discovery_watch_names(struct fl_discovery *discovery, const char *scheme,
-                                     struct fl_str ns,
-                                     void (*on_name)(void *arg, struct fl_str service),
-                                     void (*on_trouble)(void *arg, const struct fl_error *trouble),
+                                     struct fl_str ns, const struct fl_names_events *events,
                                      void *arg, struct fl_names **out, struct fl_error *err);
 void fl_names_close(struct fl_names *names); /* the hub's loop; no callback after it */
 

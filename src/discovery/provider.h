@@ -39,6 +39,7 @@ struct fl_provider {
 void fl_feed_publish(struct fl_feed *feed, const struct fl_set_spec *spec);
 void fl_feed_trouble(struct fl_feed *feed, const struct fl_error *err); /* code FL_OK: it is over */
 void fl_feed_name(struct fl_feed *feed, struct fl_str service);         /* a service that exists */
+void fl_feed_names_synced(struct fl_feed *feed); /* the list of names is complete; once */
 void fl_feed_set_data(struct fl_feed *feed, void *data); /* the provider's own pointer */
 void *fl_feed_data(const struct fl_feed *feed);
 
