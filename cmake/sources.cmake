@@ -1,5 +1,19 @@
 # The one list of sources, a room after the other (see ARCHITECTURE.md), alphabetical.
 set(FL_SOURCES_base
+  src/base/address.c
+  src/base/alloc.c
+  src/base/backoff.c
+  src/base/buf.c
+  src/base/def.c
+  src/base/error.c
+  src/base/escape.c
+  src/base/hash.c
+  src/base/io.c
+  src/base/map.c
+  src/base/parse.c
+  src/base/str.c
+  src/base/task.c
+  src/base/timer.c
   src/base/version.c)
 set(FL_SOURCES_wire)
 set(FL_SOURCES_loop)

@@ -17,7 +17,7 @@ int fl_fail(struct fl_error *err, int code, const char *format, ...) FL_PRINTF(3
 /* fl_fail for FL_ENOMEM, which must not allocate. */
 int fl_fail_nomem(struct fl_error *err);
 
-/* Puts "context: " before the detail of an error; returns err->code. */
+/* Puts "context: " before the detail of an error, which is not NULL; returns err->code. */
 int fl_error_prefix(struct fl_error *err, const char *format, ...) FL_PRINTF(2, 3);
 
 /* *err = *from where err is not NULL; returns from->code. */

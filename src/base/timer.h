@@ -15,8 +15,9 @@ struct fl_timer {
 
 struct fl_timers {
     struct fl_timer **heap;
-    size_t count, cap;
-    uint64_t age;
+    size_t count, reserved, cap; /* set, registered, places */
+    uint64_t age;                /* of the next timer that is set */
+    uint64_t floor_ms;           /* during a run: its time, else 0 */
 };
 
 void fl_timers_init(struct fl_timers *timers);
@@ -35,7 +36,7 @@ static inline bool fl_timer_is_set(const struct fl_timer *timer) { return timer-
 
 bool fl_timers_next(const struct fl_timers *timers, uint64_t *at_ms); /* false: none is set */
 /* Runs every timer due at now_ms that was set before the call; a timer is clear when its run
- * begins. */
+ * begins. What is set meanwhile runs at the next call at the earliest. Not from within a run. */
 void fl_timers_run(struct fl_timers *timers, uint64_t now_ms);
 
 #endif
