@@ -15,7 +15,15 @@ set(FL_SOURCES_base
   src/base/task.c
   src/base/timer.c
   src/base/version.c)
-set(FL_SOURCES_wire)
+set(FL_SOURCES_wire
+  src/wire/grpc.c
+  src/wire/json_write.c
+  src/wire/k8s_encode.c
+  src/wire/k8s_encode_json.c
+  src/wire/k8s_encode_pb.c
+  src/wire/k8s_names.c
+  src/wire/k8s_version.c
+  src/wire/pb.c)
 set(FL_SOURCES_loop)
 set(FL_SOURCES_http)
 set(FL_SOURCES_kube)

@@ -15,8 +15,9 @@
 enum fl_k8s_kind { FL_K8S_ENDPOINTSLICE, FL_K8S_SERVICE, FL_K8S_ENDPOINTS, FL_K8S_STATUS };
 enum fl_k8s_format { FL_K8S_JSON, FL_K8S_PROTOBUF };
 
-#define FL_K8S_FRAME_MAX ((size_t)16 * 1024 * 1024) /* of one object or watch event, as client-go  \
-                                                     */
+#define FL_K8S_FRAME_MAX                                                                           \
+    ((size_t)16 * 1024 * 1024) /* of one object or watch event, as client-go                       \
+                                */
 
 /* Content-Type and Accept of a format. */
 #define FL_K8S_ACCEPT       "application/vnd.kubernetes.protobuf, application/json"
@@ -139,6 +140,9 @@ struct fl_k8s_service_spec {
  * apiVersion). FL_EFULL, FL_ENOMEM. */
 FL_MUST int fl_k8s_encode_slice(struct fl_buf *out, enum fl_k8s_format format,
                                 const struct fl_k8s_slice_spec *slice);
+/* The same endpoints as a core/v1 Endpoints object of one subset, for servers without slices. */
+FL_MUST int fl_k8s_encode_endpoints(struct fl_buf *out, enum fl_k8s_format format,
+                                    const struct fl_k8s_slice_spec *slice);
 FL_MUST int fl_k8s_encode_service(struct fl_buf *out, enum fl_k8s_format format,
                                   const struct fl_k8s_service_spec *service);
 /* A bare metav1.Status. */

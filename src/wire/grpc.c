@@ -1,0 +1,209 @@
+/* grpc.c - gRPC's framing, timeouts, message encoding and status mapping. Any thread.
+ *
+ * A message that lies within one chunk is handed out from it; only the pieces of one that does not
+ * are collected, each byte once. */
+#include "wire/grpc.h"
+
+#include <fairlead/call.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+void fl_grpc_reader_init(struct fl_grpc_reader *reader, size_t message_max) {
+    fl_buf_init(&reader->partial, message_max + FL_GRPC_PREFIX);
+    reader->message_max = message_max;
+}
+
+void fl_grpc_reader_deinit(struct fl_grpc_reader *reader) { fl_buf_deinit(&reader->partial); }
+
+bool fl_grpc_reader_partial(const struct fl_grpc_reader *reader) { return reader->partial.len > 0; }
+
+/* Length-Prefixed-Message -> Compressed-Flag Message-Length Message */
+static int read_prefix(const struct fl_grpc_reader *reader, const char *at, size_t *whole,
+                       struct fl_error *err) {
+    const uint8_t *p = (const uint8_t *)at;
+    if (p[0] == 1) return fl_fail(err, FL_EPROTO, "gRPC message compressed without agreement");
+    if (p[0] != 0) return fl_fail(err, FL_EPROTO, "gRPC message flag %u", p[0]);
+    uint32_t length =
+        (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | (uint32_t)p[4];
+    if (length > reader->message_max)
+        return fl_fail(err, FL_ETOO_LARGE, "gRPC message of %" PRIu32 " bytes, at most %zu", length,
+                       reader->message_max);
+    *whole = FL_GRPC_PREFIX + (size_t)length;
+    return 0;
+}
+
+/* Moves bytes from the front of *bytes into the partial message until it has `want`. */
+static int collect(struct fl_grpc_reader *reader, struct fl_str *bytes, size_t want,
+                   struct fl_error *err) {
+    if (reader->partial.len >= want) return 0;
+    size_t n = FL_MIN(want - reader->partial.len, bytes->n);
+    if (fl_buf_append(&reader->partial, fl_str_n(bytes->p, n))) return fl_fail_nomem(err);
+    *bytes = fl_str_from(*bytes, n);
+    return 0;
+}
+
+/* Goes on with a message that an earlier chunk began. */
+static int feed_partial(struct fl_grpc_reader *reader, struct fl_str *bytes,
+                        int (*each)(void *arg, struct fl_str message), void *arg,
+                        struct fl_error *err) {
+    struct fl_buf *partial = &reader->partial;
+    size_t whole = 0;
+    int rc = collect(reader, bytes, FL_GRPC_PREFIX, err);
+    if (rc || partial->len < FL_GRPC_PREFIX) return rc;
+    rc = read_prefix(reader, fl_buf_str(partial).p, &whole, err);
+    if (!rc) rc = collect(reader, bytes, whole, err);
+    if (rc || partial->len < whole) return rc;
+    rc = each(arg, fl_str_from(fl_buf_str(partial), FL_GRPC_PREFIX));
+    fl_buf_truncate(partial, 0);
+    fl_buf_release(partial);
+    return rc;
+}
+
+int fl_grpc_reader_feed(struct fl_grpc_reader *reader, struct fl_str bytes,
+                        int (*each)(void *arg, struct fl_str message), void *arg,
+                        struct fl_error *err) {
+    while (bytes.n) {
+        size_t whole = SIZE_MAX;
+        int rc = 0;
+        if (reader->partial.len == 0 && bytes.n >= FL_GRPC_PREFIX)
+            rc = read_prefix(reader, bytes.p, &whole, err);
+        if (rc) return rc;
+        if (whole <= bytes.n) {
+            rc = each(arg, fl_str_n(bytes.p + FL_GRPC_PREFIX, whole - FL_GRPC_PREFIX));
+            bytes = fl_str_from(bytes, whole);
+        } else {
+            rc = feed_partial(reader, &bytes, each, arg, err);
+        }
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+void fl_grpc_prefix(uint32_t message_len, uint8_t out[FL_GRPC_PREFIX]) {
+    out[0] = 0;
+    for (int i = 0; i < 4; i++) out[1 + i] = (uint8_t)(message_len >> (24 - 8 * i));
+}
+
+/* TimeoutValue -> {positive integer as ASCII string of at most 8 digits} */
+#define TIMEOUT_VALUE_MAX UINT64_C(99999999)
+
+/* Nanoseconds in a unit. */
+static const struct timeout_unit {
+    char name;
+    uint64_t ns;
+} timeout_units[] = {
+    {'n', 1},
+    {'u', 1000},
+    {'m', 1000000},
+    {'S', 1000000000},
+    {'M', UINT64_C(60) * 1000000000},
+    {'H', UINT64_C(3600) * 1000000000},
+};
+#define UNIT_MS    2
+#define NS_IN_A_MS UINT64_C(1000000)
+#define UNIT_COUNT FL_COUNT(timeout_units)
+
+/* In the finest unit from milliseconds up that has room; rounded up, so that a server never gives
+ * up before its client does. */
+void fl_grpc_timeout_format(uint64_t ms, char out[FL_GRPC_TIMEOUT_MAX]) {
+    uint64_t value = ms;
+    size_t unit = UNIT_MS;
+    while (value > TIMEOUT_VALUE_MAX && unit + 1 < UNIT_COUNT) {
+        uint64_t unit_ms = timeout_units[++unit].ns / NS_IN_A_MS;
+        value = ms / unit_ms + (ms % unit_ms != 0);
+    }
+    value = FL_MIN(value, TIMEOUT_VALUE_MAX);
+    snprintf(out, FL_GRPC_TIMEOUT_MAX, "%" PRIu64 "%c", value, timeout_units[unit].name);
+}
+
+bool fl_grpc_timeout_parse(struct fl_str text, uint64_t *ms) {
+    uint64_t value;
+    if (text.n < 2 || text.n > 9 || !fl_str_u64(fl_str_n(text.p, text.n - 1), &value)) return false;
+    for (size_t i = 0; i < UNIT_COUNT; i++) {
+        uint64_t ns = timeout_units[i].ns;
+        if (timeout_units[i].name != text.p[text.n - 1]) continue;
+        *ms = ns >= NS_IN_A_MS ? value * (ns / NS_IN_A_MS)
+                               : (value * ns + NS_IN_A_MS - 1) / NS_IN_A_MS;
+        return true;
+    }
+    return false;
+}
+
+/* Percent-Byte-Unencoded -> space and VCHAR, except "%" */
+static bool is_plain(unsigned char c) { return c >= 0x20 && c <= 0x7e && c != '%'; }
+
+int fl_grpc_message_encode(struct fl_buf *out, struct fl_str text) {
+    static const char digits[] = "0123456789ABCDEF";
+    size_t before = out->len;
+    int rc = 0;
+    for (size_t i = 0; i < text.n && !rc; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        const char escape[] = {'%', digits[c >> 4], digits[c & 15]};
+        rc = is_plain(c) ? fl_buf_byte(out, (char)c) : fl_buf_append(out, fl_str_n(escape, 3));
+    }
+    if (rc) fl_buf_truncate(out, before);
+    return rc;
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that "%XX" at text.p[i] stands for, or -1. */
+static int decode_escape(struct fl_str text, size_t i) {
+    if (text.p[i] != '%' || text.n - i < 3) return -1;
+    int high = hex_value(text.p[i + 1]), low = hex_value(text.p[i + 2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+int fl_grpc_message_decode(struct fl_buf *out, struct fl_str text) {
+    size_t before = out->len;
+    int rc = 0;
+    for (size_t i = 0; i < text.n && !rc; i++) {
+        int decoded = decode_escape(text, i);
+        rc = fl_buf_byte(out, decoded < 0 ? text.p[i] : (char)decoded);
+        if (decoded >= 0) i += 2;
+    }
+    if (rc) fl_buf_truncate(out, before);
+    return rc;
+}
+
+/* grpc/doc/http-grpc-status-mapping.md */
+int fl_grpc_status_of_http(int http_status) {
+    switch (http_status) {
+    case 400:
+        return FL_STATUS_INTERNAL;
+    case 401:
+        return FL_STATUS_UNAUTHENTICATED;
+    case 403:
+        return FL_STATUS_PERMISSION_DENIED;
+    case 404:
+        return FL_STATUS_UNIMPLEMENTED;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return FL_STATUS_UNAVAILABLE;
+    default:
+        return FL_STATUS_UNKNOWN;
+    }
+}
+
+/* PROTOCOL-HTTP2.md, "HTTP2 Transport Mapping", Errors. Codes of RFC 9113, section 7. */
+int fl_grpc_status_of_h2(uint32_t h2_code) {
+    enum { REFUSED_STREAM = 7, CANCEL = 8, ENHANCE_YOUR_CALM = 11, INADEQUATE_SECURITY = 12 };
+    switch (h2_code) {
+    case REFUSED_STREAM:
+        return FL_STATUS_UNAVAILABLE;
+    case CANCEL:
+        return FL_STATUS_CANCELLED;
+    case ENHANCE_YOUR_CALM:
+        return FL_STATUS_RESOURCE_EXHAUSTED;
+    case INADEQUATE_SECURITY:
+        return FL_STATUS_PERMISSION_DENIED;
+    default:
+        return FL_STATUS_INTERNAL;
+    }
+}
