@@ -3,17 +3,23 @@ set(FL_SOURCES_base
   src/base/address.c
   src/base/alloc.c
   src/base/backoff.c
+  src/base/block.c
+  src/base/block_builder.c
   src/base/buf.c
   src/base/def.c
   src/base/error.c
   src/base/escape.c
   src/base/hash.c
+  src/base/intern.c
   src/base/io.c
+  src/base/log.c
   src/base/map.c
+  src/base/metrics.c
   src/base/parse.c
   src/base/str.c
   src/base/task.c
   src/base/timer.c
+  src/base/uid.c
   src/base/version.c)
 set(FL_SOURCES_wire
   src/wire/grpc.c
@@ -30,6 +36,9 @@ set(FL_SOURCES_kube)
 set(FL_SOURCES_discovery)
 set(FL_SOURCES_channel)
 set(FL_SOURCES_registry)
-set(FL_SOURCES_sim)
+set(FL_SOURCES_sim
+  src/sim/net.c
+  src/sim/pipe.c
+  src/sim/world.c)
 set(FL_SOURCES_cli
   src/cli/main.c)

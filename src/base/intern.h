@@ -12,5 +12,6 @@ FL_MUST int fl_intern_ref(struct fl_str text, uint32_t *id); /* FL_ENOMEM, FL_EF
 void fl_intern_ref_id(uint32_t id);                          /* one more reference to a held id */
 void fl_intern_unref(uint32_t id);
 const char *fl_intern_text(uint32_t id); /* terminated; valid while the id is held */
+struct fl_str fl_intern_str(uint32_t id);
 
 #endif

@@ -6,8 +6,9 @@
  * Text: time=RFC3339 level=info msg="endpoints changed" service=ns/echo added=1
  * JSON: {"timestamp":"…","level":"info","service":"ns/echo","trace_id":"","message":"…","added":1}
  * The first five keys are always there and in this order; `service` and `trace_id` are taken from
- * the fields of that name, empty without. Values from peers are escaped. A line is cut at
- * FL_LOG_LINE_MAX. Any thread; the sink gets one line at a time. */
+ * the fields of that name, empty without. Values from peers are escaped; text values are quoted
+ * where they have to be and cut at 512 bytes. A line is cut at FL_LOG_LINE_MAX (its line break
+ * included) after a whole field. Any thread; the sink gets one line at a time. */
 #ifndef FL_BASE_LOG_H
 #define FL_BASE_LOG_H
 

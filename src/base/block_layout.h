@@ -1,0 +1,47 @@
+/* block_layout.h - how a block lies in memory; only for block.c and block_builder.c.
+ *
+ * struct fl_block, then arrays in the order of their alignment, each of `count` items:
+ *
+ *     hash u64 | node u32 | zone u32 | ports | address 4 or 16 | uid 16 or none |
+ *     suffix u16 or u32 (count + 1) | flags u8 | text
+ *
+ * The text is the prefix that all pod names share, their suffixes (item i of `suffix` is where the
+ * i-th begins), the ports' texts, and host names, each with its length in one byte before it. An
+ * endpoint holds a reference to its node and its zone only where they differ from those of the
+ * endpoint before it. */
+#ifndef FL_BASE_BLOCK_LAYOUT_H
+#define FL_BASE_BLOCK_LAYOUT_H
+
+#include <stdatomic.h>
+
+#include "base/block.h"
+
+enum { /* bits of the flags array besides those of fl_block_endpoint.flags */
+       BLOCK_PUBLIC_FLAGS = FL_ENDPOINT_READY | FL_ENDPOINT_SERVING | FL_ENDPOINT_TERMINATING,
+       BLOCK_V6 = 1 << 3,
+       BLOCK_NAME = 1 << 4, /* the address is a place in the text */
+       BLOCK_POD = 1 << 5,  /* there is a pod name, the prefix counts */
+};
+
+struct block_port {
+    uint32_t text_at; /* name, protocol, application protocol */
+    uint16_t port, name_len, protocol_len, app_protocol_len;
+};
+
+struct fl_block {
+    atomic_uint refs;
+    uint32_t bytes; /* of the whole block; what ends in _at counts bytes from its beginning */
+    uint32_t count, node_at, zone_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
+    uint32_t prefix_len;
+    uint16_t port_count;
+    uint8_t address_size;
+    bool wide; /* suffixes are u32 */
+    uint64_t hashes[];
+};
+
+/* The array at `offset`. Written to only while the block is built. */
+static inline void *block_at(const struct fl_block *block, uint32_t offset) {
+    return (char *)(uintptr_t)block + offset;
+}
+
+#endif
