@@ -26,9 +26,9 @@ struct fl_io *fl_world_io(struct fl_world *world);
 
 /* Runs the next thing; false when nothing is pending. */
 bool fl_world_step(struct fl_world *world);
-/* Runs until virtual time has passed by so much, or nothing is pending. */
+/* Runs what is due while virtual time passes by so much; the clock stands at the end of it then. */
 void fl_world_run_ms(struct fl_world *world, uint64_t ms);
-/* Runs until done() is true; false: virtual time passed `limit_ms` first. */
+/* Runs until done() is true; false: virtual time passed `limit_ms` first, or nothing is pending. */
 FL_MUST bool fl_world_run_until(struct fl_world *world, bool (*done)(void *arg), void *arg,
                                 uint64_t limit_ms);
 
@@ -46,6 +46,9 @@ void fl_world_cut(struct fl_world *world, struct fl_str where);
 FL_MUST int fl_world_file(struct fl_world *world, const char *path, struct fl_str text);
 FL_MUST int fl_world_env(struct fl_world *world, const char *name, const char *value);
 
+/* Everything that happens from now on, a line at a time and without its line break: for a person
+ * who replays a seed. NULL: nobody. */
+void fl_world_observe(struct fl_world *world, void (*line)(void *arg, const char *text), void *arg);
 /* Hash over everything that happened so far: what ran when, and every byte that was delivered. */
 uint64_t fl_world_trace(const struct fl_world *world);
 /* A test's own entry in the trace. */

@@ -1,1 +1,2 @@
 # The unit tests, a room after the other.
+fl_unit_test(sim_world ROOMS sim)
