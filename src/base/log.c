@@ -169,25 +169,31 @@ void fl_log_write(int64_t wall_ms, enum fl_log_level level, const char *message,
     pthread_mutex_unlock(&config.lock);
 }
 
+struct date {
+    unsigned year, month, day;
+};
+
 /* Days since 1970-01-01 as a date of the Gregorian calendar: counts in years that begin in March
  * and in eras of 400 years, so that the day that leap years add is the last of its year. */
-static void date_of(int64_t days, int *year, int *month, int *day) {
-    int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t day_of_era = z - era * 146097;
-    int64_t year_of_era =
+static struct date date_of(uint32_t days) {
+    uint32_t z = days + 719468, era = z / 146097, day_of_era = z % 146097;
+    uint32_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t march_month = (5 * day_of_year + 2) / 153;
-    *day = (int)(day_of_year - (153 * march_month + 2) / 5 + 1);
-    *month = (int)(march_month < 10 ? march_month + 3 : march_month - 9);
-    *year = (int)(year_of_era + era * 400 + (*month <= 2));
+    uint32_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint32_t from_march = (5 * day_of_year + 2) / 153;
+    uint32_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+    return (struct date){.year = year_of_era + era * 400 + (month <= 2),
+                         .month = month,
+                         .day = day_of_year - (153 * from_march + 2) / 5 + 1};
 }
 
 void fl_time_format(int64_t wall_ms, char out[FL_TIME_TEXT_MAX]) {
     static const int64_t day_ms = 86400000, last_ms = 253402300799999; /* 9999-12-31 */
     wall_ms = FL_MIN(FL_MAX(wall_ms, 0), last_ms);
-    int year, month, day, rest = (int)(wall_ms % day_ms);
-    date_of(wall_ms / day_ms, &year, &month, &day);
-    snprintf(out, FL_TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year % 10000, month, day,
-             rest / 3600000, rest / 60000 % 60, rest / 1000 % 60, rest % 1000);
+    struct date date = date_of((uint32_t)(wall_ms / day_ms));
+    unsigned ms = (unsigned)(wall_ms % day_ms);
+    /* The remainders bound what the compiler cannot know to be in range. */
+    snprintf(out, FL_TIME_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", date.year % 10000,
+             date.month % 100, date.day % 100, ms / 3600000, ms / 60000 % 60, ms / 1000 % 60,
+             ms % 1000);
 }
