@@ -32,9 +32,10 @@ void fl_block_port_at(const struct fl_block *block, size_t i, struct fl_block_po
     const char *text = block_at(block, block->text_at);
     text += port->text_at;
     out->name = fl_str_n(text, port->name_len);
-    out->protocol = fl_str_n(text + port->name_len, port->protocol_len);
-    out->app_protocol =
-        fl_str_n(text + port->name_len + port->protocol_len, port->app_protocol_len);
+    text += port->name_len + 1;
+    out->protocol = fl_str_n(text, port->protocol_len);
+    text += port->protocol_len + 1;
+    out->app_protocol = fl_str_n(text, port->app_protocol_len);
     out->port = port->port;
 }
 
@@ -58,6 +59,11 @@ static void read_address(const struct fl_block *block, size_t i, unsigned flags,
     }
     if (flags & BLOCK_V6) out->kind = FL_ADDRESS_V6;
     memcpy(out->ip, at, flags & BLOCK_V6 ? 16 : 4);
+}
+
+void fl_block_address_at(const struct fl_block *block, size_t i, struct fl_address *out) {
+    FL_ASSERT(i < block->count);
+    read_address(block, i, ((const uint8_t *)block_at(block, block->flags_at))[i], out);
 }
 
 void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_block_endpoint *out) {

@@ -20,13 +20,15 @@ enum { /* fl_block_endpoint.flags */
        FL_ENDPOINT_TERMINATING = 1 << 2,
 };
 
-/* One port of a block. Strings are borrowed from the block (or from the caller, when building). */
+/* One port of a block. Strings are borrowed from the block, terminated (or from the caller, when
+ * building). */
 struct fl_block_port {
     struct fl_str name, protocol, app_protocol;
     uint16_t port; /* 0: not given */
 };
 
-/* One endpoint, unpacked. Strings are borrowed as above; pod = pod_prefix + pod_suffix. */
+/* One endpoint, unpacked. Strings are borrowed as above, node and zone terminated; pod = pod_prefix
+ * + pod_suffix. */
 struct fl_block_endpoint {
     struct fl_address address;
     uint8_t uid[16];
@@ -42,8 +44,10 @@ size_t fl_block_count(const struct fl_block *block);
 size_t fl_block_port_count(const struct fl_block *block);
 void fl_block_port_at(const struct fl_block *block, size_t i, struct fl_block_port *out);
 void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_block_endpoint *out);
-unsigned fl_block_flags_at(const struct fl_block *block, size_t i); /* without unpacking */
-size_t fl_block_bytes(const struct fl_block *block);                /* memory it takes */
+/* Without unpacking the rest. */
+unsigned fl_block_flags_at(const struct fl_block *block, size_t i);
+void fl_block_address_at(const struct fl_block *block, size_t i, struct fl_address *out);
+size_t fl_block_bytes(const struct fl_block *block); /* memory it takes */
 /* Hex form of a uid as Kubernetes writes it (8-4-4-4-12); false and zeros if it is none. */
 bool fl_uid_parse(struct fl_str text, uint8_t out[16]);
 

@@ -120,6 +120,13 @@ static int add_text(struct fl_block_builder *b, struct fl_str text, uint32_t *at
     return rc == FL_EFULL ? FL_ETOO_LARGE : rc;
 }
 
+/* One of a port's texts, with its end: readers are given it terminated. */
+static int add_port_text(struct fl_block_builder *b, struct fl_str text, uint32_t *at) {
+    int rc = add_text(b, text, at);
+    uint32_t ignored;
+    return rc < 0 ? rc : add_text(b, fl_str_n("", 1), &ignored);
+}
+
 int fl_block_builder_port(struct fl_block_builder *b, const struct fl_block_port *port) {
     void *ports = b->ports;
     uint32_t at, ignored;
@@ -129,9 +136,9 @@ int fl_block_builder_port(struct fl_block_builder *b, const struct fl_block_port
     int rc = grow_array(&ports, &b->port_cap, b->port_count, sizeof(*b->ports), PORTS_MAX);
     if (rc < 0) return rc;
     b->ports = ports;
-    if ((rc = add_text(b, port->name, &at)) < 0) return rc;
-    if ((rc = add_text(b, port->protocol, &ignored)) < 0) return rc;
-    if ((rc = add_text(b, port->app_protocol, &ignored)) < 0) return rc;
+    if ((rc = add_port_text(b, port->name, &at)) < 0) return rc;
+    if ((rc = add_port_text(b, port->protocol, &ignored)) < 0) return rc;
+    if ((rc = add_port_text(b, port->app_protocol, &ignored)) < 0) return rc;
     b->ports[b->port_count++] =
         (struct block_port){at, port->port, (uint16_t)port->name.n, (uint16_t)port->protocol.n,
                             (uint16_t)port->app_protocol.n};
@@ -391,8 +398,7 @@ static void fill_ports(const struct fl_block_builder *b, struct fl_block *block,
     for (size_t i = 0; i < b->port_count; i++) {
         ports[i] = b->ports[i];
         ports[i].text_at = c->at;
-        size_t n = (size_t)ports[i].name_len + ports[i].protocol_len + ports[i].app_protocol_len;
-        if (n) put_text(c, b->text.data + b->ports[i].text_at, n);
+        put_text(c, b->text.data + b->ports[i].text_at, block_port_bytes(&ports[i]));
     }
 }
 

@@ -24,9 +24,12 @@ enum { /* bits of the flags array besides those of fl_block_endpoint.flags */
 };
 
 struct block_port {
-    uint32_t text_at; /* name, protocol, application protocol */
+    uint32_t text_at; /* name, protocol, application protocol, each terminated */
     uint16_t port, name_len, protocol_len, app_protocol_len;
 };
+static inline size_t block_port_bytes(const struct block_port *port) {
+    return (size_t)port->name_len + port->protocol_len + port->app_protocol_len + 3;
+}
 
 struct fl_block {
     atomic_uint refs;
