@@ -12,7 +12,13 @@
 #include "base/block.h"
 #include "base/buf.h"
 
-enum fl_k8s_kind { FL_K8S_ENDPOINTSLICE, FL_K8S_SERVICE, FL_K8S_ENDPOINTS, FL_K8S_STATUS };
+enum fl_k8s_kind {
+    FL_K8S_ENDPOINTSLICE,
+    FL_K8S_SERVICE,
+    FL_K8S_ENDPOINTS,
+    FL_K8S_STATUS,
+    FL_K8S_POD, /* encoded around by the simulator; there is no decoder for it */
+};
 enum fl_k8s_format { FL_K8S_JSON, FL_K8S_PROTOBUF };
 
 #define FL_K8S_FRAME_MAX                                                                           \
@@ -30,6 +36,9 @@ struct fl_k8s_service_port {
 };
 
 #define FL_K8S_SERVICE_PORTS_MAX 512
+#define FL_K8S_ENDPOINTS_MAX     65536 /* of one object */
+#define FL_K8S_SUBSETS_MAX       1024  /* of one ENDPOINTS */
+#define FL_K8S_BLOCKS_MAX        64    /* of one ENDPOINTS: different lists of ports */
 
 struct fl_k8s_object {
     enum fl_k8s_kind kind;
@@ -37,10 +46,14 @@ struct fl_k8s_object {
     bool initial_events_end; /* BOOKMARK: annotation k8s.io/initial-events-end is "true" */
 
     /* ENDPOINTSLICE and ENDPOINTS: one reference, which the callback may steal by setting it NULL.
-     * FL_K8S_ENDPOINTS: one block per object; ready from which list it stood in. */
+     * FL_K8S_ENDPOINTS: ready from which list it stood in; subsets of equal ports share a block, and
+     * the usual object has one. */
     struct fl_str service;  /* label kubernetes.io/service-name; ENDPOINTS: the object's name */
     struct fl_block *block; /* NULL in a bookmark */
-    bool truncated;         /* ENDPOINTS: annotation endpoints.kubernetes.io/over-capacity */
+    struct fl_block **more; /* ENDPOINTS: those of subsets with other ports; to steal likewise */
+    size_t more_count;
+    size_t skipped; /* endpoints left out: without a usable address */
+    bool truncated; /* ENDPOINTS: annotation endpoints.kubernetes.io/over-capacity */
 
     /* SERVICE */
     struct fl_str type, external_name;
@@ -71,14 +84,15 @@ struct fl_k8s_decoder_events {
     /* ADDED … BOOKMARK and ITEM. Return 0 to go on; a negative code ends the feed with it. */
     int (*on_object)(void *arg, enum fl_k8s_event event, struct fl_k8s_object *object);
     void (*on_error)(void *arg, const struct fl_k8s_status *status); /* ERROR, or a Status body */
-    /* A list's metadata, when the whole list was read. */
+    /* A list's metadata, when the whole list was read: out of fl_k8s_decoder_end. */
     void (*on_list_end)(void *arg, struct fl_str resource_version, struct fl_str continue_token);
     /* The block that the store holds for this key (borrowed), for reuse by hash; may be NULL. */
     struct fl_block *(*previous)(void *arg, struct fl_str ns, struct fl_str name);
 };
 
 /* Decodes one response body: a list (streamed: one object at a time, never the whole list), a
- * watch, a single object or a Status. */
+ * watch, or a Status. Objects of another kind than asked for are FL_EPROTO (W20); events of a type
+ * that is not known are passed over. One thread. */
 struct fl_k8s_decoder;
 
 enum fl_k8s_body { FL_K8S_BODY_LIST, FL_K8S_BODY_WATCH, FL_K8S_BODY_STATUS };
