@@ -1,7 +1,8 @@
 /* provider.h - what a source of endpoints does for discovery.
  *
- * A provider is called on discovery's loop only. Discovery asks it to watch each service once,
- * however many subscribe, and owns the feed. */
+ * A provider is called on discovery's loop only, but for `parse`. Discovery asks it to watch each
+ * service once, however many subscribe, and owns the feed. A provider may give to a feed from
+ * within watch and watch_names, and is never called back from within what it gives. */
 #ifndef FL_DISCOVERY_PROVIDER_H
 #define FL_DISCOVERY_PROVIDER_H
 
@@ -12,8 +13,10 @@ struct fl_feed; /* one watched service, or one watched list of names */
 struct fl_provider;
 
 struct fl_provider_ops {
-    /* "ns/name", "name" … as in a target -> the service's one name (what sets carry) appended to
-     * `service`, and the port part to `port`, empty without. FL_EUSAGE: which part is wrong. */
+    /* "ns/name:port", "name" … as in a target -> the service's name appended to `service`, and the
+     * port part to `port`, empty without. Any thread, also several at once: only looks at the text
+     * and at what never changes. What configuration alone knows, as a default namespace, is filled
+     * in by watch, whose sets carry the whole name. FL_EUSAGE: which part is wrong. */
     int (*parse)(struct fl_provider *provider, struct fl_str rest, struct fl_buf *service,
                  struct fl_buf *port, struct fl_error *err);
     /* Starts the watch of `service`; what becomes known goes to fl_feed_publish. An error is
@@ -35,11 +38,12 @@ struct fl_provider {
     const char *scheme; /* "kubernetes": targets kubernetes:///… */
 };
 
-/* For providers. */
+/* For providers, between watch and unwatch, on the loop. What cannot be stored for want of memory
+ * is asked for anew: unwatch and watch after a backoff. Publishing also ends a trouble. */
 void fl_feed_publish(struct fl_feed *feed, const struct fl_set_spec *spec);
 void fl_feed_trouble(struct fl_feed *feed, const struct fl_error *err); /* code FL_OK: it is over */
 void fl_feed_name(struct fl_feed *feed, struct fl_str service);         /* a service that exists */
-void fl_feed_names_synced(struct fl_feed *feed); /* the list of names is complete; once */
+void fl_feed_names_synced(struct fl_feed *feed);         /* the list of names is complete; once */
 void fl_feed_set_data(struct fl_feed *feed, void *data); /* the provider's own pointer */
 void *fl_feed_data(const struct fl_feed *feed);
 
