@@ -1,0 +1,294 @@
+/* channel.c - the life of a channel, and the two ways its loop is told to do something.
+ *
+ *     other threads ──> inbox ─┐                        ┌─> connectivity.c: state, cause
+ *     fl_channel_close ────────┴─> wake (posted) ──┐    │
+ *     discovery ──> endpoints.c ──> subchannels ───┴─> pump (deferred) ──> queue.c ──> call.c
+ *
+ * The wake-up comes with a turn of its own: it takes calls from the inbox, calls the callbacks of
+ * calls that this side ended, and closes. The pump runs at the end of a turn in which something
+ * changed: it sends what waits. Both coalesce: they are queued at most once.
+ *
+ * Closing: everything is ended, then each wake-up looks whether the last transport, the
+ * subscription, the last call and the last thread inside are gone, and only then frees it. */
+#include <fairlead/version.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "channel/state.h"
+
+static void fill_in(struct fl_channel_options *options) {
+    static const struct fl_channel_options defaults = {
+        .connect_timeout_ms = 20000,
+        .backoff_ms_min = 1000,
+        .backoff_ms_max = 120000,
+        .drain_ms = 5000,
+        .receive_bytes_max = 4 * 1024 * 1024,
+        .queued_calls_max = 10000,
+    };
+#define FILL(field) options->field = options->field ? options->field : defaults.field
+    FILL(connect_timeout_ms);
+    FILL(backoff_ms_min);
+    FILL(backoff_ms_max);
+    FILL(drain_ms);
+    FILL(receive_bytes_max);
+    FILL(queued_calls_max);
+#undef FILL
+}
+
+/* kubernetes:///ns/echo:grpc -> echo; static:a:1,b:2 -> a:1; a:1 -> a:1. */
+static struct fl_str authority_of(const char *target) {
+    struct fl_str rest = fl_str_of(target), head, tail;
+    if (fl_str_starts(rest, FL_STR("static:"))) {
+        fl_str_split(fl_str_from(rest, sizeof("static:") - 1), ',', &head, &tail);
+        return head;
+    }
+    const char *slash = strrchr(target, '/');
+    if (!slash) return rest;
+    fl_str_split(fl_str_of(slash + 1), ':', &head, &tail);
+    return head;
+}
+
+static void prepare_headers(struct fl_channel *channel) {
+    channel->headers[0] = (struct fl_http_header){FL_STR("te"), FL_STR("trailers")};
+    channel->headers[1] =
+        (struct fl_http_header){FL_STR("content-type"), FL_STR("application/grpc")};
+    channel->headers[2] =
+        (struct fl_http_header){FL_STR("user-agent"), FL_STR("fairlead/" FL_VERSION)};
+    channel->headers[3] = (struct fl_http_header){FL_STR("grpc-timeout"), FL_STR_NONE};
+}
+
+static void prepare_metrics(struct fl_channel *channel) {
+    struct fl_metrics *metrics = channel->io->metrics;
+    channel->loop_data.queued =
+        fl_metrics_get(metrics, FL_METRIC_GAUGE, "fairlead_channel_queued_calls",
+                       "calls that wait for an endpoint or a stream", "");
+    channel->loop_data.retries =
+        fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_channel_transparent_retries_total",
+                       "attempts that no server processed", "");
+    for (int status = FL_STATUS_OK; status <= FL_STATUS_UNAUTHENTICATED; status++) {
+        char labels[48];
+        snprintf(labels, sizeof(labels), "status=%s", fl_status_name((enum fl_status)status));
+        channel->loop_data.calls[status] =
+            fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_channel_calls_total",
+                           "calls that ended, by status", labels);
+    }
+}
+
+static void on_state(void *arg, struct fl_subchannel *sub) {
+    struct fl_channel *channel = arg;
+    fl_channel_place(channel, sub);
+    channel->loop_data.changed = true;
+    fl_channel_pump(channel);
+}
+
+static void on_room(void *arg) { fl_channel_pump(arg); }
+
+static void on_empty(void *arg) {
+    struct fl_channel *channel = arg;
+    if (channel->loop_data.closing) fl_channel_wake(channel);
+}
+
+static void pump(struct fl_task *task) {
+    struct fl_channel *channel = FL_CONTAINER(task, struct fl_channel, loop_data.pump);
+    if (channel->loop_data.closing) return;
+    fl_channel_apply(channel);
+    fl_channel_run_queue(channel);
+}
+
+void fl_channel_pump(struct fl_channel *channel) {
+    fl_io_defer(channel->io, &channel->loop_data.pump);
+}
+
+void fl_channel_wake(struct fl_channel *channel) {
+    fl_io_post(channel->io, &channel->shared_data.wake);
+}
+
+static void take_inbox(struct fl_channel *channel) {
+    struct fl_inbox_item *item = fl_inbox_steal_all(&channel->shared_data.inbox);
+    for (struct fl_inbox_item *next; item; item = next) {
+        next = item->next; /* a call may be gone once it was begun */
+        fl_call_begin(FL_CONTAINER(item, struct fl_call, inbox));
+    }
+}
+
+/* What a callback ends in its turn is left to the next wake-up, so that a caller who tries again
+ * at once does not hold the loop. */
+static void finish_calls(struct fl_channel *channel) {
+    struct fl_list *ending = &channel->loop_data.ending, batch;
+    fl_list_init(&batch);
+    while (!fl_list_empty(ending)) {
+        struct fl_list *item = ending->next;
+        fl_list_remove(item);
+        fl_list_push(&batch, item);
+    }
+    while (!fl_list_empty(&batch)) {
+        struct fl_list *item = batch.next;
+        fl_list_remove(item);
+        fl_call_finish(FL_CONTAINER(item, struct fl_call, link));
+    }
+}
+
+static void give_up_all(struct fl_list *calls, const struct fl_error *why) {
+    FL_LIST_EACH (calls, item, next) {
+        fl_call_give_up(FL_CONTAINER(item, struct fl_call, link), FL_STATUS_CANCELLED, why);
+    }
+}
+
+static void unsubscribed(void *arg) {
+    struct fl_channel *channel = arg;
+    channel->loop_data.subscribed = false;
+    fl_channel_wake(channel);
+}
+
+static void begin_close(struct fl_channel *channel) {
+    struct fl_error why;
+    fl_fail(&why, FL_ESHUTDOWN, "the channel was closed");
+    channel->loop_data.closing = true;
+    channel->loop_data.changed = true;
+    fl_channel_refresh(channel);
+    give_up_all(&channel->loop_data.waiting, &why);
+    FL_LIST_EACH (&channel->loop_data.connector.transports, item, next) {
+        struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, link);
+        give_up_all(&transport->calls, &why);
+        fl_transport_close(transport);
+    }
+    fl_channel_forget_endpoints(channel);
+    fl_subscription_close(channel->subscription, unsubscribed, channel);
+}
+
+static bool is_empty(struct fl_channel *channel) {
+    return !channel->loop_data.subscribed &&
+           fl_list_empty(&channel->loop_data.connector.transports) &&
+           fl_list_empty(&channel->loop_data.ending);
+}
+
+/* Another thread that has not quite left, or a task that will still run. */
+static bool is_in_use(struct fl_channel *channel) {
+    return atomic_load(&channel->shared_data.entered) != 0 ||
+           atomic_load(&channel->shared_data.inbox.count) != 0 ||
+           atomic_load(&channel->shared_data.wake.queued) ||
+           atomic_load(&channel->loop_data.pump.queued);
+}
+
+static void channel_free(struct fl_channel *channel) {
+    if (channel->loop_data.apply_ready) fl_io_timer_deinit(channel->io, &channel->loop_data.apply);
+    fl_set_unref(channel->loop_data.newest);
+    fl_set_unref(channel->loop_data.applied);
+    fl_round_robin_deinit(&channel->loop_data.round);
+    fl_map_deinit(&channel->loop_data.subs);
+    fl_free(channel->target);
+    fl_free(channel->authority);
+    fl_free(channel);
+}
+
+static void end_close(struct fl_channel *channel) {
+    if (is_in_use(channel)) {
+        fl_channel_wake(channel);
+        return;
+    }
+    void (*done)(void *arg) = channel->shared_data.done;
+    void *arg = channel->shared_data.arg;
+    channel_free(channel);
+    if (done) done(arg);
+}
+
+static void wake(struct fl_task *task) {
+    struct fl_channel *channel = FL_CONTAINER(task, struct fl_channel, shared_data.wake);
+    bool closing = atomic_load(&channel->shared_data.closing);
+    take_inbox(channel);
+    if (closing && !channel->loop_data.closing) begin_close(channel);
+    finish_calls(channel);
+    if (closing && is_empty(channel)) end_close(channel);
+}
+
+static void init_loop_data(struct fl_channel *channel) {
+    const struct fl_channel_options *options = &channel->options;
+    struct fl_connector *connector = &channel->loop_data.connector;
+    *connector = (struct fl_connector){
+        .io = channel->io,
+        .connect_timeout_ms = options->connect_timeout_ms,
+        .backoff_ms_min = options->backoff_ms_min,
+        .backoff_ms_max = options->backoff_ms_max,
+        .drain_ms = options->drain_ms,
+        .on_state = on_state,
+        .on_room = on_room,
+        .on_empty = on_empty,
+        .arg = channel,
+    };
+    fl_list_init(&connector->transports);
+    fl_map_init(&channel->loop_data.subs, 0);
+    fl_list_init(&channel->loop_data.sub_list);
+    fl_round_robin_init(&channel->loop_data.round);
+    fl_list_init(&channel->loop_data.waiting);
+    fl_list_init(&channel->loop_data.ending);
+    fl_task_init(&channel->loop_data.pump, pump);
+    channel->loop_data.subscribed = true;
+    channel->loop_data.changed = true;
+    prepare_metrics(channel);
+}
+
+int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char *target,
+                    const struct fl_channel_options *options, struct fl_channel **out,
+                    struct fl_error *err) {
+    int rc = FL_ENOMEM;
+    if (!target) return fl_fail(err, FL_EUSAGE, "a channel needs a target");
+    struct fl_channel *channel = FL_NEW(struct fl_channel);
+    if (!channel) return fl_fail_nomem(err);
+    channel->io = io;
+    if (options) channel->options = *options;
+    fill_in(&channel->options);
+    const char *authority = channel->options.authority;
+    channel->target = fl_strdup(target);
+    channel->authority = authority ? fl_strdup(authority) : fl_str_dup(authority_of(target));
+    channel->options.authority = NULL; /* the caller's memory */
+    if (!channel->target || !channel->authority) {
+        fl_fail_nomem(err);
+        goto fail;
+    }
+    prepare_headers(channel);
+    fl_inbox_init(&channel->shared_data.inbox, channel->options.queued_calls_max);
+    fl_task_init(&channel->shared_data.wake, wake);
+    atomic_init(&channel->shared_data.state, FL_CHANNEL_IDLE);
+    init_loop_data(channel);
+    /* The last step: from here on the loop may call. */
+    rc = fl_discovery_subscribe_on(discovery, io, target, fl_channel_on_set, channel,
+                                   &channel->subscription, err);
+    if (rc != 0) goto fail;
+    *out = channel;
+    return 0;
+fail:
+    channel_free(channel);
+    return rc;
+}
+
+int fl_channel_new(struct fl_runtime *runtime, struct fl_discovery *discovery, const char *target,
+                   const struct fl_channel_options *options, struct fl_channel **out,
+                   struct fl_error *err) {
+    return fl_channel_open(runtime->io, discovery, target, options, out, err);
+}
+
+void fl_channel_close(struct fl_channel *channel, void (*done)(void *arg), void *arg) {
+    atomic_fetch_add(&channel->shared_data.entered, 1);
+    channel->shared_data.done = done;
+    channel->shared_data.arg = arg;
+    atomic_store(&channel->shared_data.closing, true);
+    fl_channel_wake(channel);
+    atomic_fetch_sub(&channel->shared_data.entered, 1);
+}
+
+enum fl_channel_state fl_channel_state(const struct fl_channel *channel) {
+    return (enum fl_channel_state)atomic_load(&channel->shared_data.state);
+}
+
+const char *fl_channel_state_name(enum fl_channel_state state) {
+    static const char *const names[] = {
+        [FL_CHANNEL_IDLE] = "IDLE",         [FL_CHANNEL_CONNECTING] = "CONNECTING",
+        [FL_CHANNEL_READY] = "READY",       [FL_CHANNEL_TRANSIENT_FAILURE] = "TRANSIENT_FAILURE",
+        [FL_CHANNEL_SHUTDOWN] = "SHUTDOWN",
+    };
+    return (unsigned)state < FL_COUNT(names) ? names[state] : "?";
+}
+
+void fl_channel_watch(struct fl_channel *channel, const struct fl_channel_watcher *watcher) {
+    channel->loop_data.watcher = *watcher;
+}

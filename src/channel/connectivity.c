@@ -1,0 +1,114 @@
+/* connectivity.c - the state of the whole channel, and why calls cannot be sent when they cannot.
+ *
+ * gRPC's aggregation over the endpoints that may take calls: READY if one is; else CONNECTING while
+ * one that has not failed since its last READY is on its way; else TRANSIENT_FAILURE, which a
+ * further attempt does not hide (gRFC A62). What discovery says comes first, its four answers kept
+ * apart: unknown waits, absent and empty fail fast. */
+#include "base/log.h"
+#include "channel/state.h"
+#include "discovery/set.h"
+
+#define PORTS_TEXT_MAX 160
+
+static enum fl_channel_state not_known(const struct fl_channel *channel, struct fl_error *cause) {
+    const struct fl_error *trouble = &channel->loop_data.trouble;
+    if (trouble->code == FL_OK) {
+        fl_fail(cause, FL_EUNKNOWN, "the endpoints of %s are not known yet", channel->target);
+        return FL_CHANNEL_CONNECTING;
+    }
+    fl_fail(cause, trouble->code, "the endpoints of %s are not known: %s", channel->target,
+            trouble->detail);
+    /* What a person must change does not get better by waiting. */
+    return fl_error_reaction(trouble->code) == FL_REACT_FIX ? FL_CHANNEL_TRANSIENT_FAILURE
+                                                            : FL_CHANNEL_CONNECTING;
+}
+
+static void several_ports(const struct fl_channel *channel, struct fl_error *cause) {
+    struct fl_buf names;
+    fl_buf_init(&names, PORTS_TEXT_MAX);
+    fl_set_ports(channel->loop_data.newest, &names);
+    struct fl_str text = fl_buf_str(&names);
+    fl_fail(cause, FL_EPORT, "%s has several ports, name one of them: %.*s", channel->target,
+            FL_STR_ARG(text));
+    fl_buf_deinit(&names);
+}
+
+static void external_name(const struct fl_set *set, struct fl_error *cause) {
+    fl_fail(cause, FL_EUSAGE, "%s is only another name for %s, which is to be called as host:port",
+            fl_set_service(set), fl_set_external_name(set));
+}
+
+static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
+                                          struct fl_error *cause) {
+    const struct fl_subchannel *failed = NULL;
+    bool ready = false, hopeful = false;
+    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
+        const struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
+        if (!sub->wanted) continue;
+        if (sub->state == FL_CHANNEL_READY)
+            ready = true;
+        else if (sub->failed)
+            failed = sub;
+        else
+            hopeful = true;
+    }
+    if (ready) {
+        fl_fail(cause, FL_EFULL, "every connection is at the peer's stream limit");
+        return FL_CHANNEL_READY;
+    }
+    if (hopeful) {
+        fl_fail(cause, FL_EUNREACHABLE, "no endpoint of %s is connected yet", channel->target);
+        return FL_CHANNEL_CONNECTING;
+    }
+    if (failed)
+        fl_fail(cause, failed->why.code, "no endpoint of %s can be reached; %s: %s",
+                channel->target, failed->peer, failed->why.detail);
+    else
+        fl_fail(cause, FL_EEMPTY, "%s has no endpoint that may take calls", channel->target);
+    return FL_CHANNEL_TRANSIENT_FAILURE;
+}
+
+static enum fl_channel_state find_out(const struct fl_channel *channel, struct fl_error *cause) {
+    const struct fl_set *set = channel->loop_data.newest;
+    const struct fl_error *trouble = &channel->loop_data.trouble;
+    if (channel->loop_data.closing) {
+        fl_fail(cause, FL_ESHUTDOWN, "the channel was closed");
+        return FL_CHANNEL_SHUTDOWN;
+    }
+    if (!set || fl_set_state(set) == FL_SET_UNKNOWN) return not_known(channel, cause);
+    if (trouble->code == FL_EPORT) {
+        *cause = *trouble;
+        return FL_CHANNEL_TRANSIENT_FAILURE;
+    }
+    if (fl_set_state(set) == FL_SET_ABSENT) {
+        fl_fail(cause, FL_EABSENT, "service %s does not exist", fl_set_service(set));
+        return FL_CHANNEL_TRANSIENT_FAILURE;
+    }
+    if (channel->loop_data.several_ports) {
+        several_ports(channel, cause);
+        return FL_CHANNEL_TRANSIENT_FAILURE;
+    }
+    if (fl_set_external_name(set)) {
+        external_name(set, cause);
+        return FL_CHANNEL_TRANSIENT_FAILURE;
+    }
+    return of_endpoints(channel, cause);
+}
+
+void fl_channel_refresh(struct fl_channel *channel) {
+    if (!channel->loop_data.changed) return;
+    channel->loop_data.changed = false;
+    enum fl_channel_state before = channel->loop_data.state;
+    enum fl_channel_state state = find_out(channel, &channel->loop_data.cause);
+    if (state == before) return;
+    channel->loop_data.state = state;
+    atomic_store(&channel->shared_data.state, (int)state);
+    if (state == FL_CHANNEL_TRANSIENT_FAILURE)
+        FL_LOG(channel->io, FL_LOG_WARN, "channel cannot serve calls",
+               FL_LOG_TEXT_OF("service", channel->target),
+               FL_LOG_ERROR_OF(&channel->loop_data.cause));
+    else
+        FL_LOG(channel->io, before == FL_CHANNEL_TRANSIENT_FAILURE ? FL_LOG_INFO : FL_LOG_DEBUG,
+               "channel changed its state", FL_LOG_TEXT_OF("service", channel->target),
+               FL_LOG_TEXT_OF("state", fl_channel_state_name(state)));
+}

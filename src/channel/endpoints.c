@@ -1,0 +1,156 @@
+/* endpoints.c - from endpoint sets to subchannels.
+ *
+ * What is applied is the difference by address and port between the set that was applied before and
+ * the newest. Kept endpoints keep their subchannel, its connection and its place in the round
+ * (C20); the same address with another identity is connected anew; what is removed drains; what is
+ * added connects at once.
+ *
+ * Each change may be applied twice without harm. So when memory runs out half-way, the applied set
+ * stays the old one and the same difference is tried again a little later. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "channel/state.h"
+#include "discovery/set.h"
+
+#define AGAIN_MS 500
+#define PEER_MAX (FL_ADDRESS_TEXT_MAX + 8) /* brackets, colon, port */
+
+struct applying {
+    struct fl_channel *channel;
+    int rc; /* of the first change that could not be applied */
+};
+
+static void peer_text(const struct fl_endpoint *endpoint, char out[PEER_MAX]) {
+    bool v6 = strchr(endpoint->address, ':') != NULL;
+    snprintf(out, PEER_MAX, v6 ? "[%s]:%u" : "%s:%u", endpoint->address, endpoint->port);
+}
+
+static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, const char *peer,
+               struct fl_subchannel **out) {
+    struct fl_map *subs = &channel->loop_data.subs;
+    int rc = fl_round_robin_reserve(&channel->loop_data.round, fl_map_count(subs) + 1);
+    if (rc != 0) return rc;
+    rc = fl_subchannel_new(&channel->loop_data.connector, endpoint->address, endpoint->port, peer,
+                           out);
+    if (rc != 0) return rc;
+    rc = fl_map_set(subs, fl_str_of(peer), *out, NULL);
+    if (rc != 0) {
+        fl_subchannel_unref(*out);
+        return rc;
+    }
+    (*out)->pick.order = channel->loop_data.order++;
+    fl_list_push(&channel->loop_data.sub_list, &(*out)->link);
+    return 0;
+}
+
+static void leave(struct fl_channel *channel, struct fl_subchannel *sub) {
+    fl_map_remove(&channel->loop_data.subs, fl_str_of(sub->peer));
+    fl_list_remove(&sub->link);
+    fl_subchannel_leave(sub);
+    fl_subchannel_unref(sub);
+}
+
+static void apply_change(void *arg, const struct fl_change *change) {
+    struct applying *applying = arg;
+    struct fl_channel *channel = applying->channel;
+    if (applying->rc != 0) return;
+    char peer[PEER_MAX];
+    peer_text(&change->endpoint, peer);
+    struct fl_subchannel *sub = fl_map_get(&channel->loop_data.subs, fl_str_of(peer));
+    if (change->kind == FL_CHANGE_REMOVED) {
+        if (sub) leave(channel, sub);
+        return;
+    }
+    if (!sub) {
+        applying->rc = add(channel, &change->endpoint, peer, &sub);
+        if (applying->rc != 0) return;
+    } else if (change->what & FL_CHANGED_IDENTITY) {
+        fl_subchannel_renew(sub);
+    }
+    sub->ready = change->endpoint.ready;
+    sub->serving = change->endpoint.serving;
+    sub->terminating = change->endpoint.terminating;
+}
+
+void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub) {
+    if (sub->wanted && sub->state == FL_CHANNEL_READY)
+        fl_round_robin_add(&channel->loop_data.round, &sub->pick);
+    else
+        fl_round_robin_remove(&channel->loop_data.round, &sub->pick);
+}
+
+/* Who may take calls can depend on all the others (KEP-1669), so everybody is asked again. */
+static void want_usable(struct fl_channel *channel) {
+    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
+        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
+        struct fl_endpoint endpoint = {
+            .ready = sub->ready, .serving = sub->serving, .terminating = sub->terminating};
+        bool usable = fl_set_usable(channel->loop_data.applied, &endpoint);
+        if (usable != sub->wanted) fl_subchannel_want(sub, usable);
+        fl_channel_place(channel, sub);
+    }
+}
+
+static void try_again(struct fl_channel *channel) {
+    if (channel->loop_data.apply_ready)
+        fl_io_timer_set(channel->io, &channel->loop_data.apply,
+                        fl_io_now_ms(channel->io) + AGAIN_MS);
+    else
+        fl_channel_wake(channel);
+}
+
+static void again(struct fl_timer *timer) {
+    fl_channel_pump(FL_CONTAINER(timer, struct fl_channel, loop_data.apply));
+}
+
+static int apply_newest(struct fl_channel *channel) {
+    struct fl_set *newest = channel->loop_data.newest;
+    struct applying applying = {channel, 0};
+    int rc = fl_set_diff(channel->loop_data.applied, newest, apply_change, &applying);
+    if (rc != 0 || applying.rc != 0) return rc != 0 ? rc : applying.rc;
+    fl_set_unref(channel->loop_data.applied);
+    channel->loop_data.applied = fl_set_ref(newest);
+    want_usable(channel);
+    return 0;
+}
+
+void fl_channel_forget_endpoints(struct fl_channel *channel) {
+    struct fl_list *list = &channel->loop_data.sub_list;
+    while (!fl_list_empty(list))
+        leave(channel, FL_CONTAINER(list->next, struct fl_subchannel, link));
+    channel->loop_data.applied = fl_set_unref(channel->loop_data.applied);
+}
+
+void fl_channel_apply(struct fl_channel *channel) {
+    struct fl_set *newest = channel->loop_data.newest;
+    if (!newest || newest == channel->loop_data.applied || channel->loop_data.several_ports) return;
+    if (!channel->loop_data.apply_ready)
+        channel->loop_data.apply_ready =
+            fl_io_timer_init(channel->io, &channel->loop_data.apply, again) == 0;
+    if (apply_newest(channel) != 0) {
+        try_again(channel);
+        return;
+    }
+    const struct fl_channel_watcher *watcher = &channel->loop_data.watcher;
+    if (watcher->on_applied) watcher->on_applied(watcher->arg, fl_set_version(newest));
+}
+
+void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
+                       const struct fl_error *trouble) {
+    FL_UNUSED(previous); /* what was applied may be older */
+    struct fl_channel *channel = arg;
+    if (channel->loop_data.closing) return;
+    channel->loop_data.trouble = trouble ? *trouble : (struct fl_error){FL_OK, ""};
+    channel->loop_data.changed = true;
+    if (set != channel->loop_data.newest) {
+        fl_set_unref(channel->loop_data.newest);
+        channel->loop_data.newest = fl_set_ref(set);
+        /* Which of several ports is meant nobody knows: then nothing is connected. */
+        channel->loop_data.several_ports = fl_set_ports(set, NULL) > 1;
+        if (channel->loop_data.several_ports) fl_channel_forget_endpoints(channel);
+        fl_channel_apply(channel);
+    }
+    fl_channel_pump(channel);
+}

@@ -1,0 +1,130 @@
+/* queue.c - calls that cannot be sent at once.
+ *
+ * First come, first served; a call that no server processed goes back to the front. Calls that fail
+ * fast leave the queue when the channel enters TRANSIENT_FAILURE, those that wait for ready stay.
+ * The queue is bounded by queued_calls_max. Whoever makes a call's chances better defers the pump;
+ * the queue is never run from within a callback of a connection. */
+#include "channel/state.h"
+
+#define TRANSPARENT_RETRIES_MAX 5
+
+static bool has_room(const struct fl_pick *pick) {
+    return fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick)) != NULL;
+}
+
+/* No server saw this attempt. False: it was one too many, and the call is ending. */
+static bool count_retry(struct fl_channel *channel, struct fl_call *call,
+                        const struct fl_error *why) {
+    if (call->retries == TRANSPARENT_RETRIES_MAX) {
+        struct fl_error last;
+        fl_fail(&last, why->code, "%u attempts were not processed; %s", call->retries + 1,
+                why->detail);
+        fl_call_give_up(call, FL_STATUS_UNAVAILABLE, &last);
+        return false;
+    }
+    call->retries++;
+    fl_metric_add(channel->loop_data.retries, 1);
+    return true;
+}
+
+static void tell_pick(const struct fl_channel *channel, const struct fl_subchannel *sub) {
+    const struct fl_channel_watcher *watcher = &channel->loop_data.watcher;
+    if (watcher->on_pick)
+        watcher->on_pick(watcher->arg, fl_set_version(channel->loop_data.applied), sub->peer);
+}
+
+/* False: it must wait. */
+static bool try_send(struct fl_channel *channel, struct fl_call *call) {
+    for (;;) {
+        struct fl_pick *pick = fl_round_robin_next(&channel->loop_data.round, has_room);
+        if (!pick) return false;
+        struct fl_subchannel *sub = FL_CONTAINER(pick, struct fl_subchannel, pick);
+        struct fl_error err = {FL_OK, ""};
+        int rc = fl_call_send(call, sub->current, &err);
+        if (rc == 0) {
+            tell_pick(channel, sub);
+            return true;
+        }
+        if (rc == FL_ENOMEM) {
+            fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
+            return true;
+        }
+        if (!count_retry(channel, call, &err)) return true;
+    }
+}
+
+static void queue_at(struct fl_channel *channel, struct fl_call *call, struct fl_list *place) {
+    fl_call_move(call, FL_CALL_WAITING);
+    fl_list_push(place, &call->link);
+    channel->loop_data.waiting_count++;
+    if (!call->wait_for_ready) channel->loop_data.waiting_fast++;
+    fl_metric_add(channel->loop_data.queued, 1);
+}
+
+void fl_channel_unqueue(struct fl_channel *channel, struct fl_call *call) {
+    fl_list_remove(&call->link);
+    channel->loop_data.waiting_count--;
+    if (!call->wait_for_ready) channel->loop_data.waiting_fast--;
+    fl_metric_add(channel->loop_data.queued, -1);
+}
+
+/* True: the call fails fast and there is nothing to wait for. */
+static bool hopeless(const struct fl_channel *channel, const struct fl_call *call) {
+    return channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE && !call->wait_for_ready;
+}
+
+static void fail_fast(struct fl_channel *channel, struct fl_call *call) {
+    const struct fl_error *cause = &channel->loop_data.cause;
+    struct fl_error why;
+    fl_fail(&why, cause->code, "%s (%s)", cause->detail, fl_error_name(cause->code));
+    fl_call_give_up(call, FL_STATUS_UNAVAILABLE, &why);
+}
+
+/* `place`: the call stands before it. */
+static void enqueue(struct fl_channel *channel, struct fl_call *call, struct fl_list *place) {
+    fl_channel_refresh(channel);
+    if (channel->loop_data.closing) {
+        fl_call_give_up(call, FL_STATUS_CANCELLED, &channel->loop_data.cause);
+    } else if (hopeless(channel, call)) {
+        fail_fast(channel, call);
+    } else if (channel->loop_data.waiting_count >= channel->options.queued_calls_max) {
+        struct fl_error why;
+        fl_fail(&why, FL_EFULL, "%u calls wait already: %s (%s)",
+                (unsigned)channel->options.queued_calls_max, channel->loop_data.cause.detail,
+                fl_error_name(channel->loop_data.cause.code));
+        fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &why);
+    } else {
+        queue_at(channel, call, place);
+    }
+}
+
+void fl_channel_submit(struct fl_channel *channel, struct fl_call *call) {
+    struct fl_list *waiting = &channel->loop_data.waiting;
+    if (fl_list_empty(waiting) && try_send(channel, call)) return;
+    enqueue(channel, call, waiting);
+}
+
+void fl_channel_resubmit(struct fl_channel *channel, struct fl_call *call,
+                         const struct fl_error *why) {
+    if (!count_retry(channel, call, why)) return;
+    enqueue(channel, call, channel->loop_data.waiting.next);
+    fl_channel_pump(channel);
+}
+
+/* Only when there is one: what waits for ready is not looked at again and again. */
+static void fail_hopeless(struct fl_channel *channel) {
+    if (channel->loop_data.waiting_fast == 0) return;
+    FL_LIST_EACH (&channel->loop_data.waiting, item, next) {
+        struct fl_call *call = FL_CONTAINER(item, struct fl_call, link);
+        if (hopeless(channel, call)) fail_fast(channel, call);
+    }
+}
+
+void fl_channel_run_queue(struct fl_channel *channel) {
+    struct fl_list *waiting = &channel->loop_data.waiting;
+    while (!fl_list_empty(waiting) &&
+           try_send(channel, FL_CONTAINER(waiting->next, struct fl_call, link))) {
+    }
+    fl_channel_refresh(channel);
+    if (channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE) fail_hopeless(channel);
+}

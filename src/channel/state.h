@@ -1,0 +1,86 @@
+/* state.h - the inside of a channel, for the files of this room. */
+#ifndef FL_CHANNEL_STATE_H
+#define FL_CHANNEL_STATE_H
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "channel/call.h"
+#include "channel/channel.h"
+#include "channel/inbox.h"
+#include "channel/round_robin.h"
+#include "channel/subchannel.h"
+
+#define FL_CHANNEL_HEADERS 4 /* the last one is grpc-timeout */
+
+struct fl_channel {
+    /* Set once when it is opened. */
+    struct fl_io *io;
+    struct fl_channel_options options; /* with every default filled in */
+    char *target, *authority;
+    struct fl_http_header headers[FL_CHANNEL_HEADERS];
+    struct fl_subscription *subscription;
+
+    /* The loop's thread only. */
+    struct {
+        struct fl_connector connector;
+        struct fl_map subs; /* by peer: struct fl_subchannel */
+        struct fl_list sub_list;
+        struct fl_round_robin round;
+        uint64_t order;          /* of the next subchannel */
+        struct fl_set *newest;   /* as discovery gave it */
+        struct fl_set *applied;  /* what subchannels and picks follow; NULL: nothing yet */
+        struct fl_timer apply;   /* tries again to apply the newest; see endpoints.c */
+        bool apply_ready;        /* the timer is registered */
+        bool several_ports;      /* the newest set cannot be used: no port was named */
+        struct fl_error trouble; /* of discovery */
+        enum fl_channel_state state;
+        struct fl_error cause;              /* why calls cannot be sent, when they cannot */
+        bool changed;                       /* state and cause must be found out anew */
+        struct fl_list waiting;             /* calls, oldest first */
+        size_t waiting_count, waiting_fast; /* fast: those that do not wait for ready */
+        struct fl_list ending;              /* calls whose callback is due */
+        struct fl_task pump;                /* deferred: see queue.c */
+        struct fl_channel_watcher watcher;
+        struct fl_metric *queued, *retries;
+        struct fl_metric *calls[FL_STATUS_UNAUTHENTICATED + 1];
+        bool closing, subscribed;
+    } loop_data;
+
+    /* Any thread. */
+    struct {
+        struct fl_inbox inbox;
+        struct fl_task wake; /* posted: takes the inbox, ends calls, closes */
+        atomic_uint entered; /* threads inside fl_call_unary or fl_channel_close */
+        atomic_bool closing; /* done and arg are set */
+        atomic_int state;    /* enum fl_channel_state */
+        void (*done)(void *arg);
+        void *arg;
+    } shared_data;
+};
+
+/* channel.c */
+void fl_channel_wake(struct fl_channel *channel);
+void fl_channel_pump(struct fl_channel *channel); /* at the end of the turn */
+
+/* endpoints.c */
+/* In the round exactly while READY and wanted. */
+void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub);
+void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
+                       const struct fl_error *trouble);
+void fl_channel_apply(struct fl_channel *channel);            /* the newest set, if it is not */
+void fl_channel_forget_endpoints(struct fl_channel *channel); /* all leave */
+
+/* connectivity.c */
+void fl_channel_refresh(struct fl_channel *channel); /* finds state and cause out if they changed */
+
+/* queue.c */
+/* Sends the call, or lets it wait, or ends it. */
+void fl_channel_submit(struct fl_channel *channel, struct fl_call *call);
+/* No server processed it: to the front of the queue, or the end of it. */
+void fl_channel_resubmit(struct fl_channel *channel, struct fl_call *call,
+                         const struct fl_error *why);
+void fl_channel_run_queue(struct fl_channel *channel);
+void fl_channel_unqueue(struct fl_channel *channel, struct fl_call *call);
+
+#endif

@@ -1,0 +1,74 @@
+/* subchannel.h - one endpoint of a channel: its connectivity state and its connections.
+ *
+ * States and rules are gRPC's (connectivity-semantics-and-api.md, connection-backoff.md), with the
+ * differences that discovery allows: it connects as soon as it is wanted, and a wanted one leaves
+ * IDLE by itself. READY only at the peer's SETTINGS. Counted: by the channel, by each of its
+ * transports and by each call whose last attempt it took. One loop's thread. */
+#ifndef FL_CHANNEL_SUBCHANNEL_H
+#define FL_CHANNEL_SUBCHANNEL_H
+
+#include <fairlead/channel.h>
+
+#include "base/backoff.h"
+#include "base/io.h"
+#include "base/list.h"
+#include "channel/round_robin.h"
+#include "http/conn.h"
+
+struct fl_subchannel;
+struct fl_transport;
+
+/* What all subchannels of a channel share, and whom they tell. Nothing is told from within a
+ * function of this header that the owner called, except on_state. */
+struct fl_connector {
+    struct fl_io *io;
+    uint32_t connect_timeout_ms, backoff_ms_min, backoff_ms_max, drain_ms;
+    void (*on_state)(void *arg, struct fl_subchannel *sub);
+    void (*on_room)(void *arg);  /* a call that found no room may try again */
+    void (*on_empty)(void *arg); /* the last transport is gone */
+    void *arg;
+    struct fl_list transports; /* all of them, in use and draining */
+};
+
+struct fl_subchannel {
+    struct fl_connector *connector;
+    unsigned refs;
+    int state;                        /* enum fl_channel_state */
+    bool wanted;                      /* may take calls, so it should be connected */
+    bool failed;                      /* since the last READY (gRFC A62) */
+    bool hasty;                       /* the last READY connection was short-lived */
+    bool ready, serving, terminating; /* the endpoint's conditions */
+    struct fl_pick pick;
+    struct fl_list link;          /* the channel's */
+    struct fl_transport *current; /* CONNECTING, READY */
+    struct fl_list transports;    /* current and those that drain */
+    struct fl_backoff backoff;
+    struct fl_timer timer; /* TRANSIENT_FAILURE */
+    uint64_t ready_at_ms;
+    struct fl_error why; /* the last failure */
+    uint16_t port;
+    char *host, *peer; /* peer: "host:port", the key in the channel */
+};
+
+/* IDLE and not wanted. The strings are copied. FL_ENOMEM. */
+FL_MUST int fl_subchannel_new(struct fl_connector *connector, const char *host, uint16_t port,
+                              const char *peer, struct fl_subchannel **out);
+void fl_subchannel_ref(struct fl_subchannel *sub);
+struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub); /* NULL; NULL is allowed */
+
+/* Whether it should be connected. Not wanted any more: what is connected stays, nothing new is
+ * tried. */
+void fl_subchannel_want(struct fl_subchannel *sub, bool wanted);
+/* The address belongs to somebody else now: backoff is forgotten, what is connected drains. */
+void fl_subchannel_renew(struct fl_subchannel *sub);
+/* The endpoint left the set: SHUTDOWN, its connections drain. */
+void fl_subchannel_leave(struct fl_subchannel *sub);
+/* The connection that a call may use now; NULL unless READY and below the peer's stream limit. */
+struct fl_transport *fl_subchannel_usable(const struct fl_subchannel *sub);
+
+/* For its transports only. */
+void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *transport);
+void fl_subchannel_on_lost(struct fl_subchannel *sub, struct fl_transport *transport,
+                           const struct fl_error *why);
+
+#endif
