@@ -32,7 +32,11 @@ set(FL_SOURCES_wire
   src/wire/pb.c)
 set(FL_SOURCES_loop)
 set(FL_SOURCES_http)
-set(FL_SOURCES_kube)
+set(FL_SOURCES_kube
+  src/kube/base64.c
+  src/kube/resource.c
+  src/kube/server_url.c
+  src/kube/store.c)
 set(FL_SOURCES_discovery)
 set(FL_SOURCES_channel)
 set(FL_SOURCES_registry)

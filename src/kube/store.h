@@ -1,0 +1,88 @@
+/* store.h - what a reflector knows: "namespace/name" to the newest record of each object.
+ *
+ * The record of a slice is its packed block, nothing else is kept of it. Entries are immutable for
+ * everybody but the store and live until the tap that tells of their end has returned. A store
+ * belongs to one loop.
+ *
+ * Versions never go backwards for one key. A list is applied while it arrives, by mark and sweep:
+ * adds and updates at once, deletes only when the whole list was read. Items that contradict what
+ * is held (not held although not newer than the position we were at, or older than what is held)
+ * wait as doubts until the list's own version is known. */
+#ifndef FL_KUBE_STORE_H
+#define FL_KUBE_STORE_H
+
+#include "wire/k8s.h"
+
+struct fl_kube_store;
+
+#define FL_KUBE_STORE_OBJECTS_MAX ((size_t)1000000)
+
+struct fl_kube_port {
+    struct fl_str name;
+    uint16_t number;
+};
+
+/* What is kept of a Service; one allocation. */
+struct fl_kube_service {
+    struct fl_str external_name; /* empty unless the type is ExternalName */
+    size_t port_count;
+    struct fl_kube_port ports[];
+};
+
+struct fl_kube_entry {
+    uint64_t version;                /* 0: opaque */
+    struct fl_block *block;          /* EndpointSlice, Endpoints */
+    struct fl_kube_service *service; /* Service */
+    struct fl_kube_entry *swept;     /* the store's own */
+    uint32_t generation;             /* the store's own */
+    bool truncated;                  /* Endpoints cut at 1,000 addresses */
+    uint16_t ns_len, name_len, owner_len;
+    char text[]; /* "ns/name", then the name of the Service that a slice belongs to */
+};
+
+struct fl_str fl_kube_entry_key(const struct fl_kube_entry *entry); /* "ns/name" */
+struct fl_str fl_kube_entry_ns(const struct fl_kube_entry *entry);
+struct fl_str fl_kube_entry_name(const struct fl_kube_entry *entry);
+struct fl_str fl_kube_entry_owner(const struct fl_kube_entry *entry);
+
+/* One change: `old` NULL: added; `now` NULL: removed, `old` is the last known state. Called before
+ * the applying function returns; must not call the store. FL_ENOMEM: the change is not made, which
+ * a removal does not allow. */
+typedef int fl_kube_tap(void *arg, const struct fl_kube_entry *old,
+                        const struct fl_kube_entry *now);
+
+FL_MUST int fl_kube_store_new(uint64_t seed, fl_kube_tap *tap, void *arg,
+                              struct fl_kube_store **out); /* FL_ENOMEM */
+void fl_kube_store_free(
+    struct fl_kube_store *store); /* without a word to the tap; NULL is allowed */
+
+size_t fl_kube_store_count(const struct fl_kube_store *store);
+const struct fl_kube_entry *fl_kube_store_peek(const struct fl_kube_store *store, struct fl_str ns,
+                                               struct fl_str name);
+
+/* ADDED, MODIFIED and DELETED of a watch. The object's block is stolen. What is older than what is
+ * held is passed over. FL_EPROTO (no name), FL_EFULL, FL_ENOMEM: nothing changed. */
+FL_MUST int fl_kube_store_apply(struct fl_kube_store *store, enum fl_k8s_event event,
+                                struct fl_k8s_object *object);
+
+/* Begins a list; one that was begun and not ended is forgotten. `position`: the version up to which
+ * the store is complete, 0: none. */
+void fl_kube_store_list_begin(struct fl_kube_store *store, uint64_t position);
+FL_MUST int fl_kube_store_list_item(struct fl_kube_store *store, struct fl_k8s_object *object);
+/* An item was older than what is held: no list of the same history that is newer says so. */
+bool fl_kube_store_list_contradicts(const struct fl_kube_store *store);
+
+enum fl_kube_trust {
+    FL_KUBE_REFUSE,  /* doubts are dropped, nothing is deleted */
+    FL_KUBE_ADVANCE, /* the list is newer: per key never backwards, and what is newer than the
+                         list stays */
+    FL_KUBE_REPLACE, /* another history: the list is all there is */
+};
+/* Ends a list that was read whole, at `version` (0: opaque). FL_ENOMEM, FL_EFULL: refused. */
+FL_MUST int fl_kube_store_list_end(struct fl_kube_store *store, uint64_t version,
+                                   enum fl_kube_trust trust);
+
+/* A canonical decimal that fits 64 bits, else 0. */
+uint64_t fl_kube_store_version(struct fl_str text);
+
+#endif
