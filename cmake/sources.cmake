@@ -30,8 +30,34 @@ set(FL_SOURCES_wire
   src/wire/k8s_names.c
   src/wire/k8s_version.c
   src/wire/pb.c)
-set(FL_SOURCES_loop)
-set(FL_SOURCES_http)
+set(FL_SOURCES_loop
+  src/loop/dial.c
+  src/loop/eyeballs.c
+  src/loop/listener.c
+  src/loop/loop.c
+  src/loop/poll.c
+  src/loop/postbox.c
+  src/loop/resolver.c
+  src/loop/runtime.c
+  src/loop/signals.c
+  src/loop/sock.c
+  src/loop/sock_tls.c
+  src/loop/socket.c
+  src/loop/system.c
+  src/loop/tls_context.c
+  src/loop/tls_session.c
+  src/loop/tls_text.c)
+set(FL_SOURCES_http
+  src/http/conn.c
+  src/http/fields.c
+  src/http/h1.c
+  src/http/h1_write.c
+  src/http/h2.c
+  src/http/h2_recv.c
+  src/http/h2_send.c
+  src/http/message.c
+  src/http/pool.c
+  src/http/stream.c)
 set(FL_SOURCES_kube
   src/kube/base64.c
   src/kube/resource.c
@@ -41,8 +67,12 @@ set(FL_SOURCES_discovery)
 set(FL_SOURCES_channel)
 set(FL_SOURCES_registry)
 set(FL_SOURCES_sim
+  src/sim/cluster.c
   src/sim/net.c
+  src/sim/object.c
+  src/sim/object_encode.c
   src/sim/pipe.c
+  src/sim/store.c
   src/sim/world.c)
 set(FL_SOURCES_cli
   src/cli/main.c)

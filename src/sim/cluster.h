@@ -1,8 +1,11 @@
-/* cluster.h - the simulated cluster: Services, EndpointSlices and Pods with a history of versions.
+/* cluster.h - the simulated cluster: Services, EndpointSlices, Endpoints and Pods with a history of
+ * versions.
  *
- * A plain model without I/O: changing it gives every object a resource version and hands each
- * change to whoever observes (the API server's watches). Slices hold at most 100 endpoints, as the
- * real controller makes them, and are named NAME-xxxxx. Times are given by the caller. */
+ * A plain model without I/O: changing it gives every object that changes the next resource version
+ * and hands each change to whoever observes its store (the API server's watches). Slices hold at
+ * most 100 endpoints, as the real controller makes them, and are named NAME-xxxxx; a new pod goes
+ * to the first slice with room, the others stay as they are. A change that fails for want of memory
+ * changes nothing. One thread. */
 #ifndef FL_SIM_CLUSTER_H
 #define FL_SIM_CLUSTER_H
 
@@ -10,33 +13,36 @@
 #include "base/str.h"
 #include "wire/k8s.h"
 
+#define FL_SLICE_ENDPOINTS_MAX 100
+
 struct fl_cluster;
+struct fl_store; /* store.h: the objects and their history */
 
-struct fl_cluster_event {
-    enum fl_k8s_event event; /* ADDED, MODIFIED, DELETED */
-    enum fl_k8s_kind kind;
-    struct fl_str ns, name, service; /* service: the slice's label */
-    uint64_t version;
-};
-
-/* A pod as the cluster sees it. */
+/* A pod as the cluster sees it. PENDING has no address yet and stands in no slice; RUNNING is not
+ * ready; TERMINATING goes on serving if it was ready. */
 enum fl_pod_phase { FL_POD_PENDING, FL_POD_RUNNING, FL_POD_READY, FL_POD_TERMINATING };
 
+/* Names and uids come from the seed; history_max: events that are kept. FL_ENOMEM. */
 FL_MUST int fl_cluster_new(uint64_t seed, size_t history_max, struct fl_cluster **out);
 void fl_cluster_free(struct fl_cluster *cluster);
+struct fl_store *fl_cluster_store(struct fl_cluster *cluster);
+/* What is created from now on carries this time (seconds since 1970). */
+void fl_cluster_time(struct fl_cluster *cluster, int64_t now_s);
 
-/* A service with one port (name, number on the service, the pods' own port). Replaces one of that
- * name. */
+/* A service with its ports (name, number on the service, the pods' own port). Replaces what a
+ * service of that name says; its pods stay. FL_EUSAGE (the name), FL_ENOMEM. */
 FL_MUST int fl_cluster_service(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
                                const struct fl_k8s_service_port *ports, size_t port_count);
 FL_MUST int fl_cluster_external(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
                                 struct fl_str external_name);
+/* FL_ENOT_FOUND, FL_ENOMEM. Its pods live on without it. */
 FL_MUST int fl_cluster_service_delete(struct fl_cluster *cluster, struct fl_str ns,
                                       struct fl_str name);
-/* A pod of the service: its name is made up and returned borrowed; FL_POD_PENDING has no address.
- */
+/* A pending pod of the service: its name is made up and returned borrowed, good until the pod is
+ * deleted. FL_ENOT_FOUND (no such service), FL_ENOMEM. */
 FL_MUST int fl_cluster_pod_add(struct fl_cluster *cluster, struct fl_str ns, struct fl_str service,
                                struct fl_str address, struct fl_str *name);
+/* FL_ENOT_FOUND, FL_ENOMEM. */
 FL_MUST int fl_cluster_pod_phase(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
                                  enum fl_pod_phase phase);
 FL_MUST int fl_cluster_pod_delete(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name);
