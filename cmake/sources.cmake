@@ -23,11 +23,19 @@ set(FL_SOURCES_base
   src/base/version.c)
 set(FL_SOURCES_wire
   src/wire/grpc.c
+  src/wire/json.c
+  src/wire/json_text.c
   src/wire/json_write.c
+  src/wire/k8s_body_json.c
+  src/wire/k8s_body_pb.c
+  src/wire/k8s_decoder.c
   src/wire/k8s_encode.c
   src/wire/k8s_encode_json.c
   src/wire/k8s_encode_pb.c
+  src/wire/k8s_json.c
   src/wire/k8s_names.c
+  src/wire/k8s_object.c
+  src/wire/k8s_pb.c
   src/wire/k8s_version.c
   src/wire/pb.c)
 set(FL_SOURCES_loop
@@ -75,4 +83,26 @@ set(FL_SOURCES_sim
   src/sim/store.c
   src/sim/world.c)
 set(FL_SOURCES_cli
-  src/cli/main.c)
+  src/cli/args.c
+  src/cli/call.c
+  src/cli/client.c
+  src/cli/command.c
+  src/cli/demo.c
+  src/cli/demo_sim.c
+  src/cli/demo_view.c
+  src/cli/echo.c
+  src/cli/echo_message.c
+  src/cli/get.c
+  src/cli/kubeconfig_file.c
+  src/cli/load.c
+  src/cli/main.c
+  src/cli/methods.c
+  src/cli/pods.c
+  src/cli/render.c
+  src/cli/services.c
+  src/cli/sim.c
+  src/cli/table.c
+  src/cli/tally.c
+  src/cli/terminal.c
+  src/cli/watch.c
+  src/cli/yaml.c)

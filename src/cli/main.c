@@ -1,8 +1,80 @@
-/* main.c - the fairlead command. */
+/* main.c - the fairlead command: finds the subcommand and runs it. */
 #include <fairlead/version.h>
-#include <stdio.h>
+#include <signal.h>
 
-int main(void) {
-    puts(fl_version());
-    return 0;
+#include "cli/command.h"
+
+static const struct fl_command *const commands[] = {
+    &fl_command_demo, &fl_command_get,  &fl_command_watch,   &fl_command_call,
+    &fl_command_sim,  &fl_command_echo, &fl_command_version,
+};
+
+static const struct fl_command *find_command(const char *name) {
+    for (size_t i = 0; i < FL_COUNT(commands); i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+static void print_overview(FILE *out) {
+    fprintf(out, "fairlead keeps connections pointed at the endpoints that are alive now.\n\n"
+                 "usage: fairlead COMMAND …\n\n");
+    for (size_t i = 0; i < FL_COUNT(commands); i++)
+        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out, "  %-8s %s\n\n", "help", "The options of a command: fairlead help COMMAND");
+    fprintf(out,
+            "Exit codes: %d an answer, %d a call failed, %d usage, %d absent, %d empty,\n"
+            "%d could not find out. Colours only on a terminal; NO_COLOR is honoured.\n",
+            FL_EXIT_OK, FL_EXIT_FAILED, FL_EXIT_USAGE, FL_EXIT_ABSENT, FL_EXIT_EMPTY,
+            FL_EXIT_UNKNOWN);
+}
+
+static int unknown_command(const char *name) {
+    fprintf(stderr, "fairlead: unknown command \"%s\"; fairlead help lists them\n", name);
+    return FL_EXIT_USAGE;
+}
+
+static int run_help(int argc, char **argv) {
+    if (argc == 0) {
+        print_overview(stdout);
+        return FL_EXIT_OK;
+    }
+    const struct fl_command *command = find_command(argv[0]);
+    char help[] = "--help", *arguments[] = {help};
+    return command ? command->run(command, 1, arguments) : unknown_command(argv[0]);
+}
+
+static bool is_help(const char *word) {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int run_version(const struct fl_command *self, int argc, char **argv) {
+    struct fl_args args = {0};
+    int exit_code;
+    if (!fl_command_parse(self, &args, argc, argv, &exit_code)) return exit_code;
+    printf("fairlead %s\n", fl_version());
+    return FL_EXIT_OK;
+}
+
+const struct fl_command fl_command_version = {"version", "", "The version of this program", NULL,
+                                              run_version};
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
+    if (argc < 2) {
+        print_overview(stderr);
+        return FL_EXIT_USAGE;
+    }
+    int exit_code;
+    if (is_help(argv[1])) {
+        exit_code = run_help(argc - 2, argv + 2);
+    } else {
+        const struct fl_command *command =
+            find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+        exit_code = command ? command->run(command, argc - 2, argv + 2) : unknown_command(argv[1]);
+    }
+    if (fflush(stdout) != 0 && exit_code == FL_EXIT_OK) {
+        fprintf(stderr, "fairlead: standard output cannot be written\n");
+        exit_code = FL_EXIT_UNKNOWN;
+    }
+    return exit_code;
 }

@@ -35,7 +35,7 @@ SYSTEM = {
     "unistd.h": ["loop", "cli"],
     "nghttp2/": ["http"],
     "llhttp.h": ["http"],
-    "yaml.h": ["wire"],
+    "yaml.h": ["wire", "cli"],
     "pthread.h": ["base", "loop", "cli"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)

@@ -1,0 +1,55 @@
+/* client.c - loop and discovery of a command. */
+#include "cli/client.h"
+
+#include <signal.h>
+
+#include "loop/loop.h"
+
+static void on_signal(void *arg, int signal) {
+    FL_UNUSED(signal);
+    fl_client_stop(arg);
+}
+
+int fl_client_open(struct fl_client *client, const struct fl_client_options *options,
+                   struct fl_error *err) {
+    *client = (struct fl_client){.options = options};
+    const struct fl_discovery_options discovery = {options->kubeconfig, options->context};
+    int rc = fl_loop_new(&client->runtime, err);
+    if (!rc) rc = fl_loop_on_signal(client->runtime, SIGINT, on_signal, client);
+    if (!rc) rc = fl_loop_on_signal(client->runtime, SIGTERM, on_signal, client);
+    if (!rc) rc = fl_discovery_new(client->runtime, &discovery, &client->discovery, err);
+    if (rc) {
+        if (err->code == FL_OK) fl_fail(err, rc, "%s", "");
+        fl_client_close(client);
+    }
+    return rc;
+}
+
+static void on_discovery_closed(void *arg) {
+    struct fl_client *client = arg;
+    client->discovery = NULL;
+    fl_client_stop(client);
+}
+
+void fl_client_close(struct fl_client *client) {
+    if (client->discovery) fl_discovery_close(client->discovery, on_discovery_closed, client);
+    while (client->discovery) fl_client_run(client);
+    fl_runtime_free(client->runtime);
+    *client = (struct fl_client){0};
+}
+
+void fl_client_run(struct fl_client *client) { fl_loop_run(client->runtime); }
+
+void fl_client_stop(void *client) { fl_loop_stop(((struct fl_client *)client)->runtime); }
+
+char *fl_client_target(const struct fl_client *client, const char *service) {
+    struct fl_str text = fl_str_of(service);
+    if (strstr(service, ":///") || fl_str_starts(text, FL_STR("static:"))) return fl_str_dup(text);
+    struct fl_buf target;
+    fl_buf_init(&target, 4096);
+    const char *ns = client->options->ns;
+    int rc = fl_buf_printf(&target, "kubernetes:///%s%s%s", ns ? ns : "", ns ? "/" : "", service);
+    char *result = rc ? NULL : fl_buf_steal_text(&target);
+    fl_buf_deinit(&target);
+    return result;
+}

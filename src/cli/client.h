@@ -1,0 +1,41 @@
+/* client.h - what commands that ask a cluster share: their options, a loop and a discovery. */
+#ifndef FL_CLI_CLIENT_H
+#define FL_CLI_CLIENT_H
+
+#include <fairlead/discovery.h>
+
+#include "cli/args.h"
+#include "discovery/discovery.h"
+
+struct fl_client_options {
+    const char *kubeconfig, *context, *ns;
+};
+
+/* Rows of an option table that fill `o`, a struct fl_client_options. */
+#define FL_CLIENT_OPTIONS(o)                                                                       \
+    {"kubeconfig",    0,      FL_OPTION_TEXT,                                                      \
+     &(o).kubeconfig, "FILE", "configuration (default: $KUBECONFIG, in-cluster, ~/.kube/config)"}, \
+        {"context", 0, FL_OPTION_TEXT, &(o).context, "NAME", "context of that configuration"}, {   \
+        "namespace", 'n', FL_OPTION_TEXT, &(o).ns, "NS", "namespace (default: the context's)"      \
+    }
+
+struct fl_client {
+    struct fl_runtime *runtime;
+    struct fl_discovery *discovery;
+    const struct fl_client_options *options;
+};
+
+/* Opens loop and discovery; SIGINT and SIGTERM end fl_client_run. FL_ENOMEM, FL_ESYS. */
+FL_MUST int fl_client_open(struct fl_client *client, const struct fl_client_options *options,
+                           struct fl_error *err);
+/* Closes and frees what is open; subscriptions and channels must be closed. */
+void fl_client_close(struct fl_client *client);
+/* Runs the loop until fl_client_stop or a signal. */
+void fl_client_run(struct fl_client *client);
+void fl_client_stop(void *client); /* a struct fl_client *; fits close callbacks */
+
+/* SERVICE[:PORT] with the namespace of the options, or a whole target, as a target; caller frees
+ * with fl_free; NULL on no memory. */
+FL_MUST char *fl_client_target(const struct fl_client *client, const char *service);
+
+#endif

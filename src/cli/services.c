@@ -1,0 +1,116 @@
+/* services.c - the subscriptions of a command. On the client's loop. */
+#include "cli/services.h"
+
+#include "base/alloc.h"
+#include "base/list.h"
+
+struct subscription {
+    struct fl_list link;
+    struct fl_services *services;
+    struct fl_subscription *handle;
+};
+
+struct fl_services {
+    struct fl_client *client;
+    const struct fl_services_events *events;
+    void *arg;
+    struct fl_names *names;
+    struct fl_list subscriptions;
+    size_t count;
+};
+
+static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
+                   const struct fl_error *trouble) {
+    struct fl_services *services = arg;
+    services->events->on_set(services->arg, set, previous, trouble);
+}
+
+static int subscribe(struct fl_services *services, const char *target, struct fl_error *err) {
+    struct fl_client *client = services->client;
+    struct subscription *s = FL_NEW(struct subscription);
+    if (!s) return fl_fail_nomem(err);
+    int rc = fl_discovery_subscribe(client->discovery, client->runtime, target, on_set, services,
+                                    &s->handle, err);
+    if (rc) {
+        fl_free(s);
+        return rc;
+    }
+    s->services = services;
+    fl_list_push(&services->subscriptions, &s->link);
+    services->count++;
+    return FL_OK;
+}
+
+static void on_name(void *arg, struct fl_str service) {
+    struct fl_services *services = arg;
+    struct fl_error err = {0};
+    struct fl_buf target;
+    fl_buf_init(&target, 1024);
+    int rc = fl_buf_printf(&target, "kubernetes:///%.*s", FL_STR_ARG(service));
+    char *text = rc ? NULL : fl_buf_steal_text(&target);
+    rc = text ? subscribe(services, text, &err) : fl_fail_nomem(&err);
+    if (rc) services->events->on_trouble(services->arg, &err);
+    fl_free(text);
+    fl_buf_deinit(&target);
+}
+
+static void on_synced(void *arg) {
+    struct fl_services *services = arg;
+    services->events->on_complete(services->arg, services->count);
+}
+
+static void on_names_trouble(void *arg, const struct fl_error *trouble) {
+    struct fl_services *services = arg;
+    services->events->on_trouble(services->arg, trouble);
+}
+
+static int open_all(struct fl_services *services, struct fl_error *err) {
+    static const struct fl_names_events events = {on_name, on_synced, on_names_trouble};
+    struct fl_client *client = services->client;
+    return fl_discovery_watch_names(client->discovery, "kubernetes", fl_str_of(client->options->ns),
+                                    &events, services, &services->names, err);
+}
+
+static int open_one(struct fl_services *services, const char *service, struct fl_error *err) {
+    char *target = fl_client_target(services->client, service);
+    int rc = target ? subscribe(services, target, err) : fl_fail_nomem(err);
+    fl_free(target);
+    return rc;
+}
+
+int fl_services_open(struct fl_client *client, const char *service,
+                     const struct fl_services_events *events, void *arg, struct fl_services **out,
+                     struct fl_error *err) {
+    struct fl_services *services = FL_NEW(struct fl_services);
+    if (!services) return fl_fail_nomem(err);
+    services->client = client;
+    services->events = events;
+    services->arg = arg;
+    fl_list_init(&services->subscriptions);
+    int rc = service ? open_one(services, service, err) : open_all(services, err);
+    if (rc) {
+        fl_free(services);
+        return rc;
+    }
+    *out = services;
+    return FL_OK;
+}
+
+static void on_closed(void *arg) {
+    struct subscription *s = arg;
+    struct fl_services *services = s->services;
+    fl_list_remove(&s->link);
+    fl_free(s);
+    if (fl_list_empty(&services->subscriptions)) fl_client_stop(services->client);
+}
+
+void fl_services_close(struct fl_services *services) {
+    if (!services) return;
+    if (services->names) fl_names_close(services->names);
+    FL_LIST_EACH (&services->subscriptions, item, next) {
+        struct subscription *s = FL_CONTAINER(item, struct subscription, link);
+        fl_subscription_close(s->handle, on_closed, s);
+    }
+    while (!fl_list_empty(&services->subscriptions)) fl_client_run(services->client);
+    fl_free(services);
+}

@@ -1,0 +1,211 @@
+/* watch.c - fairlead watch: the present set, then a line per difference, until interrupted. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/render.h"
+#include "cli/services.h"
+#include "cli/terminal.h"
+
+struct watch {
+    struct fl_client client;
+    struct fl_services *services;
+    bool json;
+    bool told_trouble;       /* a reason was printed and not yet taken back */
+    struct fl_error failure; /* why the command ends, code FL_OK: it was interrupted */
+};
+
+static void stop(struct watch *watch, int code, const char *text) {
+    fl_fail(&watch->failure, code, "%s", text);
+    fl_client_stop(&watch->client);
+}
+
+/* ---- text ---- */
+
+static const char *const change_signs[] = {
+    [FL_CHANGE_ADDED] = "+", [FL_CHANGE_REMOVED] = "-", [FL_CHANGE_CHANGED] = "~"};
+static const enum fl_colour change_colours[] = {
+    [FL_CHANGE_ADDED] = FL_GREEN, [FL_CHANGE_REMOVED] = FL_RED, [FL_CHANGE_CHANGED] = FL_YELLOW};
+
+/* "ready terminating": the names of the bits, for a changed endpoint. */
+static void print_what(unsigned what) {
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = {{FL_CHANGED_READY, "ready"},
+                 {FL_CHANGED_SERVING, "serving"},
+                 {FL_CHANGED_TERMINATING, "terminating"},
+                 {FL_CHANGED_IDENTITY, "identity"},
+                 {FL_CHANGED_PLACE, "place"},
+                 {FL_CHANGED_PORT, "port"}};
+    fputs("  changed:", stdout);
+    for (size_t i = 0; i < FL_COUNT(names); i++)
+        if (what & names[i].bit) printf(" %s", names[i].name);
+}
+
+static void print_field(const char *name, const char *value) {
+    if (*value) printf("  %s=%s", name, value);
+}
+
+struct lines {
+    const char *service, *time;
+};
+
+static void print_change(void *arg, const struct fl_change *change) {
+    const struct lines *lines = arg;
+    const struct fl_endpoint *e = &change->endpoint;
+    bool v6 = strchr(e->address, ':') != NULL;
+    printf("%s%s%s %s  %s  %s%s%s:%u", fl_colour(stdout, change_colours[change->kind]),
+           change_signs[change->kind], fl_colour(stdout, FL_PLAIN), lines->time, lines->service,
+           v6 ? "[" : "", e->address, v6 ? "]" : "", (unsigned)e->port);
+    if (change->kind != FL_CHANGE_REMOVED) printf("  %s", fl_render_condition(e));
+    print_field("port", e->port_name);
+    print_field("pod", e->pod);
+    print_field("node", e->node);
+    print_field("zone", e->zone);
+    if (change->kind == FL_CHANGE_CHANGED) print_what(change->what);
+    putchar('\n');
+}
+
+static int print_text(struct fl_set *set, struct fl_set *previous, const char *time) {
+    struct lines lines = {fl_set_service(set), time};
+    if (!previous || fl_set_state(set) != fl_set_state(previous)) {
+        const char *external = fl_set_external_name(set);
+        printf("%s=%s %s  %s  %s", fl_colour(stdout, FL_BOLD), fl_colour(stdout, FL_PLAIN), time,
+               lines.service, fl_set_state_name(fl_set_state(set)));
+        if (external) print_field("external-name", external);
+        putchar('\n');
+    }
+    return fl_set_diff(previous, set, print_change, &lines);
+}
+
+/* ---- JSON ---- */
+
+struct lists {
+    json_t *by_kind[3];
+};
+
+static void append_change(void *arg, const struct fl_change *change) {
+    struct lists *lists = arg;
+    json_array_append_new(lists->by_kind[change->kind], fl_render_endpoint(&change->endpoint));
+}
+
+static int print_json(struct fl_set *set, struct fl_set *previous, const char *time) {
+    static const char *const names[] = {[FL_CHANGE_ADDED] = "added",
+                                        [FL_CHANGE_REMOVED] = "removed",
+                                        [FL_CHANGE_CHANGED] = "changed"};
+    struct lists lists = {{json_array(), json_array(), json_array()}};
+    int rc = fl_set_diff(previous, set, append_change, &lists);
+    json_t *line = json_pack("{s:s}", "time", time), *head = fl_render_head(set);
+    json_object_update(line, head);
+    json_decref(head);
+    for (size_t i = 0; i < FL_COUNT(names); i++)
+        json_object_set_new(line, names[i], lists.by_kind[i]);
+    if (!rc && json_dumpf(line, stdout, JSON_COMPACT)) rc = FL_ENOMEM;
+    putchar('\n');
+    json_decref(line);
+    return rc;
+}
+
+/* ---- events ---- */
+
+/* A reason why what is shown may be old goes to standard error, in both formats; so does its end.
+ */
+static void tell_trouble(struct watch *watch, const char *service, const struct fl_error *trouble,
+                         uint64_t stale_ms) {
+    bool over = !trouble || trouble->code == FL_OK;
+    if (over && !watch->told_trouble) return;
+    watch->told_trouble = !over;
+    if (over)
+        fprintf(stderr, "fairlead: %s: the source answers again\n", service);
+    else
+        fprintf(stderr, "fairlead: %s: %s: %s%s (trying again; known for %llu s without news)\n",
+                service, fl_error_name(trouble->code), fl_colour(stderr, FL_PLAIN), trouble->detail,
+                (unsigned long long)stale_ms / 1000);
+}
+
+/* Nothing was ever known and a person must mend the reason: no use in waiting. */
+static bool is_hopeless(const struct fl_set *set, const struct fl_error *trouble) {
+    return trouble && fl_set_state(set) == FL_SET_UNKNOWN &&
+           fl_error_reaction(trouble->code) == FL_REACT_FIX;
+}
+
+static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
+                   const struct fl_error *trouble) {
+    struct watch *watch = arg;
+    if (is_hopeless(set, trouble)) {
+        stop(watch, trouble->code, trouble->detail);
+        return;
+    }
+    tell_trouble(watch, fl_set_service(set), trouble, fl_set_stale_ms(set));
+    if (set == previous || fl_set_state(set) == FL_SET_UNKNOWN) return;
+    if (previous && fl_set_state(previous) == FL_SET_UNKNOWN) previous = NULL;
+    char time[FL_TIME_TEXT_MAX];
+    fl_time_format(fl_io_wall_ms(watch->client.runtime->io), time);
+    int rc = (watch->json ? print_json : print_text)(set, previous, time);
+    if (rc) stop(watch, rc, fl_error_text(rc));
+    if (fflush(stdout) != 0) stop(watch, FL_ESYS, "standard output cannot be written");
+}
+
+static void on_complete(void *arg, size_t count) {
+    FL_UNUSED(arg);
+    FL_UNUSED(count);
+}
+
+static void on_trouble(void *arg, const struct fl_error *trouble) {
+    struct watch *watch = arg;
+    if (fl_error_reaction(trouble->code) == FL_REACT_FIX)
+        stop(watch, trouble->code, trouble->detail);
+    else
+        tell_trouble(watch, "all services", trouble, 0);
+}
+
+static int watch_services(struct watch *watch, const struct fl_client_options *options,
+                          const char *service) {
+    static const struct fl_services_events events = {on_set, on_complete, on_trouble};
+    struct fl_error err = {0};
+    int rc = fl_client_open(&watch->client, options, &err);
+    if (rc) return fl_command_fail(&err);
+    rc = fl_services_open(&watch->client, service, &events, watch, &watch->services, &err);
+    if (!rc) fl_client_run(&watch->client);
+    int exit_code = rc                             ? fl_command_fail(&err)
+                    : watch->failure.code != FL_OK ? fl_command_fail(&watch->failure)
+                                                   : FL_EXIT_OK;
+    fl_services_close(watch->services);
+    fl_client_close(&watch->client);
+    return exit_code;
+}
+
+static int run(const struct fl_command *self, int argc, char **argv) {
+    struct fl_client_options client = {0};
+    const char *format = "text";
+    bool all = false;
+    const struct fl_option options[] = {
+        FL_CLIENT_OPTIONS(client),
+        {"all", 'A', FL_OPTION_FLAG, &all, NULL, "every service (with -n: of that namespace)"},
+        {"output", 'o', FL_OPTION_TEXT, &format, "FORMAT", "text or json (one object a line)"},
+    };
+    struct fl_args args = {.options = options, .option_count = FL_COUNT(options), .words_max = 1};
+    struct fl_error err = {0};
+    int exit_code;
+    if (!fl_command_parse(self, &args, argc, argv, &exit_code)) return exit_code;
+    if (all == (args.words.count == 1))
+        fl_fail(&err, FL_EUSAGE, "name one service, or give -A for all");
+    else if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
+        fl_fail(&err, FL_EUSAGE, "-o %s: want text or json", format);
+    if (err.code != FL_OK) return fl_command_fail(&err);
+    struct watch watch = {.json = strcmp(format, "json") == 0};
+    return watch_services(&watch, &client, all ? NULL : args.words.list[0]);
+}
+
+const struct fl_command fl_command_watch = {
+    "watch", "SERVICE[:PORT] | -A [-n NS] [-o text|json]",
+    "The endpoints of a service, then every change",
+    "Lines begin with = (state), + (added), - (removed) or ~ (changed, and what). With -o json "
+    "each line is\n"
+    "{\"time\",\"service\",\"state\",\"version\",\"stale_ms\",\"added\",\"removed\",\"changed\"}; "
+    "applying the lines in\n"
+    "order to an empty set gives the set. Why the source does not answer goes to standard error.\n"
+    "Ends at Ctrl-C.",
+    run};
