@@ -1,0 +1,88 @@
+"""Help, versions and wrong arguments: no cluster is needed."""
+from support import Case, run
+
+COMMANDS = ["demo", "get", "watch", "call", "sim", "echo", "version"]
+
+
+class Help(Case):
+    def test_overview_lists_every_command(self):
+        answer = run("help")
+        self.assertEqual(answer.returncode, 0)
+        for command in COMMANDS:
+            self.assertIn(f"\n  {command} ", answer.stdout)
+
+    def test_every_command_explains_itself(self):
+        for command in COMMANDS:
+            by_help, by_option = run("help", command), run(command, "--help")
+            self.assertEqual(by_help.returncode, 0)
+            self.assertEqual(by_help.stdout, by_option.stdout)
+            self.assertIn(f"fairlead {command}", by_help.stdout)
+
+    def test_no_command_is_usage(self):
+        answer = run()
+        self.assertEqual((answer.returncode, answer.stdout), (2, ""))
+        self.assertIn("usage:", answer.stderr)
+
+    def test_version(self):
+        self.assertRegex(run("version").stdout, r"^fairlead \d+\.\d+\.\d+\n$")
+        self.assertEqual(run("--version").stdout, run("version").stdout)
+
+    def test_no_colours_off_a_terminal(self):
+        for answer in (run("help"), run("get", "--nonsense")):
+            self.assertNotIn("\033", answer.stdout + answer.stderr)
+
+
+class Wrong(Case):
+    def usage(self, *arguments, word):
+        answer = run(*arguments)
+        self.assertEqual((answer.returncode, answer.stdout), (2, ""), answer.stderr)
+        self.assertIn(word, answer.stderr.splitlines()[0])
+
+    def test_command(self):
+        self.usage("gte", word='"gte"')
+        self.usage("help", "gte", word='"gte"')
+
+    def test_options(self):
+        self.usage("get", "--nonsense", word="--nonsense")
+        self.usage("get", "-x", word="-x")
+        self.usage("get", "echo", "--timeout", word="--timeout needs a value")
+        self.usage("get", "echo", "--timeout=soon", word='"soon" is not a duration')
+        self.usage("get", "echo", "--all=yes", word="--all takes no value")
+        self.usage("sim", "--seed", "many", word='"many" is not a number')
+
+    def test_words(self):
+        self.usage("get", word="name one service")
+        self.usage("get", "a", "b", word='"b"')
+        self.usage("get", "-A", "a", word="name one service")
+        self.usage("watch", word="name one service")
+        self.usage("call", "host:1", word="missing")
+
+    def test_formats(self):
+        self.usage("get", "echo", "-o", "xml", word="xml")
+        self.usage("watch", "echo", "-o", "yaml", word="yaml")
+
+    def test_services_of_the_simulator(self):
+        self.usage("sim", "--service", "echo", word="NAME=PODS")
+        self.usage("sim", "--service", "echo=x", word="NAME=PODS")
+        self.usage("sim", "--service", "Echo_=1", word="Echo_")
+
+    def test_addresses(self):
+        self.usage("sim", "--listen", "nowhere", word="nowhere")
+        self.usage("echo", "--listen", "127.0.0.1:99999", word="99999")
+
+    def test_requests(self):
+        call = ["call", "127.0.0.1:1"]
+        self.usage(*call, "some.Service/Method", word="some.Service/Method")
+        method = "grpc.examples.echo.Echo/UnaryEcho"
+        self.usage(*call, method, "-d", "{", word="-d")
+        self.usage(*call, method, "-d", '{"massage": "x"}', word="massage")
+        self.usage(*call, method, "-d", "@/nonexistent", word="/nonexistent")
+        self.usage(*call, method, "--concurrency", "0", word="--concurrency")
+
+    def test_targets(self):
+        method = "grpc.examples.echo.Echo/UnaryEcho"
+        for target in ("static:", "static:a", "zk:///a", "kubernetes:///UPPER/x", "host:port",
+                       "kubernetes:///a/b/c", "kubernetes:///a/b:", ""):
+            answer = run("call", target, method)
+            self.assertEqual(answer.returncode, 2, f"{target}: {answer.stderr}")
+            self.assertEqual(len(answer.stderr.splitlines()), 1, answer.stderr)

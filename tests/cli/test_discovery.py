@@ -1,0 +1,122 @@
+"""fairlead get and watch against the simulator."""
+import json
+import signal
+import subprocess
+
+from support import FAIRLEAD, Case, run, wait_for
+
+MEMBERS = {"address", "port", "portName", "protocol", "appProtocol", "ready", "serving",
+           "terminating", "node", "zone", "pod"}
+
+
+class Get(Case):
+    def test_json(self):
+        with self.simulator() as kubeconfig:
+            shown = self.get(kubeconfig, "echo")
+            self.assertEqual(shown["service"], "default/echo")
+            self.assertEqual(shown["state"], "some")
+            self.assertEqual(shown["stale_ms"], 0)
+            self.assertGreater(shown["version"], 0)
+            self.assertEqual(len(shown["endpoints"]), 3)
+            for endpoint in shown["endpoints"]:
+                self.assertEqual(set(endpoint), MEMBERS)
+                self.assertTrue(endpoint["ready"] and endpoint["pod"])
+
+    def test_C20_target_port_by_name_and_number(self):
+        with self.simulator() as kubeconfig:
+            plain = self.get(kubeconfig, "echo")["endpoints"]
+            self.assertEqual({e["port"] for e in plain}, {50051})
+            name = plain[0]["portName"]
+            self.assertEqual(self.get(kubeconfig, f"echo:{name}")["endpoints"], plain)
+            self.assertEqual(self.get(kubeconfig, "default/echo:80")["endpoints"], plain)
+            answer = run("get", "echo:50051", "--kubeconfig", kubeconfig)
+            self.fails(answer, 2, "PORT", '"50051"', f"{name} (80)")
+
+    def test_other_formats(self):
+        with self.simulator() as kubeconfig:
+            table = run("get", "echo", "--kubeconfig", kubeconfig).stdout.splitlines()
+            self.assertTrue(table[0].startswith("ADDRESS"))
+            self.assertEqual(len(table), 4)
+            wide = run("get", "echo", "-o", "wide", "--kubeconfig", kubeconfig).stdout
+            self.assertIn("PROTOCOL", wide.splitlines()[0])
+            text = run("get", "echo", "-o", "yaml", "--kubeconfig", kubeconfig).stdout
+            self.assertIn('service: "default/echo"', text)
+            self.assertEqual(text.count("- address:"), 3)
+
+    def test_all_services(self):
+        with self.simulator("--service", "echo=3", "--service", "other/b=2") as kubeconfig:
+            wait_for("b is up", lambda: self.ready_count(kubeconfig, "other/b") == 2)
+            answer = run("get", "-A", "-o", "json", "--kubeconfig", kubeconfig)
+            shown = {s["service"]: len(s["endpoints"]) for s in json.loads(answer.stdout)}
+            self.assertEqual(shown, {"default/echo": 3, "other/b": 2})
+            answer = run("get", "-A", "-n", "other", "-o", "json", "--kubeconfig", kubeconfig)
+            self.assertEqual([s["service"] for s in json.loads(answer.stdout)], ["other/b"])
+
+    def test_absent_and_empty_are_different_answers(self):
+        with self.simulator("--service", "echo=3", "--service", "none=0") as kubeconfig:
+            answer = run("get", "nosuch", "-o", "json", "--kubeconfig", kubeconfig)
+            self.fails(answer, 3, "ABSENT", "default/nosuch")
+            self.assertEqual(json.loads(answer.stdout)["state"], "absent")
+            answer = run("get", "none", "-o", "json", "--kubeconfig", kubeconfig)
+            self.fails(answer, 4, "EMPTY", "default/none")
+            self.assertEqual(json.loads(answer.stdout)["state"], "empty")
+
+
+class Watch(Case):
+    def watch(self, kubeconfig, *arguments):
+        return subprocess.Popen([FAIRLEAD, "watch", "--kubeconfig", kubeconfig, *arguments],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def test_applying_the_lines_gives_the_set(self):
+        with self.simulator("--roll", "1s") as kubeconfig:
+            process = self.watch(kubeconfig, "echo", "-o", "json")
+            held, version, addresses = {}, 0, set()
+            while len(addresses) < 6:  # a whole rolling update of three
+                line = json.loads(process.stdout.readline())
+                self.assertEqual(list(line), ["time", "service", "state", "version", "stale_ms",
+                                              "added", "removed", "changed"])
+                self.assertGreater(line["version"], version)
+                version = line["version"]
+                for endpoint in line["removed"]:
+                    del held[endpoint["address"], endpoint["port"]]
+                for endpoint in line["added"]:
+                    self.assertNotIn((endpoint["address"], endpoint["port"]), held)
+                for endpoint in line["changed"]:
+                    self.assertIn((endpoint["address"], endpoint["port"]), held)
+                for endpoint in line["added"] + line["changed"]:
+                    held[endpoint["address"], endpoint["port"]] = endpoint
+                addresses |= set(held)
+                self.assertGreaterEqual(sum(e["ready"] for e in held.values()), 3)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=10)
+            self.assertEqual(process.returncode, 0)
+
+    def test_text_lines(self):
+        with self.simulator("--roll", "1s") as kubeconfig:
+            process = self.watch(kubeconfig, "echo")
+            signs = set()
+            while not {"=", "+", "-", "~"} <= signs:
+                line = process.stdout.readline()
+                signs.add(line[0])
+                self.assertIn("default/echo", line)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=10)
+            self.assertEqual(process.returncode, 0)
+
+    def test_absent_service_is_said_and_waited_for(self):
+        with self.simulator() as kubeconfig:
+            process = self.watch(kubeconfig, "nosuch", "-o", "json")
+            line = json.loads(process.stdout.readline())
+            self.assertEqual((line["state"], line["added"]), ("absent", []))
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=10)
+            self.assertEqual(process.returncode, 0)
+
+    def test_closed_pipe_ends_it(self):
+        with self.simulator("--roll", "1s") as kubeconfig:
+            process = self.watch(kubeconfig, "echo", "-o", "json")
+            process.stdout.readline()
+            process.stdout.close()
+            self.assertEqual(process.wait(20), 5)
+            self.assertIn("standard output", process.stderr.read())
+            process.stderr.close()
