@@ -71,7 +71,19 @@ set(FL_SOURCES_kube
   src/kube/resource.c
   src/kube/server_url.c
   src/kube/store.c)
-set(FL_SOURCES_discovery)
+set(FL_SOURCES_discovery
+  src/discovery/diff.c
+  src/discovery/discovery.c
+  src/discovery/feed.c
+  src/discovery/freshness.c
+  src/discovery/mailbox.c
+  src/discovery/names.c
+  src/discovery/select.c
+  src/discovery/set.c
+  src/discovery/subscription.c
+  src/discovery/target.c
+  src/discovery/walk.c
+  src/discovery/watch.c)
 set(FL_SOURCES_channel)
 set(FL_SOURCES_registry)
 set(FL_SOURCES_sim

@@ -16,7 +16,7 @@
 
 /* Makes a hub without providers. FL_ENOMEM. */
 FL_MUST int fl_discovery_open(struct fl_io *io, struct fl_discovery **out, struct fl_error *err);
-/* Takes the provider (also on failure: closes it). Before the first subscription. FL_ENOMEM. */
+/* Takes the provider (also on failure: closes it). Before the first subscription. FL_EFULL (16). */
 FL_MUST int fl_discovery_take_provider(struct fl_discovery *discovery,
                                        struct fl_provider *provider);
 /* fl_discovery_subscribe with the subscriber's loop given as its io. */

@@ -27,6 +27,7 @@ uint64_t fl_freshness_stale_ms(const struct fl_freshness *freshness);
 struct fl_set_port {
     struct fl_str name;
     uint16_t number;
+    struct fl_str protocol; /* empty: TCP */
 };
 
 /* What a provider knows about one service. Everything is borrowed; the set copies and references.
@@ -45,12 +46,22 @@ struct fl_set_spec {
 
 FL_MUST int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set **out);
 
-/* The same set seen through one port, by name or service port number; same version. A set that is
- * UNKNOWN or ABSENT is given back as it is. FL_EPORT: the service does not have it, the detail
- * lists the ones it has; FL_ENOMEM. */
+/* Would a set made of `spec` show the same, from the same blocks? */
+bool fl_set_is(const struct fl_set *set, const struct fl_set_spec *spec);
+
+/* The same set seen through one port, by name or service port number; same version. A service
+ * without ports of its own (headless) is asked by the names and numbers of its blocks. An empty
+ * `port`, a set that is UNKNOWN or ABSENT and an external name give the set back as it is.
+ * FL_EPORT: the service does not have it, the detail lists the ones it has; FL_ENOMEM. */
 FL_MUST int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
                           struct fl_error *err);
-/* How many different ports the set shows; a channel wants one. Appends their names to `names`. */
+/* The same set seen through no port at all: what is shown, in `state`, to one who asked for a port
+ * that is not there. FL_ENOMEM. */
+FL_MUST int fl_set_hide(struct fl_set *set, enum fl_set_state state, struct fl_set **out);
+/* The set that `set` is a view of, or itself. Borrowed. */
+struct fl_set *fl_set_whole(struct fl_set *set);
+/* How many different ports (by name) the set shows; a channel wants one. Appends "http (80), grpc
+ * (9000)" to `names` (may be NULL), as far as it has room. */
 size_t fl_set_ports(const struct fl_set *set, struct fl_buf *names);
 
 /* May this endpoint take calls, by its own flags and those of the set: ready, or, when no endpoint

@@ -1,0 +1,122 @@
+/* feed.c - one conversation with a provider: asked, refused, asked again. The hub's loop only.
+ *
+ *     CLOSED --open--> ASKED <---------- kept again ----+
+ *                      |   \--- something was lost ---> LOST --timer: unwatch, ask--> ASKED
+ *                 refused                                                      \
+ *                      v                                                      refused
+ *                   WAITING --timer: ask--> ASKED, WAITING <--------------------+
+ *
+ * LOST: something that the provider gave could not be stored for want of memory. The provider has
+ * told it and will not tell it again by itself, so it is asked anew after the backoff, unless a
+ * later publication, which says everything that an earlier one did, is kept before that. (A lost
+ * name is said by no later one: only asking anew brings it back.) The timer's place is reserved
+ * when the feed is made; so nothing on this way needs memory, and the newest state cannot be lost
+ * for good. Unwatching waits for the timer also because a provider that is just giving something
+ * must not be called. */
+#include "discovery/feed.h"
+
+#include "base/sm.h"
+
+enum { FEED_CLOSED, FEED_ASKED, FEED_LOST, FEED_WAITING };
+
+static const uint32_t feed_moves[] = {
+    [FEED_CLOSED] = FL_TO(FEED_ASKED),
+    [FEED_ASKED] = FL_TO(FEED_LOST) | FL_TO(FEED_WAITING) | FL_TO(FEED_CLOSED),
+    [FEED_LOST] = FL_TO(FEED_ASKED) | FL_TO(FEED_WAITING) | FL_TO(FEED_CLOSED),
+    [FEED_WAITING] = FL_TO(FEED_ASKED) | FL_TO(FEED_CLOSED),
+};
+
+/* The reflector's of client-go, but held at its cap until a success has lasted. */
+static const struct fl_backoff_policy feed_backoff = {
+    .min_ms = 800,
+    .max_ms = 30000,
+    .factor_percent = 200,
+    .jitter_percent = 100,
+    .jitter_upward = true,
+    .reset_ms = 120000,
+};
+
+static void move(struct fl_feed *feed, int state) { fl_sm_move(&feed->state, feed_moves, state); }
+
+static void ask_later(struct fl_feed *feed) {
+    uint64_t now_ms = fl_io_now_ms(feed->io);
+    uint64_t delay_ms = fl_backoff_failure(&feed->backoff, now_ms, &feed->io->jitter);
+    fl_io_timer_set(feed->io, &feed->retry, now_ms + delay_ms);
+}
+
+/* ASKED before the provider is, because it may give at once. */
+static void ask(struct fl_feed *feed) {
+    struct fl_error err = {0};
+    move(feed, FEED_ASKED);
+    if (feed->sink->ask(feed, &err) == 0) return;
+    move(feed, FEED_WAITING);
+    ask_later(feed);
+    int told = feed->sink->trouble(feed, &err);
+    FL_UNUSED(told); /* if not, the next refusal will be */
+}
+
+static void on_retry(struct fl_timer *timer) {
+    struct fl_feed *feed = FL_CONTAINER(timer, struct fl_feed, retry);
+    if (feed->state == FEED_LOST) feed->provider->ops->unwatch(feed->provider, feed);
+    ask(feed);
+}
+
+int fl_feed_init(struct fl_feed *feed, struct fl_io *io, struct fl_provider *provider,
+                 const struct fl_feed_sink *sink) {
+    *feed = (struct fl_feed){.io = io, .provider = provider, .sink = sink, .state = FEED_CLOSED};
+    fl_backoff_init(&feed->backoff, &feed_backoff);
+    return fl_io_timer_init(io, &feed->retry, on_retry);
+}
+
+void fl_feed_open(struct fl_feed *feed) { ask(feed); }
+
+void fl_feed_deinit(struct fl_feed *feed) {
+    if (feed->state == FEED_ASKED || feed->state == FEED_LOST) {
+        feed->provider->ops->unwatch(feed->provider, feed);
+    }
+    if (feed->state != FEED_CLOSED) move(feed, FEED_CLOSED);
+    fl_io_timer_deinit(feed->io, &feed->retry);
+}
+
+/* ---- what providers call ---- */
+
+static bool is_open(const struct fl_feed *feed) {
+    return feed->state == FEED_ASKED || feed->state == FEED_LOST;
+}
+
+static void lose(struct fl_feed *feed) {
+    if (feed->state == FEED_LOST) return;
+    move(feed, FEED_LOST);
+    ask_later(feed);
+}
+
+void fl_feed_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
+    FL_ASSERT(is_open(feed));
+    if (feed->sink->publish(feed, spec) < 0) {
+        lose(feed);
+        return;
+    }
+    fl_backoff_success(&feed->backoff, fl_io_now_ms(feed->io));
+    if (feed->state == FEED_ASKED) return;
+    fl_io_timer_clear(feed->io, &feed->retry);
+    move(feed, FEED_ASKED);
+}
+
+void fl_feed_trouble(struct fl_feed *feed, const struct fl_error *err) {
+    FL_ASSERT(is_open(feed));
+    if (feed->sink->trouble(feed, err) < 0) lose(feed);
+}
+
+void fl_feed_name(struct fl_feed *feed, struct fl_str service) {
+    FL_ASSERT(is_open(feed));
+    if (feed->sink->name(feed, service) < 0) lose(feed);
+}
+
+void fl_feed_names_synced(struct fl_feed *feed) {
+    FL_ASSERT(is_open(feed));
+    fl_backoff_success(&feed->backoff, fl_io_now_ms(feed->io));
+    if (feed->state == FEED_ASKED) feed->sink->names_synced(feed);
+}
+
+void fl_feed_set_data(struct fl_feed *feed, void *data) { feed->data = data; }
+void *fl_feed_data(const struct fl_feed *feed) { return feed->data; }

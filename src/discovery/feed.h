@@ -1,0 +1,37 @@
+/* feed.h - one conversation with a provider. See feed.c; for providers see provider.h. */
+#ifndef FL_DISCOVERY_FEED_H
+#define FL_DISCOVERY_FEED_H
+
+#include "base/backoff.h"
+#include "base/io.h"
+#include "discovery/provider.h"
+
+/* What the owner of a feed does with it. publish or the names' two are NULL where the feed is of
+ * the other kind. FL_ENOMEM from publish, name or trouble: it could not be stored, so the provider
+ * will be asked anew. */
+struct fl_feed_sink {
+    int (*ask)(struct fl_feed *feed, struct fl_error *err); /* the provider's watch */
+    int (*publish)(struct fl_feed *feed, const struct fl_set_spec *spec);
+    int (*name)(struct fl_feed *feed, struct fl_str service);
+    void (*names_synced)(struct fl_feed *feed);
+    int (*trouble)(struct fl_feed *feed, const struct fl_error *err);
+};
+
+struct fl_feed {
+    struct fl_io *io;
+    struct fl_provider *provider;
+    const struct fl_feed_sink *sink;
+    void *data; /* the provider's */
+    struct fl_timer retry;
+    struct fl_backoff backoff;
+    int state;
+};
+
+/* FL_ENOMEM. */
+FL_MUST int fl_feed_init(struct fl_feed *feed, struct fl_io *io, struct fl_provider *provider,
+                         const struct fl_feed_sink *sink);
+void fl_feed_deinit(struct fl_feed *feed); /* closes it */
+/* Asks the provider; what it refuses is told as trouble and asked again. */
+void fl_feed_open(struct fl_feed *feed);
+
+#endif

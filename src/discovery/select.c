@@ -1,0 +1,168 @@
+/* select.c - the ports of a service, and a set seen through one of them. Any thread.
+ *
+ * Clients name a port of the service, by name or number; the pods' own number is what the blocks
+ * carry under the same name (it may differ from slice to slice, where the service's targetPort is a
+ * name). So a number is turned into a name through the service's ports, and the view shows of each
+ * block the ports of that name; a service's only port may have the empty name. A service without
+ * ports of its own, which only a headless one can be, is asked by what its blocks carry. */
+#include "base/alloc.h"
+#include "discovery/set_layout.h"
+
+#define LIST_MAX 160 /* bytes of the list of ports in an error */
+
+/* What a view is to show. */
+struct selection {
+    enum set_shows shows;
+    struct fl_str name; /* borrowed from the set */
+    uint16_t number;
+};
+
+static bool is_tcp(struct fl_str protocol) {
+    return fl_str_eq(set_protocol(protocol), FL_STR("TCP"));
+}
+
+struct fl_set *fl_set_whole(struct fl_set *set) {
+    return set->whole ? set->whole : set;
+}
+
+static int new_view(struct fl_set *set, const struct selection *selection, struct fl_set **out) {
+    struct fl_set *view = *out = fl_alloc(sizeof(*view));
+    if (!view) return FL_ENOMEM;
+    *view = *fl_set_whole(set);
+    atomic_init(&view->refs, 1);
+    view->whole = fl_set_ref(fl_set_whole(set));
+    view->shows = selection->shows;
+    view->port_name = selection->name;
+    view->port_number = selection->number;
+    return 0;
+}
+
+/* A number may stand for several ports (53/UDP and 53/TCP): the TCP one is meant. */
+static const struct fl_set_port *find_port(const struct fl_set *set, struct fl_str text,
+                                           uint64_t number) {
+    const struct fl_set_port *found = NULL;
+    for (size_t i = 0; i < set->port_count; i++) {
+        const struct fl_set_port *port = &set->ports[i];
+        if (number ? port->number != number : !fl_str_eq(port->name, text)) continue;
+        if (!found || (!is_tcp(found->protocol) && is_tcp(port->protocol))) found = port;
+    }
+    return found;
+}
+
+static bool find_block_port(const struct fl_set *set, struct fl_str text, uint64_t number,
+                            struct fl_str *name) {
+    for (size_t b = 0; b < set->block_count; b++) {
+        size_t count = fl_block_port_count(set->blocks[b]);
+        for (size_t i = 0; i < count; i++) {
+            struct fl_block_port port;
+            fl_block_port_at(set->blocks[b], i, &port);
+            *name = port.name;
+            if (number ? port.port == number : fl_str_eq(port.name, text)) return true;
+        }
+    }
+    return false;
+}
+
+static bool find_selection(const struct fl_set *set, struct fl_str text, struct selection *out) {
+    uint64_t number = 0;
+    if (fl_str_u64(text, &number) && (number == 0 || number > UINT16_MAX)) return false;
+    if (set->port_count) {
+        const struct fl_set_port *port = find_port(set, text, number);
+        if (port) *out = (struct selection){SHOWS_NAME, port->name, 0};
+        return port != NULL;
+    }
+    *out = (struct selection){number ? SHOWS_NUMBER : SHOWS_NAME, text, (uint16_t)number};
+    return find_block_port(set, text, number, &out->name);
+}
+
+/* ---- listing ---- */
+
+/* Appends "http (80)" or "dns (53/UDP)" whole, or nothing when it does not fit. */
+static void list_port(struct fl_buf *names, size_t listed, struct fl_str name, uint16_t number,
+                      struct fl_str protocol) {
+    bool tcp = is_tcp(protocol);
+    int rc = fl_buf_printf(names, "%s%.*s%s%u%s%.*s%s", listed ? ", " : "", FL_STR_ARG(name),
+                           name.n ? " (" : "", (unsigned)number, tcp ? "" : "/",
+                           tcp ? 0 : (int)protocol.n, tcp ? "" : protocol.p, name.n ? ")" : "");
+    FL_UNUSED(rc);
+}
+
+static size_t list_service_ports(const struct fl_set *set, struct fl_buf *names) {
+    size_t listed = 0;
+    for (size_t i = 0; i < set->port_count; i++) {
+        const struct fl_set_port *port = &set->ports[i];
+        if (set->shows != SHOWS_ALL && !fl_str_eq(set->port_name, port->name)) continue;
+        if (names) list_port(names, listed, port->name, port->number, port->protocol);
+        listed++;
+    }
+    return listed;
+}
+
+/* Does a port of this name stand before place (b, i)? */
+static bool seen_before(const struct fl_set *set, size_t b, size_t i, struct fl_str name) {
+    struct fl_block_port port;
+    for (size_t other = 0; other <= b; other++) {
+        size_t end = other == b ? i : fl_block_port_count(set->blocks[other]);
+        for (size_t k = 0; k < end; k++) {
+            fl_block_port_at(set->blocks[other], k, &port);
+            if (set_shows_port(set, &port) && fl_str_eq(port.name, name)) return true;
+        }
+    }
+    return false;
+}
+
+static size_t list_block_ports(const struct fl_set *set, struct fl_buf *names) {
+    size_t listed = 0;
+    for (size_t b = 0; b < set->block_count; b++) {
+        size_t count = fl_block_port_count(set->blocks[b]);
+        for (size_t i = 0; i < count; i++) {
+            struct fl_block_port port;
+            fl_block_port_at(set->blocks[b], i, &port);
+            if (!set_shows_port(set, &port) || seen_before(set, b, i, port.name)) continue;
+            if (names) list_port(names, listed, port.name, port.port, port.protocol);
+            listed++;
+        }
+    }
+    return listed;
+}
+
+size_t fl_set_ports(const struct fl_set *set, struct fl_buf *names) {
+    if (set->shows == SHOWS_NOTHING) return 0;
+    return set->port_count ? list_service_ports(set, names) : list_block_ports(set, names);
+}
+
+static int fail_port(const struct fl_set *set, struct fl_str port, struct fl_error *err) {
+    struct fl_buf names;
+    fl_buf_init(&names, LIST_MAX);
+    size_t count = fl_set_ports(set, &names);
+    struct fl_str list = fl_buf_str(&names);
+    int rc = fl_fail(err, FL_EPORT, "service \"%s\" has no port \"%.*s\"; it has %.*s",
+                     set->service, FL_STR_ARG(port), FL_STR_ARG(count ? list : FL_STR("none")));
+    fl_buf_deinit(&names);
+    return rc;
+}
+
+int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
+                  struct fl_error *err) {
+    struct selection selection;
+    *out = NULL;
+    if (port.n == 0 || set->state == FL_SET_UNKNOWN || set->state == FL_SET_ABSENT ||
+        set->external_name) {
+        *out = fl_set_ref(set);
+        return 0;
+    }
+    if (!find_selection(fl_set_whole(set), port, &selection)) {
+        return fail_port(fl_set_whole(set), port, err);
+    }
+    if (new_view(set, &selection, out) < 0) return fl_fail_nomem(err);
+    fl_set_judge(*out);
+    return 0;
+}
+
+int fl_set_hide(struct fl_set *set, enum fl_set_state state, struct fl_set **out) {
+    static const struct selection nothing = {.shows = SHOWS_NOTHING};
+    if (new_view(set, &nothing, out) < 0) return FL_ENOMEM;
+    (*out)->state = state;
+    (*out)->any_ready = false;
+    return 0;
+}

@@ -1,0 +1,55 @@
+/* walk.h - the endpoints that a set shows, in order, each once. See walk.c. */
+#ifndef FL_DISCOVERY_WALK_H
+#define FL_DISCOVERY_WALK_H
+
+#include "discovery/set.h"
+
+/* One endpoint on one port, where it lies. Borrowed from the set. */
+struct fl_walk_item {
+    struct fl_address address;
+    const struct fl_block *block;
+    uint32_t place;    /* of the block in its set */
+    uint32_t endpoint; /* in the block */
+    uint16_t port;
+    uint16_t port_index; /* in the block; FL_WALK_PORTLESS */
+    uint8_t flags;       /* FL_ENDPOINT_* */
+};
+#define FL_WALK_PORTLESS UINT16_MAX
+
+/* Leaves out what cannot matter: an endpoint of a block for which `skips[place]` is true, unless
+ * the bit of its address is set in `wanted`. */
+#define FL_WALK_WANTED_BITS 65536u
+struct fl_walk_filter {
+    const bool *skips;
+    const uint64_t *wanted;
+};
+static inline size_t fl_walk_wanted_bit(uint64_t address_hash) {
+    return (size_t)(address_hash % FL_WALK_WANTED_BITS);
+}
+uint64_t fl_walk_address_hash(const struct fl_address *address);
+
+#define FL_WALK_SMALL 32
+struct fl_walk {
+    const struct fl_set *set;
+    const struct fl_walk_filter *filter; /* NULL: everything */
+    struct fl_walk_item *window;         /* `small`, or on the heap */
+    size_t cap, count, next;
+    bool overflowed; /* endpoints beyond the window are still to come */
+    bool started;    /* `last` was given */
+    struct fl_walk_item last;
+    struct fl_walk_item small[FL_WALK_SMALL];
+};
+
+void fl_walk_init(struct fl_walk *walk, const struct fl_set *set,
+                  const struct fl_walk_filter *filter);
+void fl_walk_deinit(struct fl_walk *walk);
+/* The next item, valid until the next call; NULL: there is none left. */
+const struct fl_walk_item *fl_walk_next(struct fl_walk *walk);
+
+/* By address, port and protocol; 0: the same endpoint. */
+int fl_walk_cmp(const struct fl_walk_item *a, const struct fl_walk_item *b);
+
+/* Unpacks all but the address (an empty text), which costs most. */
+void fl_walk_unpack(const struct fl_walk_item *item, struct fl_endpoint *out);
+
+#endif

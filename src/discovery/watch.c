@@ -1,0 +1,179 @@
+/* watch.c - one watched service and its subscribers. The hub's loop only.
+ *
+ * What the provider publishes becomes a set with the next version of this watch, and the newest set
+ * with the present trouble becomes the news, which every subscriber is given and which waits for
+ * later ones. News that say what the last ones said are not passed on.
+ *
+ * A watch outlives its last subscriber by FL_WATCH_LINGER_MS, so that a client which closes and
+ * comes back finds it warm. */
+#include "discovery/watch.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "discovery/subscription.h"
+
+static struct fl_watch *watch_of(struct fl_feed *feed) {
+    return FL_CONTAINER(feed, struct fl_watch, feed);
+}
+
+static struct fl_str service_of(const struct fl_watch *watch) {
+    return fl_str_of(watch->key + watch->scheme_len + 1);
+}
+
+static struct fl_subscription *subscription_of(struct fl_list *link) {
+    return FL_CONTAINER(link, struct fl_subscription, hub_data.link);
+}
+
+/* ---- news ---- */
+
+static void log_trouble(const struct fl_watch *watch, const struct fl_error *was,
+                        const struct fl_error *is) {
+    struct fl_io *io = watch->hub->io;
+    if (is && (!was || was->code != is->code)) {
+        FL_LOG(io, FL_LOG_WARN, "source of endpoints in trouble",
+               FL_LOG_STR("service", service_of(watch)), FL_LOG_ERROR_OF(is));
+    } else if (was && !is) {
+        FL_LOG(io, FL_LOG_INFO, "source of endpoints answers again",
+               FL_LOG_STR("service", service_of(watch)));
+    }
+}
+
+static bool same_trouble(const struct fl_error *a, const struct fl_error *b) {
+    if (!a || !b) return a == b;
+    return a->code == b->code && strcmp(a->detail, b->detail) == 0;
+}
+
+static int tell(struct fl_watch *watch, struct fl_set *set, const struct fl_error *trouble) {
+    struct fl_news *news, *old = watch->news;
+    const struct fl_error *was = old ? old->trouble : NULL;
+    if (old && old->set == set && same_trouble(was, trouble)) return 0;
+    if (fl_news_new(set, trouble, &news) < 0) return FL_ENOMEM;
+    log_trouble(watch, was, trouble);
+    watch->news = news;
+    fl_news_unref(old);
+    FL_LIST_EACH (&watch->subscriptions, link, next) {
+        fl_subscription_put(subscription_of(link), news);
+    }
+    return 0;
+}
+
+static void keep_freshness(struct fl_watch *watch, struct fl_freshness *freshness) {
+    if (freshness) fl_freshness_ref(freshness);
+    fl_freshness_unref(watch->freshness);
+    watch->freshness = freshness;
+}
+
+/* Makes `spec` the newest set. */
+static int tell_spec(struct fl_watch *watch, const struct fl_set_spec *spec,
+                     const struct fl_error *trouble) {
+    struct fl_set *set;
+    if (fl_set_new(spec, watch->version + 1, &set) < 0) return FL_ENOMEM;
+    int rc = tell(watch, set, trouble);
+    fl_set_unref(set);
+    if (rc < 0) return rc;
+    watch->version++;
+    keep_freshness(watch, spec->freshness);
+    fl_metric_add(watch->hub->metrics.sets, 1);
+    return 0;
+}
+
+/* ---- what the feed gives ---- */
+
+static int on_ask(struct fl_feed *feed, struct fl_error *err) {
+    return feed->provider->ops->watch(feed->provider, service_of(watch_of(feed)), feed, err);
+}
+
+static int on_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
+    struct fl_watch *watch = watch_of(feed);
+    int rc = watch->news && fl_set_is(watch->news->set, spec) ? tell(watch, watch->news->set, NULL)
+                                                              : tell_spec(watch, spec, NULL);
+    if (rc < 0) fl_metric_add(watch->hub->metrics.retries, 1);
+    return rc;
+}
+
+static int on_trouble(struct fl_feed *feed, const struct fl_error *err) {
+    struct fl_watch *watch = watch_of(feed);
+    const struct fl_error *trouble = err->code == FL_OK ? NULL : err;
+    if (watch->news) return tell(watch, watch->news->set, trouble);
+    if (!trouble) return 0;
+    struct fl_set_spec unknown = {.service = service_of(watch), .state = FL_SET_UNKNOWN};
+    return tell_spec(watch, &unknown, trouble);
+}
+
+static const struct fl_feed_sink watch_sink = {
+    .ask = on_ask,
+    .publish = on_publish,
+    .trouble = on_trouble,
+};
+
+/* ---- life ---- */
+
+static int watch_new(struct fl_discovery *hub, struct fl_provider *provider, struct fl_str key,
+                     struct fl_watch **out) {
+    struct fl_watch *watch = fl_calloc(1, sizeof(*watch) + key.n + 1);
+    *out = watch;
+    if (!watch) return FL_ENOMEM;
+    memcpy(watch->key, key.p, key.n);
+    watch->scheme_len = strlen(provider->scheme);
+    watch->hub = hub;
+    watch->idle_since_ms = fl_io_now_ms(hub->io);
+    fl_list_init(&watch->subscriptions);
+    fl_list_init(&watch->link);
+    if (fl_feed_init(&watch->feed, hub->io, provider, &watch_sink) < 0) goto fail;
+    if (fl_map_set(&hub->loop_data.services, key, watch, NULL) < 0) goto fail;
+    fl_list_push(&hub->loop_data.watches, &watch->link);
+    fl_metric_add(hub->metrics.services, 1);
+    return 0;
+fail:
+    fl_feed_deinit(&watch->feed);
+    fl_free(watch);
+    return FL_ENOMEM;
+}
+
+int fl_watch_get(struct fl_discovery *hub, struct fl_provider *provider, struct fl_str key,
+                 struct fl_watch **out, struct fl_error *err) {
+    *out = fl_map_get(&hub->loop_data.services, key);
+    if (*out) return 0;
+    if (fl_map_count(&hub->loop_data.services) >= FL_DISCOVERY_SERVICES_MAX) {
+        fl_metric_add(hub->metrics.full, 1);
+        return fl_fail(err, FL_EFULL, "%d services are watched already", FL_DISCOVERY_SERVICES_MAX);
+    }
+    if (watch_new(hub, provider, key, out) < 0) return fl_fail_nomem(err);
+    fl_feed_open(&(*out)->feed);
+    return 0;
+}
+
+void fl_watch_free(struct fl_watch *watch) {
+    FL_ASSERT(fl_list_empty(&watch->subscriptions));
+    fl_map_remove(&watch->hub->loop_data.services, fl_str_of(watch->key));
+    fl_metric_add(watch->hub->metrics.services, -1);
+    fl_list_remove(&watch->link);
+    fl_feed_deinit(&watch->feed);
+    fl_news_unref(watch->news);
+    fl_freshness_unref(watch->freshness);
+    fl_free(watch);
+}
+
+void fl_watch_add(struct fl_watch *watch, struct fl_subscription *subscription) {
+    fl_list_push(&watch->subscriptions, &subscription->hub_data.link);
+    if (watch->news) fl_subscription_put(subscription, watch->news);
+}
+
+void fl_watch_remove(struct fl_watch *watch, struct fl_subscription *subscription) {
+    fl_list_remove(&subscription->hub_data.link);
+    if (fl_list_empty(&watch->subscriptions)) watch->idle_since_ms = fl_io_now_ms(watch->hub->io);
+}
+
+void fl_watch_deliver_again(struct fl_watch *watch) {
+    FL_LIST_EACH (&watch->subscriptions, link, next) {
+        fl_subscription_wake(subscription_of(link));
+    }
+}
+
+void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms) {
+    if (watch->freshness) fl_freshness_tick(watch->freshness, now_ms);
+    if (fl_list_empty(&watch->subscriptions) &&
+        now_ms - watch->idle_since_ms >= FL_WATCH_LINGER_MS) {
+        fl_watch_free(watch);
+    }
+}

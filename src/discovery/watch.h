@@ -1,0 +1,35 @@
+/* watch.h - one watched service and its subscribers. The hub's loop only. See watch.c. */
+#ifndef FL_DISCOVERY_WATCH_H
+#define FL_DISCOVERY_WATCH_H
+
+#include "discovery/feed.h"
+#include "discovery/hub.h"
+#include "discovery/mailbox.h"
+
+struct fl_watch {
+    struct fl_list link; /* of the hub's watches */
+    struct fl_discovery *hub;
+    struct fl_feed feed;
+    struct fl_list subscriptions;
+    struct fl_news *news;           /* the newest; NULL: nothing heard */
+    struct fl_freshness *freshness; /* of the newest set; NULL: always fresh */
+    uint64_t version;
+    uint64_t idle_since_ms; /* without subscriptions */
+    size_t scheme_len;
+    char key[]; /* "scheme:service" */
+};
+
+struct fl_subscription;
+
+#define FL_WATCH_LINGER_MS 5000
+
+/* The watch of "scheme:service", made and opened if there is none. FL_EFULL, FL_ENOMEM. */
+FL_MUST int fl_watch_get(struct fl_discovery *hub, struct fl_provider *provider, struct fl_str key,
+                         struct fl_watch **out, struct fl_error *err);
+void fl_watch_free(struct fl_watch *watch); /* no subscription is left */
+void fl_watch_add(struct fl_watch *watch, struct fl_subscription *subscription);
+void fl_watch_remove(struct fl_watch *watch, struct fl_subscription *subscription);
+void fl_watch_deliver_again(struct fl_watch *watch);
+void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms); /* may free it */
+
+#endif
