@@ -1,0 +1,50 @@
+/* h2.h - HTTP/2 over nghttp2: what h2.c (the session's life), h2_recv.c (frames from the peer) and
+ * h2_send.c (frames to the peer) share. nghttp2 knows a stream by its id; the stream object is its
+ * user data and is looked up at each use, so that a stream whose owner is gone is simply not found.
+ * No function here frees anything while nghttp2 runs. */
+#ifndef FL_HTTP_H2_H
+#define FL_HTTP_H2_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "http/inner.h"
+
+enum fl_h2_drain { FL_H2_DRAIN_NONE, FL_H2_DRAIN_NOTICE, FL_H2_DRAIN_FINAL };
+
+struct fl_h2 {
+    struct fl_http_conn *conn;
+    nghttp2_session *session;
+    bool settings_in;    /* the peer's first SETTINGS came */
+    bool goaway_in;      /* the peer's GOAWAY came */
+    bool ping_out;       /* a keepalive PING is not answered yet */
+    bool violation;      /* nghttp2 has queued a GOAWAY with an error for the peer's fault */
+    int32_t goaway_last; /* the last stream that the peer processes */
+    uint32_t violation_code;
+    int invalid_lib_error;  /* nghttp2's own reason for refusing the last invalid frame */
+    enum fl_h2_drain drain; /* server */
+    struct fl_timer drain_timer, ping_timer;
+    uint64_t busy_since_ms, ping_out_ms;
+};
+
+/* The stream of that id whose owner still hears, or is to hear on_close; NULL. */
+struct fl_http_stream *fl_h2_stream(const struct fl_h2 *h2, int32_t id);
+/* A stream was opened, by either side: keepalive watches. */
+void fl_h2_opened(struct fl_h2 *h2);
+void fl_h2_drain_step(struct fl_h2 *h2); /* the peer knows the notice, or had the time to */
+void fl_h2_ping_answered(struct fl_h2 *h2);
+
+extern const uint8_t fl_h2_ping_alive[8], fl_h2_ping_drain[8];
+
+/* h2_recv.c */
+void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks);
+void fl_h2_feed(struct fl_http_conn *conn, struct fl_str bytes);
+
+/* h2_send.c */
+void fl_h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);
+int fl_h2_request(struct fl_http_stream *stream, const struct fl_http_request *head,
+                  struct fl_error *err);
+int fl_h2_respond(struct fl_http_stream *stream, const struct fl_http_response *head);
+int fl_h2_more(struct fl_http_stream *stream);
+void fl_h2_pump(struct fl_http_conn *conn);
+
+#endif
