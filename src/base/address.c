@@ -15,21 +15,28 @@
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool parse_v4(struct fl_str s, uint8_t out[4]) {
-    size_t i = 0;
-    if (s.n > 15) return false;
-    for (int part = 0; part < 4; part++) {
-        unsigned value = 0;
-        size_t start = i;
-        if (part > 0 && (i >= s.n || s.p[i++] != '.')) return false;
-        if (part > 0) start = i;
-        for (; i < s.n && is_digit(s.p[i]); i++) value = value * 10 + (unsigned)(s.p[i] - '0');
-        size_t digits = i - start;
-        if (digits == 0 || digits > 3 || value > 255) return false;
-        if (digits > 1 && s.p[start] == '0') return false;
-        out[part] = (uint8_t)value;
+/* Takes an octet without leading zeros from the front of [*p, end). */
+static inline bool parse_octet(const char **p, const char *end, uint8_t *out) {
+    const char *at = *p;
+    unsigned value = at < end ? (unsigned)(uint8_t)*at - '0' : 10, digit;
+    if (value > 9) return false;
+    at++;
+    for (int i = 0; i < 2 && at < end && (digit = (unsigned)(uint8_t)*at - '0') <= 9; i++, at++) {
+        if (value == 0) return false;
+        value = value * 10 + digit;
     }
-    return i == s.n;
+    *p = at;
+    *out = (uint8_t)value;
+    return value <= 255;
+}
+
+static bool parse_v4(struct fl_str s, uint8_t out[4]) {
+    const char *p = s.p, *end = s.p + s.n;
+    if (!parse_octet(&p, end, &out[0])) return false;
+    for (int part = 1; part < 4; part++) {
+        if (p == end || *p++ != '.' || !parse_octet(&p, end, &out[part])) return false;
+    }
+    return p == end;
 }
 
 static int hex_value(char c) {

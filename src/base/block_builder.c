@@ -4,9 +4,11 @@
  * sizes and lays them out in one allocation (see block_layout.h). Scratch memory is kept for the
  * next block, so that nothing but the block is allocated once the builder has seen its largest.
  *
- * Node and zone become interned ids. Neighbours often share them, and the same names come again and
- * again: the neighbour's are compared first, then a small cache by hash, which holds a reference to
- * each of its ids; only then the process's table is asked, behind its lock.
+ * Nodes and zones become interned ids. The same names come again and again, so the builder keeps a
+ * table of the names it has met, from their hash to their id, and holds a reference to each; the
+ * process's table, behind its lock, is asked only for new ones. When the builder's own has grown
+ * beyond NAMES_MAX it starts anew with the next block. Rows borrow their ids from it or from
+ * `previous`; the references of the block are taken at its finish, all at once.
  *
  * fl_block_builder_reuse looks at the place in `previous` behind the last hit and the one after it
  * (for an endpoint that was replaced or removed); when both fail it makes an index of all hashes,
@@ -19,7 +21,7 @@
 
 #define TEXT_MAX  512   /* bytes of one name: Kubernetes allows 316 at most */
 #define PORTS_MAX 20000 /* as the API server validates */
-#define CACHED    256   /* a power of two */
+#define NAMES_MAX 16384 /* nodes of the largest clusters, and their zones */
 
 struct row {
     uint64_t hash;
@@ -30,15 +32,16 @@ struct row {
             uint32_t at, len; /* in the scratch text */
         } name;
     } address;
-    uint32_t node, zone; /* a reference is held as in a block */
-    uint32_t pod_at;     /* in the scratch text */
+    uint32_t node, zone;
+    uint32_t pod_at; /* in the scratch text */
     uint16_t pod_len;
     uint8_t flags;
 };
 
-struct cached {
+/* Names by their hash: linear probing, at most three quarters full, nothing is removed alone. */
+struct name {
     uint64_t hash;
-    uint32_t id; /* 0: empty */
+    uint32_t id; /* 0: empty; else a reference is held */
 };
 
 struct fl_block_builder {
@@ -48,7 +51,8 @@ struct fl_block_builder {
     struct block_port *ports;
     size_t port_count, port_cap;
     struct fl_buf text; /* whole pod names, ports' texts, host names */
-    struct cached cache[CACHED];
+    struct name *names;
+    size_t name_count, name_cap; /* a power of two, or 0 */
 
     const struct fl_block *previous;
     size_t expected;        /* where in `previous` the next hit is likely */
@@ -71,19 +75,16 @@ int fl_block_builder_new(size_t endpoints_max, struct fl_block_builder **out) {
     return 0;
 }
 
-/* Gives up the references that rows hold which did not become a block. */
-static void drop_rows(struct fl_block_builder *b) {
-    for (size_t i = 0; i < b->count; i++) {
-        if (i == 0 || b->rows[i].node != b->rows[i - 1].node) fl_intern_unref(b->rows[i].node);
-        if (i == 0 || b->rows[i].zone != b->rows[i - 1].zone) fl_intern_unref(b->rows[i].zone);
-    }
-    b->count = 0;
+static void forget_names(struct fl_block_builder *b) {
+    for (size_t i = 0; i < b->name_cap; i++) fl_intern_unref(b->names[i].id);
+    fl_free(b->names);
+    b->names = NULL;
+    b->name_count = b->name_cap = 0;
 }
 
 void fl_block_builder_free(struct fl_block_builder *b) {
     if (!b) return;
-    drop_rows(b);
-    for (size_t i = 0; i < CACHED; i++) fl_intern_unref(b->cache[i].id);
+    forget_names(b);
     fl_free(b->rows);
     fl_free(b->ports);
     fl_free(b->index);
@@ -92,7 +93,8 @@ void fl_block_builder_free(struct fl_block_builder *b) {
 }
 
 void fl_block_builder_start(struct fl_block_builder *b, const struct fl_block *previous) {
-    drop_rows(b);
+    if (b->name_count > NAMES_MAX) forget_names(b);
+    b->count = 0;
     fl_buf_truncate(&b->text, 0);
     b->previous = previous;
     b->expected = b->index_mask = 0;
@@ -114,68 +116,84 @@ static int grow_array(void **items, size_t *cap, size_t count, size_t item_size,
     return 0;
 }
 
-static int add_text(struct fl_block_builder *b, struct fl_str text, uint32_t *at) {
-    *at = (uint32_t)b->text.len;
-    int rc = fl_buf_append(&b->text, text);
-    return rc == FL_EFULL ? FL_ETOO_LARGE : rc;
+/* Room for `n` more bytes of scratch text, so that put_text may follow. */
+static inline int text_room(struct fl_block_builder *b, size_t n) {
+    if (n <= b->text.cap - b->text.len) return 0;
+    if (n > b->text.max - b->text.len) return FL_ETOO_LARGE;
+    return fl_buf_reserve(&b->text, n) ? 0 : FL_ENOMEM;
 }
 
-/* One of a port's texts, with its end: readers are given it terminated. */
-static int add_port_text(struct fl_block_builder *b, struct fl_str text, uint32_t *at) {
-    int rc = add_text(b, text, at);
-    uint32_t ignored;
-    return rc < 0 ? rc : add_text(b, fl_str_n("", 1), &ignored);
+static inline void put_text(struct fl_block_builder *b, struct fl_str text) {
+    if (text.n == 0) return;
+    memcpy(b->text.data + b->text.len, text.p, text.n);
+    b->text.len += text.n;
 }
 
 int fl_block_builder_port(struct fl_block_builder *b, const struct fl_block_port *port) {
+    const struct fl_str texts[] = {port->name, port->protocol, port->app_protocol};
     void *ports = b->ports;
-    uint32_t at, ignored;
-    if (port->name.n > TEXT_MAX || port->protocol.n > TEXT_MAX || port->app_protocol.n > TEXT_MAX) {
-        return FL_ETOO_LARGE;
-    }
     int rc = grow_array(&ports, &b->port_cap, b->port_count, sizeof(*b->ports), PORTS_MAX);
-    if (rc < 0) return rc;
     b->ports = ports;
-    if ((rc = add_port_text(b, port->name, &at)) < 0) return rc;
-    if ((rc = add_port_text(b, port->protocol, &ignored)) < 0) return rc;
-    if ((rc = add_port_text(b, port->app_protocol, &ignored)) < 0) return rc;
-    b->ports[b->port_count++] =
-        (struct block_port){at, port->port, (uint16_t)port->name.n, (uint16_t)port->protocol.n,
-                            (uint16_t)port->app_protocol.n};
-    b->port_bytes += b->text.len - at;
-    return 0;
-}
-
-static int cached_ref(struct fl_block_builder *b, struct fl_str text, uint32_t *id) {
-    uint64_t hash = fl_hash(text, (uint64_t)(uintptr_t)b);
-    struct cached *slot = &b->cache[hash & (CACHED - 1)];
-    if (slot->id && slot->hash == hash && fl_str_eq(fl_intern_str(slot->id), text)) {
-        fl_intern_ref_id(slot->id);
-        *id = slot->id;
-        return 0;
-    }
-    int rc = fl_intern_ref(text, id);
+    if (rc == 0) rc = text_room(b, FL_COUNT(texts) * (TEXT_MAX + 1));
     if (rc < 0) return rc;
-    fl_intern_unref(slot->id);
-    fl_intern_ref_id(*id);
-    *slot = (struct cached){hash, *id};
+    struct block_port *out = &b->ports[b->port_count];
+    *out = (struct block_port){.text_at = (uint32_t)b->text.len, .port = port->port};
+    for (size_t i = 0; i < FL_COUNT(texts); i++) {
+        if (texts[i].n > TEXT_MAX) return FL_ETOO_LARGE;
+        put_text(b, texts[i]);
+        put_text(b, fl_str_n("", 1)); /* readers are given it terminated */
+    }
+    out->name_len = (uint16_t)port->name.n;
+    out->protocol_len = (uint16_t)port->protocol.n;
+    out->app_protocol_len = (uint16_t)port->app_protocol.n;
+    b->port_bytes += block_port_bytes(out);
+    b->port_count++;
     return 0;
 }
 
-/* The id of `text`, with a reference only where it is not the neighbour's. */
-static int intern_beside(struct fl_block_builder *b, struct fl_str text, uint32_t neighbour,
-                         uint32_t *id) {
-    *id = neighbour;
-    if (fl_str_eq(fl_intern_str(neighbour), text)) return 0;
+/* The slot of a name, or the empty one where it belongs. */
+static struct name *find_name(struct fl_block_builder *b, struct fl_str text, uint64_t hash) {
+    for (size_t i = hash;; i++) {
+        struct name *name = &b->names[i & (b->name_cap - 1)];
+        if (!name->id) return name;
+        if (name->hash == hash && fl_str_eq(fl_intern_str(name->id), text)) return name;
+    }
+}
+
+static int grow_names(struct fl_block_builder *b) {
+    size_t old_cap = b->name_cap, cap = old_cap ? 2 * old_cap : 64;
+    struct name *old = b->names, *names = fl_calloc(cap, sizeof(*names));
+    if (!names) return FL_ENOMEM;
+    for (size_t i = 0; i < old_cap; i++) {
+        size_t at = old[i].hash;
+        if (!old[i].id) continue;
+        while (names[at & (cap - 1)].id) at++;
+        names[at & (cap - 1)] = old[i];
+    }
+    fl_free(old);
+    b->names = names;
+    b->name_cap = cap;
+    return 0;
+}
+
+/* A name that is met for the first time. */
+static int add_name(struct fl_block_builder *b, struct fl_str text, uint64_t hash, uint32_t *id) {
+    int rc = b->name_count >= b->name_cap / 4 * 3 ? grow_names(b) : 0;
+    if (rc == 0) rc = fl_intern_ref(text, id);
+    if (rc < 0) return rc;
+    *find_name(b, text, hash) = (struct name){hash, *id};
+    b->name_count++;
+    return 0;
+}
+
+/* The id of a node or zone, borrowed from the table of names. */
+static int intern_name(struct fl_block_builder *b, struct fl_str text, uint32_t *id) {
     *id = 0;
     if (text.n == 0) return 0;
-    return text.n <= TEXT_MAX ? cached_ref(b, text, id) : FL_ETOO_LARGE;
-}
-
-/* Takes over an id that `previous` holds. */
-static uint32_t ref_beside(uint32_t id, uint32_t neighbour) {
-    if (id != neighbour) fl_intern_ref_id(id);
-    return id;
+    if (text.n > TEXT_MAX) return FL_ETOO_LARGE;
+    uint64_t hash = fl_hash(text, (uint64_t)(uintptr_t)b);
+    if (b->name_cap) *id = find_name(b, text, hash)->id;
+    return *id ? 0 : add_name(b, text, hash, id);
 }
 
 static int set_address(struct fl_block_builder *b, const struct fl_address *address,
@@ -185,87 +203,94 @@ static int set_address(struct fl_block_builder *b, const struct fl_address *addr
         memcpy(row->address.ip, address->ip, 4);
         return 0;
     case FL_ADDRESS_V6:
-        memcpy(row->address.ip, address->ip, 16);
         row->flags |= BLOCK_V6;
+        memcpy(row->address.ip, address->ip, 16);
         return 0;
     case FL_ADDRESS_NAME:
         break;
     }
     if (address->name.n > UINT8_MAX) return FL_ETOO_LARGE; /* its length is one byte */
+    int rc = text_room(b, address->name.n);
+    if (rc < 0) return rc;
     row->flags |= BLOCK_NAME;
+    row->address.name.at = (uint32_t)b->text.len;
     row->address.name.len = (uint32_t)address->name.n;
-    return add_text(b, address->name, &row->address.name.at);
+    put_text(b, address->name);
+    return 0;
 }
 
 static int set_pod(struct fl_block_builder *b, struct fl_str prefix, struct fl_str suffix,
                    struct row *row) {
-    uint32_t ignored;
-    row->pod_len = 0;
-    row->pod_at = (uint32_t)b->text.len;
     size_t len = prefix.n + suffix.n;
     if (len == 0) return 0;
     if (len > TEXT_MAX) return FL_ETOO_LARGE;
-    row->pod_len = (uint16_t)len;
+    int rc = text_room(b, len);
+    if (rc < 0) return rc;
     row->flags |= BLOCK_POD;
-    int rc = prefix.n ? add_text(b, prefix, &ignored) : 0;
-    return rc < 0 ? rc : add_text(b, suffix, &ignored);
+    row->pod_at = (uint32_t)b->text.len;
+    row->pod_len = (uint16_t)len;
+    put_text(b, prefix);
+    put_text(b, suffix);
+    return 0;
 }
 
 /* Shortens the prefix to what the new pod name shares with it. */
 static void narrow_prefix(struct fl_block_builder *b, const struct row *row) {
-    const char *prefix = b->text.data + b->prefix_at, *name = b->text.data + row->pod_at;
     if (b->pods == 0) {
         b->prefix_at = row->pod_at;
         b->prefix_len = row->pod_len;
         return;
     }
+    const char *prefix = b->text.data + b->prefix_at, *name = b->text.data + row->pod_at;
     uint32_t limit = FL_MIN(b->prefix_len, row->pod_len), n = 0;
     if (limit == b->prefix_len && memcmp(prefix, name, limit) == 0) return; /* the usual case */
     while (n < limit && prefix[n] == name[n]) n++;
     b->prefix_len = n;
 }
 
-/* The row behind the last one, which stays a draft until it is counted. */
-static int draft_row(struct fl_block_builder *b, struct row **row, uint32_t *node, uint32_t *zone) {
-    void *rows = b->rows;
-    int rc = grow_array(&rows, &b->cap, b->count, sizeof(*b->rows), b->endpoints_max);
-    if (rc < 0) return rc;
-    b->rows = rows;
+/* The row behind the last one, empty; it stays a draft until it is counted. */
+static int draft_row(struct fl_block_builder *b, struct row **row) {
+    if (b->count == b->cap) {
+        void *rows = b->rows;
+        int rc = grow_array(&rows, &b->cap, b->count, sizeof(*b->rows), b->endpoints_max);
+        if (rc < 0) return rc;
+        b->rows = rows;
+    }
     *row = &b->rows[b->count];
-    *node = b->count ? (*row)[-1].node : 0;
-    *zone = b->count ? (*row)[-1].zone : 0;
+    **row = (struct row){0};
     return 0;
 }
 
+static bool has_uid(const struct row *row) {
+    uint64_t halves[2];
+    memcpy(halves, row->uid, sizeof(halves));
+    return (halves[0] | halves[1]) != 0;
+}
+
 static void count_row(struct fl_block_builder *b, const struct row *row) {
-    static const uint8_t no_uid[16];
     if (row->flags & BLOCK_POD) {
         narrow_prefix(b, row);
         b->pods++;
         b->pod_bytes += row->pod_len;
     }
     if (row->flags & BLOCK_NAME) b->name_bytes += 1 + row->address.name.len;
-    if (row->flags & BLOCK_V6) b->any_v6 = true;
-    if (!b->any_uid) b->any_uid = memcmp(row->uid, no_uid, sizeof(no_uid)) != 0;
+    b->any_v6 = b->any_v6 || (row->flags & BLOCK_V6);
+    b->any_uid = b->any_uid || has_uid(row);
     b->count++;
 }
 
 int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
     struct row *row;
-    uint32_t node, zone;
     FL_ASSERT((endpoint->flags & ~(unsigned)BLOCK_PUBLIC_FLAGS) == 0);
-    int rc = draft_row(b, &row, &node, &zone);
+    int rc = draft_row(b, &row);
     if (rc < 0) return rc;
     row->hash = endpoint->hash;
     row->flags = (uint8_t)endpoint->flags;
     memcpy(row->uid, endpoint->uid, sizeof(row->uid));
     if ((rc = set_address(b, &endpoint->address, row)) < 0) return rc;
     if ((rc = set_pod(b, endpoint->pod_prefix, endpoint->pod_suffix, row)) < 0) return rc;
-    if ((rc = intern_beside(b, endpoint->node, node, &row->node)) < 0) return rc;
-    if ((rc = intern_beside(b, endpoint->zone, zone, &row->zone)) < 0) {
-        if (row->node != node) fl_intern_unref(row->node);
-        return rc;
-    }
+    if ((rc = intern_name(b, endpoint->node, &row->node)) < 0) return rc;
+    if ((rc = intern_name(b, endpoint->zone, &row->zone)) < 0) return rc;
     count_row(b, row);
     return 0;
 }
@@ -311,22 +336,31 @@ static bool find_previous(struct fl_block_builder *b, uint64_t hash, size_t *out
     return find_by_index(b, hash, out);
 }
 
+/* Takes over the i-th endpoint of `previous`, its node and zone as ids. */
+static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
+    const struct fl_block *from = b->previous;
+    const uint8_t *address = block_address(from, i), *uid = block_uid(from, i);
+    unsigned flags = block_flags(from, i);
+    row->hash = from->hashes[i];
+    row->flags = flags & (BLOCK_PUBLIC_FLAGS | BLOCK_V6);
+    row->node = block_places(from)[i];
+    row->zone = block_places(from)[from->count + i];
+    if (uid) memcpy(row->uid, uid, sizeof(row->uid));
+    int rc = set_pod(b, block_pod_prefix(from, flags), block_pod_suffix(from, i), row);
+    if (rc < 0) return rc;
+    if (flags & BLOCK_NAME) {
+        struct fl_address name = {.kind = FL_ADDRESS_NAME, .name = block_host_name(from, address)};
+        return set_address(b, &name, row);
+    }
+    memcpy(row->address.ip, address, flags & BLOCK_V6 ? 16 : 4);
+    return 0;
+}
+
 bool fl_block_builder_reuse(struct fl_block_builder *b, uint64_t hash) {
-    struct fl_block_endpoint endpoint;
     struct row *row;
-    uint32_t node, zone;
     size_t i;
-    if (!find_previous(b, hash, &i) || draft_row(b, &row, &node, &zone) < 0) return false;
-    const uint32_t *nodes = block_at(b->previous, b->previous->node_at);
-    const uint32_t *zones = block_at(b->previous, b->previous->zone_at);
-    fl_block_endpoint_at(b->previous, i, &endpoint);
-    row->hash = hash;
-    row->flags = (uint8_t)endpoint.flags;
-    memcpy(row->uid, endpoint.uid, sizeof(row->uid));
-    if (set_address(b, &endpoint.address, row) < 0) return false;
-    if (set_pod(b, endpoint.pod_prefix, endpoint.pod_suffix, row) < 0) return false;
-    row->node = ref_beside(nodes[i], node);
-    row->zone = ref_beside(zones[i], zone);
+    if (!find_previous(b, hash, &i)) return false;
+    if (draft_row(b, &row) < 0 || copy_row(b, i, row) < 0) return false;
     count_row(b, row);
     b->expected = i + 1;
     return true;
@@ -343,9 +377,7 @@ static size_t lay_out(const struct fl_block_builder *b, struct fl_block *block) 
     block->address_size = b->any_v6 ? 16 : 4;
     block->wide = text_bytes > UINT16_MAX;
     block->node_at = (uint32_t)at;
-    at += n * sizeof(uint32_t);
-    block->zone_at = (uint32_t)at;
-    at += n * sizeof(uint32_t);
+    at += 2 * n * sizeof(uint32_t);
     block->port_at = (uint32_t)at;
     at += b->port_count * sizeof(struct block_port);
     block->address_at = (uint32_t)at;
@@ -366,7 +398,7 @@ struct cursor {
     uint32_t at;
 };
 
-static void put_text(struct cursor *c, const char *p, size_t n) {
+static void pack_text(struct cursor *c, const char *p, size_t n) {
     if (n) memcpy(c->text + c->at, p, n);
     c->at += (uint32_t)n;
 }
@@ -384,11 +416,12 @@ static void set_suffix(struct fl_block *block, size_t i, uint32_t offset) {
 static void fill_pods(const struct fl_block_builder *b, struct fl_block *block, struct cursor *c) {
     const char *text = b->text.data;
     size_t prefix = b->prefix_len;
-    if (prefix) put_text(c, text + b->prefix_at, prefix);
+    if (prefix) pack_text(c, text + b->prefix_at, prefix);
     for (size_t i = 0; i < b->count; i++) {
         const struct row *row = &b->rows[i];
         set_suffix(block, i, c->at);
-        if (row->flags & BLOCK_POD) put_text(c, text + row->pod_at + prefix, row->pod_len - prefix);
+        if (row->flags & BLOCK_POD)
+            pack_text(c, text + row->pod_at + prefix, row->pod_len - prefix);
     }
     set_suffix(block, b->count, c->at);
 }
@@ -398,7 +431,7 @@ static void fill_ports(const struct fl_block_builder *b, struct fl_block *block,
     for (size_t i = 0; i < b->port_count; i++) {
         ports[i] = b->ports[i];
         ports[i].text_at = c->at;
-        put_text(c, b->text.data + b->ports[i].text_at, block_port_bytes(&ports[i]));
+        pack_text(c, b->text.data + b->ports[i].text_at, block_port_bytes(&ports[i]));
     }
 }
 
@@ -408,18 +441,18 @@ static void fill_addresses(const struct fl_block_builder *b, struct fl_block *bl
     for (size_t i = 0; i < b->count; i++, out += block->address_size) {
         const struct row *row = &b->rows[i];
         if (!(row->flags & BLOCK_NAME)) {
-            memcpy(out, row->address.ip, block->address_size);
+            memcpy(out, row->address.ip, block->address_size == 4 ? 4 : 16);
             continue;
         }
         char len = (char)row->address.name.len;
         memcpy(out, &c->at, sizeof(c->at));
-        put_text(c, &len, 1);
-        put_text(c, b->text.data + row->address.name.at, row->address.name.len);
+        pack_text(c, &len, 1);
+        pack_text(c, b->text.data + row->address.name.at, row->address.name.len);
     }
 }
 
 static void fill_arrays(const struct fl_block_builder *b, struct fl_block *block) {
-    uint32_t *nodes = block_at(block, block->node_at), *zones = block_at(block, block->zone_at);
+    uint32_t *nodes = block_places(block), *zones = nodes + b->count;
     uint8_t *flags = block_at(block, block->flags_at);
     uint8_t *uids = block->uid_at ? block_at(block, block->uid_at) : NULL;
     for (size_t i = 0; i < b->count; i++) {
@@ -448,7 +481,7 @@ int fl_block_builder_finish(struct fl_block_builder *b, struct fl_block **out) {
     fill_ports(b, block, &c);
     fill_addresses(b, block, &c);
     FL_ASSERT(block->text_at + c.at == block->bytes);
-    b->count = 0; /* the references are the block's now */
+    fl_intern_ref_ids(block_places(block), 2 * b->count);
     *out = block;
     return 0;
 }

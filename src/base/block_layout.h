@@ -6,9 +6,8 @@
  *     suffix u16 or u32 (count + 1) | flags u8 | text
  *
  * The text is the prefix that all pod names share, their suffixes (item i of `suffix` is where the
- * i-th begins), the ports' texts, and host names, each with its length in one byte before it. An
- * endpoint holds a reference to its node and its zone only where they differ from those of the
- * endpoint before it. */
+ * i-th begins), the ports' texts, and host names, each with its length in one byte before it. The
+ * block holds a reference to the node and to the zone of each endpoint. */
 #ifndef FL_BASE_BLOCK_LAYOUT_H
 #define FL_BASE_BLOCK_LAYOUT_H
 
@@ -34,7 +33,7 @@ static inline size_t block_port_bytes(const struct block_port *port) {
 struct fl_block {
     atomic_uint refs;
     uint32_t bytes; /* of the whole block; what ends in _at counts bytes from its beginning */
-    uint32_t count, node_at, zone_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
+    uint32_t count, node_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
     uint32_t prefix_len;
     uint16_t port_count;
     uint8_t address_size;
@@ -45,6 +44,38 @@ struct fl_block {
 /* The array at `offset`. Written to only while the block is built. */
 static inline void *block_at(const struct fl_block *block, uint32_t offset) {
     return (char *)(uintptr_t)block + offset;
+}
+
+static inline unsigned block_flags(const struct fl_block *block, size_t i) {
+    return ((const uint8_t *)block_at(block, block->flags_at))[i];
+}
+static inline const uint8_t *block_address(const struct fl_block *block, size_t i) {
+    return (const uint8_t *)block_at(block, block->address_at) + i * block->address_size;
+}
+/* The host name that an address with BLOCK_NAME stands for. */
+static inline struct fl_str block_host_name(const struct fl_block *block, const uint8_t *address) {
+    uint32_t place;
+    memcpy(&place, address, sizeof(place));
+    const uint8_t *text = (const uint8_t *)block_at(block, block->text_at) + place;
+    return fl_str_n(text + 1, text[0]);
+}
+static inline const uint8_t *block_uid(const struct fl_block *block, size_t i) { /* NULL: zeros */
+    return block->uid_at ? (const uint8_t *)block_at(block, block->uid_at) + 16 * i : NULL;
+}
+/* Node ids, and behind them as many zone ids. */
+static inline uint32_t *block_places(const struct fl_block *block) {
+    return block_at(block, block->node_at);
+}
+static inline struct fl_str block_pod_prefix(const struct fl_block *block, unsigned flags) {
+    return fl_str_n(block_at(block, block->text_at), flags & BLOCK_POD ? block->prefix_len : 0);
+}
+static inline struct fl_str block_pod_suffix(const struct fl_block *block, size_t i) {
+    const void *at = block_at(block, block->suffix_at);
+    const uint32_t *wide = at;
+    const uint16_t *narrow = at;
+    size_t start = block->wide ? wide[i] : narrow[i];
+    size_t end = block->wide ? wide[i + 1] : narrow[i + 1];
+    return fl_str_n((const char *)block_at(block, block->text_at) + start, end - start);
 }
 
 #endif

@@ -54,7 +54,8 @@ static char short_escape(char c, enum fl_escape_style style) {
 static size_t escape_byte(uint8_t byte, enum fl_escape_style style, char *out) {
     static const char hex[] = "0123456789abcdef";
     static const char *const lead[] = {"\\x", "\\x", "\\\\x", "\\\\x"};
-    const char *start = style == FL_ESCAPE_JSON && byte < 0x80 ? "\\u00" : lead[style];
+    /* JSON readers in C refuse the zero character. */
+    const char *start = style == FL_ESCAPE_JSON && byte && byte < 0x80 ? "\\u00" : lead[style];
     size_t n = strlen(start);
     memcpy(out, start, n);
     out[n] = hex[byte >> 4];

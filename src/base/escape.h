@@ -8,7 +8,7 @@
 enum fl_escape_style {
     FL_ESCAPE_LINE,   /* nothing else; \n, \t, \r, \xNN */
     FL_ESCAPE_QUOTED, /* '"' and '\' as well */
-    FL_ESCAPE_JSON,   /* the inside of a JSON string; a byte that is no UTF-8 reads as \xNN */
+    FL_ESCAPE_JSON,   /* the inside of a JSON string; zero and what is no UTF-8 read as \xNN */
     FL_ESCAPE_METRIC, /* the inside of a label value of the Prometheus text format */
 };
 

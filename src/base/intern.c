@@ -1,10 +1,10 @@
 /* intern.c - names that many endpoints share, each kept once. Any thread.
  *
  * Entries lie in pages that never move; an id is page and place. A hash table of chains finds an
- * entry by its text. Both change under one lock. What is held is read and counted without it:
- * a page's address is published with release, the text of a held entry does not change, and the
- * count is atomic. Only the step from one reference to none is under the lock, since a search may
- * find the entry at the same moment. When the last entry goes, all memory goes. */
+ * entry by its text. All of that and the counts change under one lock; whoever has many ids to
+ * count does it in one go. The text of an id one holds is read without the lock: its page was
+ * published with release, and the text of a held entry does not change. When the last entry goes,
+ * all memory goes. */
 #include "base/intern.h"
 
 #include <pthread.h>
@@ -22,8 +22,7 @@
 
 struct entry {
     char *text; /* NULL: free */
-    uint32_t len;
-    atomic_uint refs;
+    uint32_t len, refs;
     uint64_t hash;
     uint32_t next; /* id of the next one in its chain or in the free list; 0: the last */
 };
@@ -117,7 +116,7 @@ static int insert(struct fl_str text, uint64_t hash, uint32_t *id) {
     e->len = (uint32_t)text.n;
     e->hash = hash;
     e->next = *bucket_of(hash);
-    atomic_store_explicit(&e->refs, 1, memory_order_relaxed);
+    e->refs = 1;
     *bucket_of(hash) = *id;
     table.count++;
     return 0;
@@ -145,7 +144,7 @@ int fl_intern_ref(struct fl_str text, uint32_t *id) {
     pthread_mutex_lock(&table.lock);
     uint32_t found = find(text, hash);
     if (found) {
-        atomic_fetch_add_explicit(&entry_of(found)->refs, 1, memory_order_relaxed);
+        entry_of(found)->refs++;
         *id = found;
     } else {
         rc = insert(text, hash, id);
@@ -154,24 +153,24 @@ int fl_intern_ref(struct fl_str text, uint32_t *id) {
     return rc;
 }
 
-void fl_intern_ref_id(uint32_t id) {
-    if (id) atomic_fetch_add_explicit(&entry_of(id)->refs, 1, memory_order_relaxed);
-}
-
-void fl_intern_unref(uint32_t id) {
-    if (id == 0) return;
-    struct entry *e = entry_of(id);
-    unsigned refs = atomic_load_explicit(&e->refs, memory_order_relaxed);
-    while (refs > 1) {
-        if (atomic_compare_exchange_weak_explicit(&e->refs, &refs, refs - 1, memory_order_release,
-                                                  memory_order_relaxed)) {
-            return;
-        }
-    }
+void fl_intern_ref_ids(const uint32_t *ids, size_t count) {
     pthread_mutex_lock(&table.lock);
-    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1) remove_entry(id);
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i]) entry_of(ids[i])->refs++;
+    }
     pthread_mutex_unlock(&table.lock);
 }
+
+void fl_intern_unref_ids(const uint32_t *ids, size_t count) {
+    pthread_mutex_lock(&table.lock);
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] && --entry_of(ids[i])->refs == 0) remove_entry(ids[i]);
+    }
+    pthread_mutex_unlock(&table.lock);
+}
+
+void fl_intern_ref_id(uint32_t id) { fl_intern_ref_ids(&id, 1); }
+void fl_intern_unref(uint32_t id) { fl_intern_unref_ids(&id, 1); }
 
 struct fl_str fl_intern_str(uint32_t id) {
     if (id == 0) return FL_STR("");

@@ -11,6 +11,9 @@
 FL_MUST int fl_intern_ref(struct fl_str text, uint32_t *id); /* FL_ENOMEM, FL_EFULL */
 void fl_intern_ref_id(uint32_t id);                          /* one more reference to a held id */
 void fl_intern_unref(uint32_t id);
+/* One more, or one less, for each of `count` ids, all under one lock; 0 among them is allowed. */
+void fl_intern_ref_ids(const uint32_t *ids, size_t count);
+void fl_intern_unref_ids(const uint32_t *ids, size_t count);
 const char *fl_intern_text(uint32_t id); /* terminated; valid while the id is held */
 struct fl_str fl_intern_str(uint32_t id);
 

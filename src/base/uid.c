@@ -1,25 +1,49 @@
-/* uid.c - the text form of a uid. Pure; any thread. */
+/* uid.c - the text form of a uid. Pure; any thread.
+ *
+ * Eight hex digits are decoded at a time in one 64-bit word, a byte each. Bytes below 0x80 are
+ * compared with a range by adding what carries its ends into the byte's top bit. */
 #include "base/block.h"
 
-#define DIGIT 0x10 /* set with the value of a hex digit; every other byte gives 0 */
+#include <endian.h>
 
-static const uint8_t hex_values[256] = {
-    ['0'] = 0x10, ['1'] = 0x11, ['2'] = 0x12, ['3'] = 0x13, ['4'] = 0x14, ['5'] = 0x15,
-    ['6'] = 0x16, ['7'] = 0x17, ['8'] = 0x18, ['9'] = 0x19, ['a'] = 0x1a, ['b'] = 0x1b,
-    ['c'] = 0x1c, ['d'] = 0x1d, ['e'] = 0x1e, ['f'] = 0x1f, ['A'] = 0x1a, ['B'] = 0x1b,
-    ['C'] = 0x1c, ['D'] = 0x1d, ['E'] = 0x1e, ['F'] = 0x1f,
-};
+#define EACH_BYTE(value) (0x0101010101010101u * (value))
+#define TOP_BITS         EACH_BYTE(0x80u)
+
+/* The top bit of each byte of x, all below 0x80, that is between `low` and `high`. */
+static uint64_t within(uint64_t x, unsigned low, unsigned high) {
+    return (x + EACH_BYTE(0x80 - low)) & ~(x + EACH_BYTE(0x7f - high)) & TOP_BITS;
+}
+
+/* Four bytes of eight hex digits, in the order of the text; *good loses bits where there is none.
+ */
+static uint32_t decode(uint64_t digits, uint64_t *good) {
+    uint64_t low_bits = digits & ~TOP_BITS;
+    uint64_t numbers = within(low_bits, '0', '9');
+    uint64_t letters = within(low_bits | EACH_BYTE(0x20), 'a', 'f');
+    *good &= (numbers | letters) & ~digits;
+    uint64_t x = (digits & EACH_BYTE(0x0f)) + (letters >> 7) * 9;
+    x = (x << 4 | x >> 8) & 0x00ff00ff00ff00ffu;
+    x = (x | x >> 8) & 0x0000ffff0000ffffu;
+    return (uint32_t)(x | x >> 16);
+}
+
+/* Eight digits from two places of four. */
+static uint64_t load(const char *first, const char *second) {
+    uint64_t x;
+    memcpy(&x, first, 4);
+    memcpy((char *)&x + 4, second, 4);
+    return le64toh(x);
+}
 
 bool fl_uid_parse(struct fl_str text, uint8_t out[16]) {
-    static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
-    const uint8_t *p = (const uint8_t *)text.p;
-    bool dashes = text.n == 36 && p[8] == '-' && p[13] == '-' && p[18] == '-' && p[23] == '-';
-    unsigned digits = dashes ? DIGIT : 0;
-    for (int i = 0; i < 16 && digits; i++) {
-        unsigned high = hex_values[p[places[i]]], low = hex_values[p[places[i] + 1]];
-        digits &= high & low;
-        out[i] = (uint8_t)(high << 4 | (low & 0x0f));
-    }
-    if (!digits) memset(out, 0, 16);
-    return digits != 0;
+    const char *p = text.p;
+    memset(out, 0, 16);
+    if (text.n != 36 || p[8] != '-' || p[13] != '-' || p[18] != '-' || p[23] != '-') return false;
+    uint64_t good = TOP_BITS;
+    uint32_t words[4] = {
+        htole32(decode(load(p, p + 4), &good)), htole32(decode(load(p + 9, p + 14), &good)),
+        htole32(decode(load(p + 19, p + 24), &good)), htole32(decode(load(p + 28, p + 32), &good))};
+    if (good != TOP_BITS) return false;
+    memcpy(out, words, 16);
+    return true;
 }
