@@ -1,0 +1,337 @@
+/* sock.c - a byte stream to a peer: states, queue, and the two ends of it. The loop's thread.
+ *
+ * Reading: one recv into the loop's buffer each time the descriptor is readable; level-triggered,
+ * so what is left comes in the next turn and no peer holds the loop. Writing: the owner's bytes
+ * wait in `queue` until the end of the turn and go out in one send; what the system does not take
+ * waits for UV_WRITABLE. With TLS `queue` holds plain bytes, which are encrypted only when they are
+ * about to be sent (sock_tls.c), so that a turn's bytes share records.
+ *
+ * Closing: queued bytes, then FIN, then what the peer had under way is read and dropped until its
+ * FIN - a close with unread input would send RST, and the peer would lose what we had sent. All of
+ * it within a second. A write that fails with bytes of the peer still unread (an early answer, then
+ * RST) lets those be read first; the error is told when they are.
+ *
+ * on_close comes from the close callback of the descriptor's handle, or from a deferred task when
+ * there is none yet; never from within a call of the owner's. */
+#include "loop/sock.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "loop/inside.h"
+
+#define FLUSH_MS UINT64_C(1000)
+
+static const uint32_t moves[] = {
+    [FL_SOCK_DIALLING] = FL_TO(FL_SOCK_HANDSHAKE) | FL_TO(FL_SOCK_OPEN) | FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_HANDSHAKE] = FL_TO(FL_SOCK_OPEN) | FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_OPEN] = FL_TO(FL_SOCK_FLUSHING) | FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_FLUSHING] = FL_TO(FL_SOCK_LINGERING) | FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_LINGERING] = FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_CLOSED] = 0,
+};
+
+static const struct fl_error asked_for; /* the why of a close that this side wanted */
+
+void fl_tcp_move(struct fl_sock *sock, int state) { fl_sm_move(&sock->state, moves, state); }
+
+static void sock_free(struct fl_sock *sock) {
+    struct fl_loop *loop = sock->loop;
+    fl_io_timer_deinit(&loop->io, &sock->deadline);
+    fl_tls_session_free(sock->tls);
+    fl_buf_deinit(&sock->queue);
+    fl_free(sock);
+}
+
+static void deliver_close(struct fl_sock *sock) {
+    if (sock->events) sock->events->on_close(sock->arg, &sock->why);
+    sock->loop->live--;
+    fl_metric_add(sock->loop->socks_open, -1);
+    sock_free(sock);
+}
+
+static void on_poll_closed(struct fl_poll *poll) {
+    deliver_close(FL_CONTAINER(poll, struct fl_sock, poll));
+}
+
+static void run_closed(struct fl_task *task) {
+    deliver_close(FL_CONTAINER(task, struct fl_sock, closed));
+}
+
+static void on_deadline(struct fl_timer *timer) {
+    struct fl_sock *sock = FL_CONTAINER(timer, struct fl_sock, deadline);
+    struct fl_error why = asked_for;
+    if (sock->state == FL_SOCK_DIALLING) {
+        fl_dialling_expire(sock);
+    } else if (sock->state == FL_SOCK_HANDSHAKE) {
+        fl_fail(&why, FL_ETIMEOUT, "no answer to the TLS handshake in time");
+        fl_tcp_finish_tls(sock, &why);
+    } else if (sock->state == FL_SOCK_OPEN) {
+        fl_tcp_finish_errno(sock, sock->write_error);
+    } else {
+        fl_tcp_finish(sock, &asked_for);
+    }
+}
+
+int fl_tcp_new(struct fl_loop *loop, int state, struct fl_sock **out) {
+    struct fl_sock *sock = FL_NEW(struct fl_sock);
+    if (!sock) return FL_ENOMEM;
+    int rc = fl_io_timer_init(&loop->io, &sock->deadline, on_deadline);
+    if (rc < 0) goto fail;
+    sock->loop = loop;
+    sock->state = state;
+    fl_buf_init(&sock->queue, FL_SOCK_QUEUE_MAX);
+    fl_list_init(&sock->unfinished);
+    fl_list_init(&sock->service);
+    fl_task_init(&sock->closed, run_closed);
+    loop->live++;
+    fl_metric_add(loop->socks_open, 1);
+    *out = sock;
+    return 0;
+fail:
+    fl_free(sock);
+    return rc;
+}
+
+void fl_tcp_finish(struct fl_sock *sock, const struct fl_error *why) {
+    if (sock->state == FL_SOCK_CLOSED) return;
+    fl_tcp_move(sock, FL_SOCK_CLOSED);
+    sock->why = *why;
+    fl_io_timer_clear(&sock->loop->io, &sock->deadline);
+    fl_list_remove(&sock->service);
+    if (sock->listener) fl_listener_forget(sock->listener, sock);
+    fl_dialling_free(sock->dialling);
+    sock->dialling = NULL;
+    if (sock->poll.loop) {
+        fl_poll_close(&sock->poll, on_poll_closed);
+    } else {
+        fl_io_defer(&sock->loop->io, &sock->closed);
+    }
+}
+
+void fl_tcp_finish_tls(struct fl_sock *sock, struct fl_error *why) {
+    char peer[FL_SOCKET_TEXT_MAX];
+    fl_socket_format(&sock->peer, peer);
+    fl_error_prefix(why, "%s", peer);
+    fl_tcp_finish(sock, why);
+}
+
+void fl_tcp_finish_code(struct fl_sock *sock, int code) {
+    struct fl_error why;
+    fl_fail(&why, code, "%s", fl_error_text(code));
+    fl_tcp_finish_tls(sock, &why);
+}
+
+void fl_tcp_finish_errno(struct fl_sock *sock, int error) {
+    struct fl_error why;
+    fl_socket_fail(&why, &sock->peer, error);
+    fl_tcp_finish(sock, &why);
+}
+
+static bool wants_read(const struct fl_sock *sock) {
+    switch (sock->state) {
+    case FL_SOCK_HANDSHAKE:
+        return true;
+    case FL_SOCK_OPEN:
+        return !sock->paused && !sock->eof && (!sock->tls || sock->tls->drained);
+    case FL_SOCK_FLUSHING:
+    case FL_SOCK_LINGERING:
+        return !sock->eof;
+    default:
+        return false;
+    }
+}
+
+void fl_tcp_watch(struct fl_sock *sock) {
+    if (sock->state == FL_SOCK_CLOSED) return;
+    int read = wants_read(sock) ? UV_READABLE : 0;
+    fl_poll_want(&sock->poll, read | (sock->blocked ? UV_WRITABLE : 0));
+}
+
+void fl_tcp_eof(struct fl_sock *sock) {
+    sock->eof = true;
+    if (sock->write_error) {
+        fl_tcp_finish_errno(sock, sock->write_error);
+    } else {
+        sock->events->on_eof(sock->arg);
+    }
+}
+
+/* Input nobody wants any more. */
+static void discard(struct fl_sock *sock, ssize_t n) {
+    if (n > 0) return;
+    sock->eof = true;
+    if (n < 0 || sock->state == FL_SOCK_LINGERING) fl_tcp_finish(sock, &asked_for);
+}
+
+static void receive(struct fl_sock *sock) {
+    char *input = sock->loop->input;
+    ssize_t n = fl_socket_receive(sock->poll.fd, input, FL_LOOP_BUFFER);
+    if (n == -EAGAIN) return;
+    if (sock->state == FL_SOCK_FLUSHING || sock->state == FL_SOCK_LINGERING) {
+        discard(sock, n);
+    } else if (n < 0) {
+        fl_tcp_finish_errno(sock, (int)-n);
+    } else if (sock->tls && n == 0) {
+        fl_tcp_tls_eof(sock);
+    } else if (sock->tls) {
+        fl_tcp_tls_receive(sock, fl_str_n(input, (size_t)n));
+    } else if (n == 0) {
+        fl_tcp_eof(sock);
+    } else {
+        sock->events->on_data(sock->arg, fl_str_n(input, (size_t)n));
+    }
+}
+
+static bool has_output(const struct fl_sock *sock) {
+    if (sock->queue.len) return true;
+    if (!sock->tls) return false;
+    return sock->tls->wire.len || (sock->state == FL_SOCK_FLUSHING && !sock->ended);
+}
+
+static void drop_output(struct fl_sock *sock) {
+    fl_buf_deinit(&sock->queue);
+    if (sock->tls) fl_buf_deinit(&sock->tls->wire);
+    sock->blocked = false;
+}
+
+static void fail_write(struct fl_sock *sock, int error) {
+    drop_output(sock);
+    if (sock->state == FL_SOCK_FLUSHING) {
+        fl_tcp_finish(sock, &asked_for);
+    } else if (sock->state == FL_SOCK_OPEN && wants_read(sock)) {
+        sock->write_error = error;
+        fl_io_timer_set(&sock->loop->io, &sock->deadline, fl_io_now_ms(&sock->loop->io) + FLUSH_MS);
+    } else {
+        fl_tcp_finish_errno(sock, error);
+    }
+}
+
+static bool send_output(struct fl_sock *sock) {
+    struct fl_buf *out = sock->tls ? &sock->tls->wire : &sock->queue;
+    if (!out->len) return true;
+    ssize_t n = fl_socket_send(sock->poll.fd, fl_buf_str(out));
+    if (n == -EAGAIN) n = 0;
+    if (n < 0) {
+        fail_write(sock, (int)-n);
+        return false;
+    }
+    sock->blocked = (size_t)n < out->len;
+    fl_buf_consume(out, (size_t)n);
+    fl_buf_release(out);
+    return true;
+}
+
+static void linger(struct fl_sock *sock) {
+    if (sock->eof) {
+        fl_tcp_finish(sock, &asked_for);
+        return;
+    }
+    fl_tcp_move(sock, FL_SOCK_LINGERING);
+    fl_socket_shut(sock->poll.fd);
+}
+
+static void flush(struct fl_sock *sock) {
+    while (!sock->blocked && has_output(sock)) {
+        if (sock->tls && !fl_tcp_tls_encrypt(sock)) return;
+        if (!send_output(sock)) return;
+    }
+    if (sock->state == FL_SOCK_FLUSHING && !has_output(sock)) {
+        linger(sock);
+    } else if (sock->state == FL_SOCK_OPEN && sock->full &&
+               fl_tcp_queued(sock) < FL_SOCK_QUEUE_HIGH / 2) {
+        sock->full = false;
+        sock->events->on_writable(sock->arg);
+    }
+}
+
+void fl_tcp_want_service(struct fl_sock *sock) {
+    if (sock->state == FL_SOCK_CLOSED || !fl_list_empty(&sock->service)) return;
+    fl_list_push(&sock->loop->service, &sock->service);
+}
+
+void fl_tcp_serve(struct fl_sock *sock) {
+    if (sock->state == FL_SOCK_OPEN && sock->tls && !sock->tls->drained && !sock->paused) {
+        fl_tcp_tls_resume(sock);
+    }
+    if (sock->state != FL_SOCK_CLOSED) flush(sock);
+    fl_tcp_watch(sock);
+}
+
+static void on_ready(struct fl_poll *poll, int events) {
+    struct fl_sock *sock = FL_CONTAINER(poll, struct fl_sock, poll);
+    if ((events & UV_READABLE) && wants_read(sock)) receive(sock);
+    if ((events & UV_WRITABLE) && sock->blocked && sock->state != FL_SOCK_CLOSED) {
+        sock->blocked = false;
+        flush(sock);
+    }
+    fl_tcp_watch(sock);
+}
+
+int fl_tcp_take_fd(struct fl_sock *sock, int fd) {
+    int rc = fl_poll_init(&sock->poll, sock->loop, fd, on_ready);
+    if (rc < 0) fl_socket_close(fd);
+    return rc;
+}
+
+void fl_tcp_opened(struct fl_sock *sock, struct fl_str alpn) {
+    fl_tcp_move(sock, FL_SOCK_OPEN);
+    fl_io_timer_clear(&sock->loop->io, &sock->deadline);
+    if (sock->listener) {
+        fl_listener_give(sock->listener, sock);
+    } else {
+        sock->events->on_open(sock->arg, alpn);
+    }
+    fl_tcp_watch(sock);
+}
+
+void fl_tcp_attach(struct fl_sock *sock, const struct fl_sock_events *events, void *arg) {
+    sock->events = events;
+    sock->arg = arg;
+}
+
+int fl_tcp_write(struct fl_sock *sock, struct fl_str bytes) {
+    if (sock->state != FL_SOCK_OPEN) return FL_ESHUTDOWN;
+    if (sock->write_error) return 0; /* on_close will say so */
+    int rc = fl_buf_append(&sock->queue, bytes);
+    if (rc < 0) {
+        fl_tcp_finish_code(sock, rc);
+        return rc;
+    }
+    if (fl_tcp_queued(sock) >= FL_SOCK_QUEUE_HIGH) sock->full = true;
+    if (!sock->blocked) fl_tcp_want_service(sock);
+    return 0;
+}
+
+size_t fl_tcp_queued(const struct fl_sock *sock) {
+    return sock->queue.len + (sock->tls ? sock->tls->wire.len : 0);
+}
+
+void fl_tcp_pause(struct fl_sock *sock, bool paused) {
+    sock->paused = paused;
+    if (sock->state != FL_SOCK_OPEN) return;
+    if (!paused && sock->tls && !sock->tls->drained) fl_tcp_want_service(sock);
+    fl_tcp_watch(sock);
+}
+
+void fl_tcp_close(struct fl_sock *sock) {
+    if (sock->state == FL_SOCK_DIALLING || sock->state == FL_SOCK_HANDSHAKE || sock->write_error) {
+        fl_tcp_finish(sock, &asked_for);
+    } else if (sock->state == FL_SOCK_OPEN) {
+        fl_tcp_move(sock, FL_SOCK_FLUSHING);
+        fl_io_timer_set(&sock->loop->io, &sock->deadline, fl_io_now_ms(&sock->loop->io) + FLUSH_MS);
+        fl_tcp_want_service(sock);
+    }
+}
+
+void fl_tcp_abort(struct fl_sock *sock) {
+    if (sock->state == FL_SOCK_CLOSED) return;
+    if (sock->poll.loop) fl_socket_reset(sock->poll.fd);
+    fl_tcp_finish(sock, &asked_for);
+}
+
+void fl_tcp_peer(const struct fl_sock *sock, char *out, size_t size) {
+    char text[FL_SOCKET_TEXT_MAX] = "";
+    if (sock->state > FL_SOCK_HANDSHAKE) fl_socket_format(&sock->peer, text);
+    fl_str_copy(out, size, fl_str_of(text));
+}

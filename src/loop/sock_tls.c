@@ -1,0 +1,109 @@
+/* sock_tls.c - the sock's side of TLS: between the descriptor, the session and the owner. The
+ * loop's thread.
+ *
+ * Bytes from the wire are fed to the session where they lie, in the loop's input buffer, and
+ * decrypted into the loop's plain buffer a record at a time. Only what a pause leaves undecrypted
+ * is copied, and then the descriptor is not read until it is used up. */
+#include "loop/sock.h"
+
+#include "base/alloc.h"
+#include "loop/inside.h"
+
+#define WIRE_HIGH ((size_t)64 * 1024) /* encrypted ahead of the system at most */
+
+/* An alert that says why is worth one try; the peer may not get it. */
+static void fail(struct fl_sock *sock, struct fl_error *why) {
+    struct fl_str alert = fl_buf_str(&sock->tls->wire);
+    if (alert.n && fl_socket_send(sock->poll.fd, alert) > 0) fl_buf_truncate(&sock->tls->wire, 0);
+    fl_tcp_finish_tls(sock, why);
+}
+
+static void shake_hands(struct fl_sock *sock) {
+    struct fl_error why;
+    int rc = fl_tls_session_handshake(sock->tls, &why);
+    if (rc < 0) {
+        fail(sock, &why);
+    } else if (rc == 1) {
+        fl_tcp_opened(sock, fl_tls_session_alpn(sock->tls));
+    }
+}
+
+static void read_plain(struct fl_sock *sock) {
+    char *plain = sock->loop->plain;
+    struct fl_error why;
+    while (sock->state == FL_SOCK_OPEN && !sock->paused && !sock->eof) {
+        ssize_t n = fl_tls_session_read(sock->tls, plain, FL_TLS_RECORD_MAX, &why);
+        if (n == 0) return;
+        if (n == FL_ECLOSED) {
+            fl_tcp_eof(sock);
+        } else if (n < 0) {
+            fail(sock, &why);
+        } else {
+            sock->events->on_data(sock->arg, fl_str_n(plain, (size_t)n));
+        }
+    }
+}
+
+/* Goes on as far as the bytes there are carry. */
+static void pump(struct fl_sock *sock) {
+    if (sock->state == FL_SOCK_HANDSHAKE) shake_hands(sock);
+    read_plain(sock);
+    if (sock->state == FL_SOCK_CLOSED) return;
+    if (fl_tls_session_keep(sock->tls) < 0) {
+        fl_tcp_finish_code(sock, FL_ENOMEM);
+    } else if (sock->tls->wire.len && !sock->blocked) {
+        fl_tcp_want_service(sock);
+    }
+}
+
+bool fl_tcp_start_tls(struct fl_sock *sock, struct fl_tls *tls, struct fl_str name) {
+    struct fl_loop *loop = sock->loop;
+    if (!loop->plain) loop->plain = fl_alloc(FL_TLS_RECORD_MAX);
+    if (!loop->plain || fl_tls_session_new(tls, name, &sock->tls) < 0) {
+        fl_tcp_finish_code(sock, FL_ENOMEM);
+        return false;
+    }
+    pump(sock);
+    return sock->state != FL_SOCK_CLOSED;
+}
+
+void fl_tcp_tls_receive(struct fl_sock *sock, struct fl_str bytes) {
+    if (fl_tls_session_feed(sock->tls, bytes) < 0) {
+        fl_tcp_finish_code(sock, FL_ENOMEM);
+        return;
+    }
+    pump(sock);
+}
+
+void fl_tcp_tls_resume(struct fl_sock *sock) { pump(sock); }
+
+/* RFC 8446, section 6.1: an end without close_notify may be an attacker's cut. */
+void fl_tcp_tls_eof(struct fl_sock *sock) {
+    struct fl_error why;
+    if (sock->state == FL_SOCK_HANDSHAKE) {
+        fl_fail(&why, FL_ETLS, "connection closed by the peer during the TLS handshake");
+    } else {
+        fl_fail(&why, FL_ERESET, "connection closed by the peer without a TLS close_notify");
+    }
+    fl_tcp_finish_tls(sock, &why);
+}
+
+bool fl_tcp_tls_encrypt(struct fl_sock *sock) {
+    struct fl_tls_session *tls = sock->tls;
+    struct fl_error why;
+    while (sock->queue.len && tls->wire.len < WIRE_HIGH) {
+        struct fl_str plain = fl_buf_str(&sock->queue);
+        plain.n = FL_MIN(plain.n, FL_TLS_RECORD_MAX);
+        if (fl_tls_session_write(tls, plain, &why) < 0) {
+            fl_tcp_finish_tls(sock, &why);
+            return false;
+        }
+        fl_buf_consume(&sock->queue, plain.n);
+    }
+    fl_buf_release(&sock->queue);
+    if (sock->state == FL_SOCK_FLUSHING && !sock->queue.len && !sock->ended) {
+        sock->ended = true;
+        fl_tls_session_end(tls);
+    }
+    return true;
+}
