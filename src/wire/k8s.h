@@ -46,8 +46,8 @@ struct fl_k8s_object {
     bool initial_events_end; /* BOOKMARK: annotation k8s.io/initial-events-end is "true" */
 
     /* ENDPOINTSLICE and ENDPOINTS: one reference, which the callback may steal by setting it NULL.
-     * FL_K8S_ENDPOINTS: ready from which list it stood in; subsets of equal ports share a block, and
-     * the usual object has one. */
+     * FL_K8S_ENDPOINTS: ready from which list it stood in; subsets of equal ports share a block,
+     * and the usual object has one. */
     struct fl_str service;  /* label kubernetes.io/service-name; ENDPOINTS: the object's name */
     struct fl_block *block; /* NULL in a bookmark */
     struct fl_block **more; /* ENDPOINTS: those of subsets with other ports; to steal likewise */

@@ -1,0 +1,484 @@
+/* k8s_pb.c - objects from protobuf. One thread; see k8s_object.h.
+ *
+ * A message is walked once, field by field; what nobody asked for is stepped over by its length.
+ * Only an object's top level is walked twice, a jump per field: first for the metadata, since the
+ * previous block is found by it, then for the rest. Field numbers are those of generated.proto.
+ * As in protobuf, a field that comes twice counts as its last, and a known number with another wire
+ * type is an error. */
+#include "wire/k8s_object.h"
+#include "wire/pb.h"
+
+/* Masks of field numbers for fl_pb_mistyped. */
+#define FIELD(n) (UINT32_C(1) << (n))
+
+/* What is left when a message was walked: 0, or the walk stopped at something malformed. */
+static int ended(const struct fl_parse *r, const char *what, struct fl_error *err) {
+    return r->bad ? fl_fail(err, FL_EPROTO, "malformed %s", what) : 0;
+}
+
+/* The detail of an error that the reader found. */
+static int explain(int rc, const char *what, struct fl_error *err) {
+    if (rc == FL_ENOMEM) return fl_fail_nomem(err);
+    return rc ? fl_fail(err, rc, "%s", what) : 0;
+}
+
+/* A field that no case took: fails the walk if its wire type was not its own. */
+static void other(struct fl_parse *r, const struct fl_pb_field *f, uint32_t known) {
+    if (fl_pb_mistyped(f->tag, known)) r->bad = true;
+}
+
+static void take_u16(struct fl_parse *r, uint64_t value, uint16_t *out) {
+    if (value > UINT16_MAX) r->bad = true;
+    *out = (uint16_t)value;
+}
+
+/* --- metadata --- */
+
+static bool read_label(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_label *out) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    *out = (struct fl_k8s_label){FL_STR_NONE, FL_STR_NONE};
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(1))
+            out->key = f.bytes;
+        else if (f.tag == FL_PB_LEN(2))
+            out->value = f.bytes;
+        else
+            other(&r, &f, FIELD(1) | FIELD(2));
+    }
+    if (r.bad) outer->bad = true;
+    return !r.bad;
+}
+
+static void read_annotation(struct fl_parse *outer, struct fl_str bytes,
+                            struct fl_k8s_object *object) {
+    struct fl_k8s_label label;
+    if (!read_label(outer, bytes, &label)) return;
+    if (fl_str_eq(label.key, FL_K8S_INITIAL_EVENTS_END))
+        object->initial_events_end = fl_str_eq(label.value, FL_STR("true"));
+    else if (fl_str_eq(label.key, FL_K8S_OVER_CAPACITY))
+        object->truncated = fl_str_eq(label.value, FL_STR("truncated"));
+}
+
+static int read_meta(struct fl_k8s_object *object, struct fl_str bytes, struct fl_error *err) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    struct fl_k8s_label label;
+    while (fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(1):
+            object->name = f.bytes;
+            break;
+        case FL_PB_LEN(3):
+            object->ns = f.bytes;
+            break;
+        case FL_PB_LEN(5):
+            object->uid = f.bytes;
+            break;
+        case FL_PB_LEN(6):
+            object->resource_version = f.bytes;
+            break;
+        case FL_PB_LEN(11):
+            if (read_label(&r, f.bytes, &label) && fl_str_eq(label.key, FL_K8S_LABEL_SERVICE))
+                object->service = label.value;
+            break;
+        case FL_PB_LEN(12):
+            read_annotation(&r, f.bytes, object);
+            break;
+        default:
+            other(&r, &f, FIELD(1) | FIELD(3) | FIELD(5) | FIELD(6) | FIELD(11) | FIELD(12));
+        }
+    return ended(&r, "metadata", err);
+}
+
+/* First walk over an object. All kinds have the metadata as field 1. */
+static int read_object_meta(struct fl_k8s_reader *reader, struct fl_str bytes,
+                            struct fl_error *err) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    int rc = 0;
+    while (!rc && fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(1))
+            rc = read_meta(&reader->object, f.bytes, err);
+        else
+            other(&r, &f, FIELD(1));
+    }
+    return rc ? rc : ended(&r, "object", err);
+}
+
+/* --- endpoints --- */
+
+/* core/v1 ObjectReference */
+static void read_target(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_endpoint *out) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    while (fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(1):
+            out->target_is_pod = f.bytes.n == 0 || fl_str_eq(f.bytes, FL_STR("Pod"));
+            break;
+        case FL_PB_LEN(3):
+            out->pod = f.bytes;
+            break;
+        case FL_PB_LEN(4):
+            out->uid = f.bytes;
+            break;
+        default:
+            other(&r, &f, FIELD(1) | FIELD(3) | FIELD(4));
+        }
+    if (r.bad) outer->bad = true;
+}
+
+/* discovery/v1 EndpointConditions */
+static void read_conditions(struct fl_parse *outer, struct fl_str bytes,
+                            struct fl_k8s_endpoint *out) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    while (fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_VARINT(1):
+            out->ready = f.value != 0;
+            break;
+        case FL_PB_VARINT(2):
+            out->serving = f.value != 0;
+            break;
+        case FL_PB_VARINT(3):
+            out->terminating = f.value != 0;
+            break;
+        default:
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(3));
+        }
+    if (r.bad) outer->bad = true;
+}
+
+static void take_address(struct fl_k8s_endpoint *out, struct fl_str address) {
+    if (!out->has_address) out->address = address;
+    out->has_address = true;
+}
+
+/* discovery/v1 Endpoint */
+static int read_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+    struct fl_k8s_endpoint out;
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    fl_k8s_endpoint_init(&out);
+    out.hash = fl_hash(bytes, FL_K8S_HASH_SEED);
+    if (reader->previous && fl_block_builder_reuse(reader->builder, out.hash)) return 0;
+    while (fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(1):
+            take_address(&out, f.bytes);
+            break;
+        case FL_PB_LEN(2):
+            read_conditions(&r, f.bytes, &out);
+            break;
+        case FL_PB_LEN(4):
+            read_target(&r, f.bytes, &out);
+            break;
+        case FL_PB_LEN(6):
+            out.node = f.bytes;
+            break;
+        case FL_PB_LEN(7):
+            out.zone = f.bytes;
+            break;
+        default:
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(4) | FIELD(6) | FIELD(7));
+        }
+    if (r.bad) return ended(&r, "endpoint", err);
+    return explain(fl_k8s_reader_add(reader, &out), "too many endpoints", err);
+}
+
+/* EndpointPort, of discovery/v1 (2 protocol, 3 port) or of core/v1 (2 port, 3 protocol). */
+static int read_port(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+    bool core = reader->kind == FL_K8S_ENDPOINTS;
+    uint32_t protocol = core ? FL_PB_LEN(3) : FL_PB_LEN(2);
+    uint32_t number = core ? FL_PB_VARINT(2) : FL_PB_VARINT(3);
+    struct fl_block_port out = {0};
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(1))
+            out.name = f.bytes;
+        else if (f.tag == protocol)
+            out.protocol = f.bytes;
+        else if (f.tag == number)
+            take_u16(&r, f.value, &out.port);
+        else if (f.tag == FL_PB_LEN(4))
+            out.app_protocol = f.bytes;
+        else
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(3) | FIELD(4));
+    }
+    if (r.bad) return ended(&r, "port", err);
+    return explain(fl_block_builder_port(reader->builder, &out), "too many ports", err);
+}
+
+static int read_slice(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    int rc = 0;
+    fl_block_builder_start(reader->builder, reader->previous);
+    while (!rc && fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(2):
+            rc = read_endpoint(reader, f.bytes, err);
+            break;
+        case FL_PB_LEN(3):
+            rc = read_port(reader, f.bytes, err);
+            break;
+        default:
+            other(&r, &f, FIELD(2) | FIELD(3));
+        }
+    if (!rc) rc = ended(&r, "EndpointSlice", err);
+    if (rc) return rc;
+    return explain(fl_block_builder_finish(reader->builder, &reader->object.block),
+                   "EndpointSlice too large", err);
+}
+
+/* --- core/v1 Endpoints --- */
+
+/* EndpointAddress. The same bytes in the other list are another endpoint: the seeds differ. */
+static int add_subset_address(struct fl_k8s_reader *reader, struct fl_str bytes, bool ready) {
+    struct fl_k8s_endpoint out;
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    fl_k8s_endpoint_init(&out);
+    out.ready = out.serving = ready;
+    out.hash = fl_hash(bytes, FL_K8S_HASH_SEED + ready);
+    if (reader->previous && fl_block_builder_reuse(reader->builder, out.hash)) return 0;
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(1))
+            take_address(&out, f.bytes);
+        else if (f.tag == FL_PB_LEN(2))
+            read_target(&r, f.bytes, &out);
+        else if (f.tag == FL_PB_LEN(4))
+            out.node = f.bytes;
+        else
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(4));
+    }
+    return r.bad ? FL_EPROTO : fl_k8s_reader_add(reader, &out);
+}
+
+static int add_subset(struct fl_k8s_reader *reader, struct fl_str bytes, bool with_ports) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    int rc = 0;
+    while (!rc && fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(1):
+        case FL_PB_LEN(2):
+            rc = add_subset_address(reader, f.bytes, f.tag == FL_PB_LEN(1));
+            break;
+        case FL_PB_LEN(3):
+            if (with_ports) rc = read_port(reader, f.bytes, NULL);
+            break;
+        default:
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(3));
+        }
+    return rc ? rc : ended(&r, "subset", NULL);
+}
+
+static int note_subset(struct fl_k8s_reader *reader, struct fl_str bytes) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    uint64_t ports = FL_K8S_HASH_SEED;
+    while (fl_pb_next(&r, &f))
+        if (f.tag == FL_PB_LEN(3)) ports = fl_hash(f.bytes, ports);
+    return r.bad ? FL_EPROTO : fl_k8s_reader_subset(reader, bytes, ports);
+}
+
+static int read_endpoints(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    int rc = 0;
+    while (!rc && fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(2))
+            rc = note_subset(reader, f.bytes);
+        else
+            other(&r, &f, FIELD(2));
+    }
+    if (!rc) rc = ended(&r, "Endpoints", NULL);
+    if (!rc) rc = fl_k8s_reader_join_subsets(reader, add_subset);
+    return explain(rc, rc == FL_EPROTO ? "malformed subset" : "Endpoints too large", err);
+}
+
+/* --- core/v1 Service --- */
+
+/* util/intstr IntOrString */
+static void read_target_port(struct fl_parse *outer, struct fl_str bytes,
+                             struct fl_k8s_service_port *out) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    struct fl_str name = FL_STR_NONE;
+    bool named = false;
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_VARINT(1))
+            named = f.value == 1;
+        else if (f.tag == FL_PB_VARINT(2))
+            take_u16(&r, f.value, &out->target_port);
+        else if (f.tag == FL_PB_LEN(3))
+            name = f.bytes;
+        else
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(3));
+    }
+    if (named) {
+        out->target_name = name;
+        out->target_port = 0;
+    }
+    if (r.bad) outer->bad = true;
+}
+
+static int read_service_port(struct fl_k8s_reader *reader, struct fl_str bytes,
+                             struct fl_error *err) {
+    struct fl_k8s_service_port *out;
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    int rc = fl_k8s_reader_port(reader, &out);
+    if (rc) return explain(rc, "too many ports", err);
+    while (fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(1):
+            out->name = f.bytes;
+            break;
+        case FL_PB_LEN(2):
+            out->protocol = f.bytes;
+            break;
+        case FL_PB_VARINT(3):
+            take_u16(&r, f.value, &out->port);
+            break;
+        case FL_PB_LEN(4):
+            read_target_port(&r, f.bytes, out);
+            break;
+        case FL_PB_LEN(6):
+            out->app_protocol = f.bytes;
+            break;
+        default:
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(3) | FIELD(4) | FIELD(6));
+        }
+    return ended(&r, "port", err);
+}
+
+static int read_service_spec(struct fl_k8s_reader *reader, struct fl_str bytes,
+                             struct fl_error *err) {
+    struct fl_k8s_object *object = &reader->object;
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    int rc = 0;
+    while (!rc && fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(1):
+            rc = read_service_port(reader, f.bytes, err);
+            break;
+        case FL_PB_LEN(3):
+            object->headless = fl_str_eq(f.bytes, FL_STR("None"));
+            break;
+        case FL_PB_LEN(4):
+            object->type = f.bytes;
+            break;
+        case FL_PB_LEN(10):
+            object->external_name = f.bytes;
+            break;
+        case FL_PB_VARINT(13):
+            object->publish_not_ready = f.value != 0;
+            break;
+        default:
+            other(&r, &f, FIELD(1) | FIELD(3) | FIELD(4) | FIELD(10) | FIELD(13));
+        }
+    return rc ? rc : ended(&r, "Service", err);
+}
+
+static int read_service(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    int rc = 0;
+    while (!rc && fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(2))
+            rc = read_service_spec(reader, f.bytes, err);
+        else
+            other(&r, &f, FIELD(2));
+    }
+    return rc ? rc : ended(&r, "Service", err);
+}
+
+static int read_object(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+    int rc = read_object_meta(reader, bytes, err);
+    if (rc || reader->meta_only) return rc;
+    switch (reader->kind) {
+    case FL_K8S_ENDPOINTSLICE:
+        fl_k8s_reader_find_previous(reader);
+        return read_slice(reader, bytes, err);
+    case FL_K8S_ENDPOINTS:
+        fl_k8s_reader_find_previous(reader);
+        return read_endpoints(reader, bytes, err);
+    case FL_K8S_SERVICE:
+        return read_service(reader, bytes, err);
+    default:
+        return 0;
+    }
+}
+
+/* --- meta/v1 --- */
+
+static void read_cause(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_status *out) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag != FL_PB_LEN(1))
+            other(&r, &f, FIELD(1));
+        else if (fl_str_eq(f.bytes, FL_K8S_CAUSE_TOO_LARGE))
+            out->version_too_large = true;
+    }
+    if (r.bad) outer->bad = true;
+}
+
+static void read_details(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_status *out) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(4))
+            read_cause(&r, f.bytes, out);
+        else if (f.tag == FL_PB_VARINT(5))
+            out->retry_after_s = (uint32_t)f.value;
+        else
+            other(&r, &f, FIELD(4) | FIELD(5));
+    }
+    if (r.bad) outer->bad = true;
+}
+
+static int read_status(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_k8s_status *out,
+                       struct fl_error *err) {
+    FL_UNUSED(reader);
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    while (fl_pb_next(&r, &f)) switch (f.tag) {
+        case FL_PB_LEN(3):
+            out->message = f.bytes;
+            break;
+        case FL_PB_LEN(4):
+            out->reason = f.bytes;
+            break;
+        case FL_PB_LEN(5):
+            read_details(&r, f.bytes, out);
+            break;
+        case FL_PB_VARINT(6):
+            out->code = (int)(int32_t)(uint32_t)f.value;
+            break;
+        default:
+            other(&r, &f, FIELD(3) | FIELD(4) | FIELD(5) | FIELD(6));
+        }
+    return ended(&r, "Status", err);
+}
+
+static int read_list_meta(struct fl_k8s_reader *reader, struct fl_str bytes,
+                          struct fl_str *resource_version, struct fl_str *continue_token,
+                          struct fl_error *err) {
+    FL_UNUSED(reader);
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(2))
+            *resource_version = f.bytes;
+        else if (f.tag == FL_PB_LEN(3))
+            *continue_token = f.bytes;
+        else
+            other(&r, &f, FIELD(2) | FIELD(3));
+    }
+    return ended(&r, "list metadata", err);
+}
+
+const struct fl_k8s_syntax fl_k8s_syntax_pb = {
+    .object = read_object,
+    .status = read_status,
+    .list_meta = read_list_meta,
+};
