@@ -13,7 +13,7 @@ int fl_echo_message_encode(struct fl_buf *out, struct fl_str message) {
 
 int fl_echo_message_decode(struct fl_str bytes, struct fl_str *message, struct fl_error *err) {
     struct fl_parse r = fl_parse_of(bytes);
-    struct fl_pb_field field;
+    struct fl_pb_field field = {0};
     *message = FL_STR("");
     while (fl_pb_next(&r, &field))
         if (field.tag == FL_PB_LEN(FIELD_MESSAGE)) *message = field.bytes;

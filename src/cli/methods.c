@@ -47,7 +47,7 @@ static int health_encode(const json_t *request, struct fl_buf *out, struct fl_er
 static int health_decode(struct fl_str response, json_t **out, struct fl_error *err) {
     static const char *const names[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
     struct fl_parse r = fl_parse_of(response);
-    struct fl_pb_field field;
+    struct fl_pb_field field = {0};
     uint64_t status = 0;
     while (fl_pb_next(&r, &field))
         if (field.tag == FL_PB_VARINT(1)) status = field.value;

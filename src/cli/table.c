@@ -33,7 +33,7 @@ int fl_table_row(struct fl_table *table, const char *const *cells) {
 
 void fl_table_print(const struct fl_table *table, FILE *out) {
     const char *text = fl_buf_str(&table->cells).p;
-    size_t rows = table->cell_count / table->columns;
+    size_t rows = text ? table->cell_count / table->columns : 0;
     for (size_t row = 0; row < rows; row++) {
         if (row == 0) fputs(fl_colour(out, FL_BOLD), out);
         for (size_t column = 0; column < table->columns; column++) {
