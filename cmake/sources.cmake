@@ -37,7 +37,8 @@ set(FL_SOURCES_wire
   src/wire/k8s_object.c
   src/wire/k8s_pb.c
   src/wire/k8s_version.c
-  src/wire/pb.c)
+  src/wire/pb.c
+  src/wire/yaml.c)
 set(FL_SOURCES_loop
   src/loop/dial.c
   src/loop/eyeballs.c
