@@ -23,6 +23,8 @@ else()
   target_include_directories(fl_llhttp_objects SYSTEM PUBLIC
     ${FL_LLHTTP_INCLUDE} ${FL_LLHTTP_INCLUDE}/llhttp)
   target_compile_options(fl_llhttp_objects PRIVATE -w)
+  # The default skips what stands where a chunk's CRLF must; a proxy in front may not.
+  target_compile_definitions(fl_llhttp_objects PRIVATE LLHTTP_STRICT_MODE=1)
   target_include_directories(fl_llhttp SYSTEM INTERFACE
     ${FL_LLHTTP_INCLUDE} ${FL_LLHTTP_INCLUDE}/llhttp)
   target_sources(fl_llhttp INTERFACE $<TARGET_OBJECTS:fl_llhttp_objects>)

@@ -56,15 +56,40 @@ static int on_begin(llhttp_t *parser) {
     return answer(h1, fl_fields_add(&conn->fields, FL_STR(":path"), FL_STR_NONE));
 }
 
-static int on_value(llhttp_t *parser, const char *at, size_t n) { /* and the target, ":path" */
+static int on_target(llhttp_t *parser, const char *at, size_t n) { /* the value of ":path" */
     struct fl_h1 *h1 = h1_of(parser);
     return answer(h1, fl_fields_value(&h1->conn->fields, fl_str_n(at, n)));
 }
 
+/* RFC 9112 section 5.2: a value folded over several lines is refused. The parser goes on with a
+ * value at the start of the next read if the last read ended within it; anything else it calls a
+ * further piece stood on another line. */
+static int on_value(llhttp_t *parser, const char *at, size_t n) {
+    struct fl_h1 *h1 = h1_of(parser);
+    bool goes_on = h1->value_open && at == h1->reading.p;
+    if (h1->value_begun && !goes_on) return answer(h1, FL_EPROTO);
+    h1->value_begun = true;
+    h1->value_open = at + n == h1->reading.p + h1->reading.n;
+    return answer(h1, fl_fields_value(&h1->conn->fields, fl_str_n(at, n)));
+}
+
+/* RFC 9110 section 5.6.2; the parser may have been built to take more for a name. */
+static bool is_token(struct fl_str s) {
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i], lower = (char)(c | 0x20);
+        bool plain = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
+        if (!plain && !memchr(others, c, sizeof others - 1)) return false;
+    }
+    return true;
+}
+
 static int on_name(llhttp_t *parser, const char *at, size_t n) {
     struct fl_h1 *h1 = h1_of(parser);
+    if (!is_token(fl_str_n(at, n))) return answer(h1, FL_EPROTO);
     int rc = h1->in_name ? 0 : fl_fields_begin(&h1->conn->fields);
     h1->in_name = true;
+    h1->value_begun = false;
     return answer(h1, rc ? rc : fl_fields_name(&h1->conn->fields, fl_str_n(at, n)));
 }
 
@@ -177,7 +202,7 @@ static int on_complete(llhttp_t *parser) {
 
 static const llhttp_settings_t settings = {
     .on_message_begin = on_begin,
-    .on_url = on_value,
+    .on_url = on_target,
     .on_header_field = on_name,
     .on_header_field_complete = on_name_complete,
     .on_header_value = on_value,
@@ -215,6 +240,7 @@ static void hold(struct fl_h1 *h1, struct fl_str bytes) {
 }
 
 static void parse(struct fl_h1 *h1, struct fl_str bytes) {
+    h1->reading = bytes;
     llhttp_errno_t rc = llhttp_execute(&h1->parser, bytes.p, bytes.n);
     if (!fl_http_conn_alive(h1->conn) || rc == HPE_OK) return;
     if (rc != HPE_PAUSED) {

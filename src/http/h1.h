@@ -20,7 +20,10 @@ struct fl_h1 {
     bool held_back;             /* the parser waits for the exchange to end */
     bool paused;                /* the sock is */
     bool in_head;               /* server: of the next request */
+    struct fl_str reading;      /* what the parser is given now */
     bool in_name;               /* the last piece belonged to a header's name */
+    bool value_begun;           /* of the current header something of the value came */
+    bool value_open;            /* up to the end of what was read */
     bool interim;               /* client: a 1xx response is being read */
     bool keep;                  /* another exchange may follow */
     bool eof;                   /* the peer sends no more */

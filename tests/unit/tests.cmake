@@ -17,6 +17,7 @@ set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
 fl_unit_test(sim_apiserver ROOMS sim)
 fl_unit_test(sim_cluster ROOMS sim)
 fl_unit_test(sim_world ROOMS sim)
+fl_unit_test(kube_reflector ROOMS kube)
 fl_unit_test(kube_store ROOMS kube)
 fl_unit_test(http_h1 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h2 ROOMS http sim SOURCES unit/support/http_bed.c)
@@ -33,3 +34,10 @@ fl_unit_test(loop_tls ROOMS loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
   LIBRARIES PkgConfig::OPENSSL)
+fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/fake_provider.c
+  unit/support/peer.c)
+fl_unit_test(channel_inbox ROOMS channel LIBRARIES Threads::Threads)
+fl_unit_test(channel_reply ROOMS channel)
+fl_unit_test(channel_round_robin ROOMS channel)
+fl_unit_test(channel_server ROOMS sim)
+fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
