@@ -50,7 +50,7 @@ static void fail(struct fl_subchannel *sub, const struct fl_error *why) {
     struct fl_io *io = sub->connector->io;
     uint64_t now = fl_io_now_ms(io);
     uint64_t delay = fl_backoff_failure(&sub->backoff, now, &io->jitter);
-    FL_LOG(io, sub->failed ? FL_LOG_DEBUG : FL_LOG_WARN, "endpoint cannot be reached",
+    FL_LOG(io, sub->failed ? FL_LOG_DEBUG : FL_LOG_INFO, "endpoint cannot be reached",
            FL_LOG_TEXT_OF("peer", sub->peer), FL_LOG_INT("retry_ms", delay), FL_LOG_ERROR_OF(why));
     sub->why = *why;
     sub->failed = true;

@@ -35,7 +35,7 @@ static void on_goaway(void *arg, struct fl_http_conn *conn, uint32_t h2_code, st
     struct fl_error why;
     fl_fail(&why, FL_EGOAWAY, "GOAWAY with code %u%s%.*s", (unsigned)h2_code, debug.n ? ": " : "",
             FL_STR_ARG(debug));
-    transport->end = fl_error_name(FL_EGOAWAY);
+    if (!transport->end) transport->end = fl_error_name(FL_EGOAWAY);
     fl_http_conn_drain(conn); /* closes after the last stream */
     fl_subchannel_on_lost(transport->sub, transport, &why);
 }

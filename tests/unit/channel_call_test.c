@@ -1,0 +1,799 @@
+/* Calls through a channel on the virtual world: who gets them, how they wait, how they end. */
+#include "support/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "support/bed.h"
+#include "support/peer.h"
+
+#define READY       (FL_ENDPOINT_READY | FL_ENDPOINT_SERVING)
+#define TERMINATING (FL_ENDPOINT_SERVING | FL_ENDPOINT_TERMINATING)
+
+static void expect_ok(const struct fl_bed_call *call) {
+    assert_int_equal(call->ended, 1);
+    assert_string_equal(call->message, "");
+    assert_int_equal(call->status, FL_STATUS_OK);
+    assert_int_equal(call->response_len, 4);
+    assert_memory_equal(call->response, "\12\2hi", 4);
+}
+
+/* --- who gets them --- */
+
+static void test_one_call(void **state) {
+    FL_UNUSED(state);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct fl_bed bed;
+        struct fl_bed_call call;
+        fl_bed_start(&bed, &(struct fl_world_options){.seed = seed, .chop = true});
+        struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+        fl_bed_open(&bed, NULL);
+        fl_bed_publish(&bed, 1);
+        fl_bed_call_now(&bed, &call, 1000);
+        expect_ok(&call);
+        assert_string_equal(call.peer, "10.0.0.1:50051");
+        assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_READY);
+        fl_bed_kill(&bed, echo);
+        fl_bed_stop(&bed);
+    }
+}
+
+static void test_C5_balance_per_call(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_echo *echo[7];
+    fl_bed_start(&bed, NULL);
+    for (unsigned i = 0; i < 7; i++) echo[i] = fl_bed_echo(&bed, i + 1, 0);
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 7);
+    fl_world_run_ms(bed.world, 100);
+    for (int i = 0; i < 700; i++) {
+        struct fl_bed_call call;
+        fl_bed_call_now(&bed, &call, 1000);
+        expect_ok(&call);
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        assert_int_equal(fl_echo_calls(echo[i]), 100);
+        fl_bed_kill(&bed, echo[i]);
+    }
+    fl_bed_stop(&bed);
+}
+
+/* New endpoints are connected as they are published, not at some later resolution. */
+static void test_C4_C6_new_endpoint_gets_traffic_within_one_round(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_echo *echo[3];
+    fl_bed_start(&bed, NULL);
+    for (unsigned i = 0; i < 3; i++) echo[i] = fl_bed_echo(&bed, i + 1, 0);
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 2);
+    for (int i = 0; i < 5; i++) fl_bed_call_now(&bed, &call, 1000);
+    fl_bed_publish(&bed, 3);
+    fl_world_run_ms(bed.world, 10); /* connects */
+    for (int i = 0; i < 3; i++) fl_bed_call_now(&bed, &call, 1000);
+    assert_int_equal(fl_echo_calls(echo[2]), 1);
+    for (unsigned i = 0; i < 3; i++) fl_bed_kill(&bed, echo[i]);
+    fl_bed_stop(&bed);
+}
+
+/* The last backend restarts under its own address with another identity: what the channel knew of
+ * it, the long backoff above all, does not count any more. */
+static void test_C6_restarted_last_backend(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_fake_endpoint before = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
+    struct fl_fake_endpoint after = {"10.0.0.1", FL_BED_PORT, READY, 2, NULL};
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    fl_fake_publish(bed.fake, FL_SET_SOME, &before, 1);
+    fl_world_run_ms(bed.world, 300000);
+    assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_TRANSIENT_FAILURE);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+    fl_fake_publish(bed.fake, FL_SET_SOME, &after, 1);
+    fl_world_run_ms(bed.world, 1); /* delivered */
+    fl_bed_call_now(&bed, &call, 100);
+    expect_ok(&call);
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
+static void test_C20_kept_endpoints_keep_their_connection(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_peer kept, other_port;
+    struct fl_fake_endpoint one = {"10.0.0.1", 1234, READY, 1, NULL};
+    struct fl_fake_endpoint two[] = {one, {"10.0.0.1", 5678, READY, 1, NULL}};
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&kept, bed.io, "10.0.0.1", 1234, FL_PEER_HTTP);
+    fl_peer_start(&other_port, bed.io, "10.0.0.1", 5678, FL_PEER_HTTP);
+    fl_bed_open(&bed, NULL);
+    fl_fake_publish(bed.fake, FL_SET_SOME, &one, 1);
+    fl_bed_call(&bed, &call, NULL); /* is never answered */
+    fl_world_run_ms(bed.world, 100);
+    for (int i = 0; i < 10; i++) {
+        fl_fake_publish(bed.fake, FL_SET_SOME, two, i % 2 ? 1 : 2);
+        fl_world_run_ms(bed.world, 100);
+    }
+    assert_int_equal(kept.accepted, 1);
+    assert_int_equal(kept.open, 1);
+    assert_int_equal(call.ended, 0);
+    assert_int_equal(other_port.accepted, 5); /* the same address with another port is another */
+    assert_int_equal(other_port.open, 0);
+    fl_bed_close(&bed);
+    assert_int_equal(call.status, FL_STATUS_CANCELLED);
+    fl_peer_stop(&kept);
+    fl_peer_stop(&other_port);
+    fl_bed_stop(&bed);
+}
+
+static void test_terminating_only_without_a_ready_one(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_fake_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, NULL},
+                                           {"10.0.0.2", FL_BED_PORT, READY, 2, NULL}};
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *echo[] = {fl_bed_echo(&bed, 1, 0), fl_bed_echo(&bed, 2, 0)};
+    fl_bed_open(&bed, NULL);
+    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    fl_world_run_ms(bed.world, 100);
+    endpoints[0].flags = TERMINATING;
+    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    fl_world_run_ms(bed.world, 1);
+    for (int i = 0; i < 4; i++) {
+        fl_bed_call_now(&bed, &call, 100);
+        assert_string_equal(call.peer, "10.0.0.2:50051");
+    }
+    endpoints[1].flags = TERMINATING;
+    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    fl_world_run_ms(bed.world, 1);
+    for (int i = 0; i < 4; i++) fl_bed_call_now(&bed, &call, 100);
+    assert_int_equal(fl_echo_calls(echo[0]), 2);
+    assert_int_equal(fl_echo_calls(echo[1]), 6);
+    for (int i = 0; i < 2; i++) fl_bed_kill(&bed, echo[i]);
+    fl_bed_stop(&bed);
+}
+
+/* --- the four answers --- */
+
+static void test_unknown_waits(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call timed, patient;
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    fl_bed_call(&bed, &timed, &(struct fl_call_options){.timeout_ms = 500});
+    fl_bed_call(&bed, &patient, NULL);
+    fl_world_run_ms(bed.world, 400);
+    assert_int_equal(timed.ended + patient.ended, 0);
+    fl_world_run_ms(bed.world, 200);
+    assert_int_equal(timed.status, FL_STATUS_DEADLINE_EXCEEDED);
+    assert_int_equal(timed.why, FL_EDEADLINE);
+    assert_non_null(strstr(timed.message, "UNKNOWN"));
+    assert_int_equal(patient.ended, 0);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 100);
+    expect_ok(&patient);
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
+static void expect_fails_fast(struct fl_bed *bed, int why, const char *name) {
+    struct fl_bed_call fast, patient;
+    fl_world_run_ms(bed->world, 10);
+    assert_int_equal(fl_channel_state(bed->channel), FL_CHANNEL_TRANSIENT_FAILURE);
+    fl_bed_call(bed, &patient,
+                &(struct fl_call_options){.timeout_ms = 1000, .wait_for_ready = true});
+    fl_bed_call_now(bed, &fast, 10);
+    assert_int_equal(fast.status, FL_STATUS_UNAVAILABLE);
+    assert_int_equal(fast.why, why);
+    assert_non_null(strstr(fast.message, name));
+    assert_string_equal(fast.peer, "");
+    assert_int_equal(patient.ended, 0);
+    fl_world_run_ms(bed->world, 1100);
+    assert_int_equal(patient.status, FL_STATUS_DEADLINE_EXCEEDED);
+    assert_non_null(strstr(patient.message, name));
+}
+
+static void test_absent_and_empty_fail_fast(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_fake_endpoint not_ready = {"10.0.0.1", FL_BED_PORT, FL_ENDPOINT_TERMINATING, 0, NULL};
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    fl_fake_publish(bed.fake, FL_SET_ABSENT, NULL, 0);
+    expect_fails_fast(&bed, FL_EABSENT, "ABSENT");
+    fl_fake_publish(bed.fake, FL_SET_SOME, NULL, 0);
+    expect_fails_fast(&bed, FL_EEMPTY, "EMPTY");
+    fl_fake_publish(bed.fake, FL_SET_SOME, &not_ready, 1);
+    expect_fails_fast(&bed, FL_EEMPTY, "EMPTY");
+    fl_bed_stop(&bed);
+}
+
+static void test_several_ports_and_none_named(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_fake_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, "grpc"},
+                                           {"10.0.0.1", 8080, READY, 1, "http"}};
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+    fl_bed_open(&bed, NULL);
+    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    expect_fails_fast(&bed, FL_EPORT, "PORT");
+    fl_bed_call_now(&bed, &call, 10);
+    assert_non_null(strstr(call.message, "grpc"));
+    assert_non_null(strstr(call.message, "http"));
+    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 1); /* one is left: no question any more */
+    fl_world_run_ms(bed.world, 10);
+    fl_bed_call_now(&bed, &call, 100);
+    expect_ok(&call);
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
+static void test_trouble_that_a_person_must_fix(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    fl_world_run_ms(bed.world, 10);
+    fl_fake_trouble(bed.fake, FL_EFORBIDDEN, "you may not list endpointslices");
+    expect_fails_fast(&bed, FL_EFORBIDDEN, "you may not list endpointslices");
+    fl_bed_stop(&bed);
+}
+
+static void test_external_name(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    fl_fake_external(bed.fake, "echo.example.com");
+    expect_fails_fast(&bed, FL_EUSAGE, "echo.example.com");
+    fl_bed_stop(&bed);
+}
+
+/* --- waiting --- */
+
+static void test_fail_fast_only_in_transient_failure(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call, late;
+    fl_bed_start(&bed, NULL);
+    fl_world_fault(bed.world, FL_STR("10.0.0.1"), FL_WORLD_BLACKHOLE);
+    fl_bed_open(&bed, &(struct fl_channel_options){.connect_timeout_ms = 3000});
+    fl_bed_publish(&bed, 1);
+    fl_bed_call(&bed, &call, NULL);
+    fl_world_run_ms(bed.world, 2900);
+    assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_CONNECTING);
+    assert_int_equal(call.ended, 0);
+    fl_world_run_ms(bed.world, 200);
+    assert_int_equal(call.status, FL_STATUS_UNAVAILABLE);
+    assert_int_equal(call.why, FL_ETIMEOUT);
+    assert_non_null(strstr(call.message, "10.0.0.1:50051"));
+    fl_world_run_ms(bed.world, 2000); /* connecting again, but it has failed before (A62) */
+    fl_bed_call_now(&bed, &late, 10);
+    assert_int_equal(late.status, FL_STATUS_UNAVAILABLE);
+    fl_bed_stop(&bed);
+}
+
+static void test_refused_endpoint_beside_a_good_one(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *echo = fl_bed_echo(&bed, 2, 0);
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 3); /* 1 and 3 refuse */
+    for (int i = 0; i < 10; i++) {
+        fl_bed_call_now(&bed, &call, 100);
+        expect_ok(&call);
+    }
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
+static void test_wait_for_ready_outlives_failures(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1); /* refuses */
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+    fl_world_run_ms(bed.world, 10000);
+    assert_int_equal(call.ended, 0);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+    fl_world_run_ms(bed.world, 20000);
+    expect_ok(&call);
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
+static void test_queue_is_bounded(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call calls[5];
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, &(struct fl_channel_options){.queued_calls_max = 4});
+    for (int i = 0; i < 5; i++) fl_bed_call(&bed, &calls[i], NULL);
+    fl_world_run_ms(bed.world, 10);
+    assert_int_equal(calls[4].status, FL_STATUS_RESOURCE_EXHAUSTED);
+    assert_int_equal(calls[4].why, FL_EFULL);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 100);
+    for (int i = 0; i < 4; i++) expect_ok(&calls[i]);
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
+/* Two streams allowed, twenty calls: eighteen wait their turn. */
+static void test_stream_limit_queues(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call calls[20];
+    struct fl_peer peer;
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    peer.streams_max = 2;
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 100);
+    for (int i = 0; i < 20; i++)
+        fl_bed_call(&bed, &calls[i], &(struct fl_call_options){.timeout_ms = 1000});
+    fl_world_run_ms(bed.world, 100);
+    assert_int_equal(peer.requests, 2);
+    fl_world_run_ms(bed.world, 1000);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(calls[i].ended, 1);
+        assert_int_equal(calls[i].status, FL_STATUS_DEADLINE_EXCEEDED);
+    }
+    assert_non_null(strstr(calls[19].message, "FULL"));
+    fl_peer_stop(&peer);
+    fl_bed_stop(&bed);
+}
+
+/* --- how they end --- */
+
+static void answer_echo(struct fl_peer *peer, struct fl_http_stream *stream,
+                        const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    fl_peer_answer(stream, 200, "application/grpc", "\0\0\0\0\4\12\2hi", 9, "0");
+}
+
+static void test_headers(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_peer peer;
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    peer.on_request = answer_echo;
+    fl_bed_open(&bed, &(struct fl_channel_options){.authority = "echo.example"});
+    fl_bed_publish(&bed, 1);
+    fl_bed_call_now(&bed, &call, 100);
+    expect_ok(&call);
+    assert_true(peer.content_types_ok);
+    assert_string_equal(peer.last_path, FL_BED_METHOD);
+    assert_string_equal(peer.last_authority, "echo.example");
+    assert_memory_equal(peer.last_agent, "fairlead/", 9);
+    assert_string_equal(peer.last_timeout, "");
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.timeout_ms = 1500});
+    fl_world_run_ms(bed.world, 100);
+    expect_ok(&call);
+    assert_string_equal(peer.last_timeout, "1500m");
+    fl_peer_stop(&peer);
+    fl_bed_stop(&bed);
+}
+
+static void reset_refused(struct fl_peer *peer, struct fl_http_stream *stream,
+                          const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    struct fl_error why = {FL_ESHUTDOWN, ""};
+    fl_http_stream_reset(stream, 7, &why);
+}
+
+static void reset_first_refused(struct fl_peer *peer, struct fl_http_stream *stream,
+                                const struct fl_http_request *head) {
+    if (peer->requests <= 3)
+        reset_refused(peer, stream, head);
+    else
+        answer_echo(peer, stream, head);
+}
+
+static void reset_internal(struct fl_peer *peer, struct fl_http_stream *stream,
+                           const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    struct fl_error why = {FL_ESHUTDOWN, ""};
+    fl_http_stream_reset(stream, 2, &why);
+}
+
+static void answer_html(struct fl_peer *peer, struct fl_http_stream *stream,
+                        const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    fl_peer_answer(stream, 503, "text/html", "<html>", 6, NULL);
+}
+
+static void answer_compressed(struct fl_peer *peer, struct fl_http_stream *stream,
+                              const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    fl_peer_answer(stream, 200, "application/grpc", "\1\0\0\0\1x", 6, "0");
+}
+
+static void answer_large(struct fl_peer *peer, struct fl_http_stream *stream,
+                         const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    fl_peer_answer(stream, 200, "application/grpc", "\0\0\0\377\377x", 6, "0");
+}
+
+static void answer_no_status(struct fl_peer *peer, struct fl_http_stream *stream,
+                             const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    fl_peer_answer(stream, 200, "application/grpc", "\0\0\0\0\1x", 6, NULL);
+}
+
+static void test_bad_answers(void **state) {
+    FL_UNUSED(state);
+    static const struct {
+        void (*on_request)(struct fl_peer *peer, struct fl_http_stream *stream,
+                           const struct fl_http_request *head);
+        enum fl_status status;
+        int why;
+        unsigned requests;
+    } rows[] = {
+        {reset_refused, FL_STATUS_UNAVAILABLE, FL_ESTREAM_REFUSED, 6},
+        {reset_internal, FL_STATUS_INTERNAL, FL_ESTREAM_RESET, 1},
+        {answer_html, FL_STATUS_UNAVAILABLE, FL_EHTTP, 1},
+        {answer_compressed, FL_STATUS_INTERNAL, FL_EPROTO, 1},
+        {answer_large, FL_STATUS_RESOURCE_EXHAUSTED, FL_ETOO_LARGE, 1},
+        {answer_no_status, FL_STATUS_UNKNOWN, FL_EHTTP, 1},
+    };
+    for (size_t i = 0; i < FL_COUNT(rows); i++) {
+        struct fl_bed bed;
+        struct fl_bed_call call;
+        struct fl_peer peer;
+        fl_bed_start(&bed, &(struct fl_world_options){.seed = i, .chop = true});
+        fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+        peer.on_request = rows[i].on_request;
+        fl_bed_open(&bed, &(struct fl_channel_options){.receive_bytes_max = 10000});
+        fl_bed_publish(&bed, 1);
+        fl_bed_call_now(&bed, &call, 1000);
+        assert_int_equal(call.status, rows[i].status);
+        assert_int_equal(call.why, rows[i].why);
+        assert_int_equal(peer.requests, rows[i].requests);
+        assert_string_equal(call.peer, "10.0.0.1:50051");
+        fl_peer_stop(&peer);
+        fl_bed_stop(&bed);
+    }
+}
+
+static void test_refused_streams_are_tried_again_unseen(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_peer peer;
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    peer.on_request = reset_first_refused;
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1);
+    fl_bed_call_now(&bed, &call, 1000);
+    expect_ok(&call);
+    assert_int_equal(call.retries, 3);
+    fl_peer_stop(&peer);
+    fl_bed_stop(&bed);
+}
+
+/* The server ends connections by age all the time: no call notices. */
+static void test_C8_goaway_is_unseen(void **state) {
+    FL_UNUSED(state);
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        struct fl_bed bed;
+        struct fl_bed_call calls[200];
+        struct fl_peer peer;
+        fl_bed_start(&bed, &(struct fl_world_options){.seed = seed, .chop = true, .reorder = true});
+        fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+        peer.on_request = answer_echo;
+        fl_bed_open(&bed, NULL);
+        fl_bed_publish(&bed, 1);
+        fl_world_run_ms(bed.world, 2000);
+        for (size_t i = 0; i < FL_COUNT(calls); i++) {
+            fl_bed_call(&bed, &calls[i], NULL);
+            if (i % 50 == 25) {
+                fl_peer_drain(&peer);
+                fl_world_run_ms(bed.world, 1500);
+            } else if (i % 3 == 0) {
+                fl_world_step(bed.world);
+            }
+        }
+        fl_world_run_ms(bed.world, 1000);
+        for (size_t i = 0; i < FL_COUNT(calls); i++) expect_ok(&calls[i]);
+        assert_int_equal(peer.accepted, 5);
+        assert_int_equal(peer.requests, FL_COUNT(calls));
+        fl_peer_stop(&peer);
+        fl_bed_stop(&bed);
+    }
+}
+
+static void test_killed_server(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call, next;
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *slow = fl_bed_echo(&bed, 1, 1000);
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1);
+    fl_bed_call(&bed, &call, NULL);
+    fl_world_run_ms(bed.world, 500);
+    fl_bed_kill(&bed, slow);
+    fl_world_run_ms(bed.world, 10);
+    assert_int_equal(call.ended, 1);
+    assert_int_equal(call.status, FL_STATUS_UNAVAILABLE); /* it may have been processed */
+    assert_int_equal(call.retries, 0);
+    fl_bed_call_now(&bed, &next, 100); /* refused by now */
+    assert_int_equal(next.status, FL_STATUS_UNAVAILABLE);
+    fl_bed_stop(&bed);
+}
+
+static void test_deadline_of_an_answer_that_never_comes(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 100000);
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1);
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.timeout_ms = 300});
+    fl_world_run_ms(bed.world, 1000);
+    assert_int_equal(call.ended, 1);
+    assert_int_equal(call.status, FL_STATUS_DEADLINE_EXCEEDED);
+    assert_true(call.ended_ms - call.started_ms <= 310);
+    assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_READY);
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
+static void test_cancel_in_every_state(void **state) {
+    FL_UNUSED(state);
+    for (int steps = 0; steps < 60; steps++) {
+        struct fl_bed bed;
+        struct fl_bed_call call;
+        fl_bed_start(&bed, NULL);
+        struct fl_echo *echo = fl_bed_echo(&bed, 1, 10);
+        fl_bed_open(&bed, NULL);
+        fl_bed_publish(&bed, 1);
+        fl_bed_call(&bed, &call, NULL);
+        for (int i = 0; i < steps && !call.ended; i++) fl_world_step(bed.world);
+        if (!call.ended) {
+            fl_call_cancel(call.call);
+            fl_call_cancel(call.call); /* twice is allowed until the callback came */
+            fl_world_run_ms(bed.world, 100);
+            assert_int_equal(call.status, FL_STATUS_CANCELLED);
+            assert_int_equal(call.why, FL_ECANCELLED);
+        }
+        assert_int_equal(call.ended, 1);
+        fl_bed_kill(&bed, echo);
+        fl_bed_stop(&bed);
+    }
+}
+
+static void test_close_at_every_step_ends_all_calls(void **state) {
+    FL_UNUSED(state);
+    for (int steps = 0; steps < 80; steps++) {
+        struct fl_bed bed;
+        struct fl_bed_call calls[3];
+        fl_bed_start(&bed, &(struct fl_world_options){.seed = (uint64_t)steps});
+        struct fl_echo *echo = fl_bed_echo(&bed, 1, 5);
+        fl_bed_open(&bed, NULL);
+        for (int i = 0; i < 3; i++)
+            fl_bed_call(&bed, &calls[i], &(struct fl_call_options){.wait_for_ready = i == 1});
+        fl_bed_publish(&bed, 2);
+        for (int i = 0; i < steps; i++) fl_world_step(bed.world);
+        fl_bed_close(&bed);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(calls[i].ended, 1);
+            assert_true(calls[i].status == FL_STATUS_OK || calls[i].status == FL_STATUS_CANCELLED);
+        }
+        fl_bed_kill(&bed, echo);
+        fl_bed_stop(&bed);
+    }
+}
+
+static void ignore(void *arg, const struct fl_call_result *result) {
+    FL_UNUSED(arg);
+    FL_UNUSED(result);
+}
+
+static void test_bad_usage(void **state) {
+    FL_UNUSED(state);
+    static const char *const methods[] = {"", "x", "/", "/a b", "/a\n", "/\377"};
+    struct fl_bed bed;
+    struct fl_error err;
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    for (size_t i = 0; i < FL_COUNT(methods); i++) {
+        int rc = fl_call_unary(bed.channel, methods[i], "", 0, NULL, ignore, NULL, NULL, &err);
+        assert_int_equal(rc, FL_EUSAGE);
+    }
+    assert_int_equal(fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, NULL, NULL, NULL, NULL, &err),
+                     FL_EUSAGE);
+    struct fl_channel *none = NULL;
+    assert_int_equal(fl_channel_open(bed.io, bed.discovery, "nonsense", NULL, &none, &err),
+                     FL_EUSAGE);
+    assert_null(none);
+    fl_bed_stop(&bed);
+}
+
+struct again {
+    struct fl_bed *bed;
+    unsigned ended;
+};
+
+/* Starts the next one at once, as a caller in a hurry does. */
+static void call_again(void *arg, const struct fl_call_result *result) {
+    struct again *again = arg;
+    assert_int_equal(result->status, FL_STATUS_UNAVAILABLE);
+    if (++again->ended == 100) return;
+    int rc = fl_call_unary(again->bed->channel, FL_BED_METHOD, "", 0, NULL, call_again, again, NULL,
+                           NULL);
+    assert_int_equal(rc, 0);
+}
+
+static void test_failing_calls_do_not_hold_the_loop(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    fl_bed_start(&bed, NULL);
+    fl_bed_open(&bed, NULL);
+    fl_fake_publish(bed.fake, FL_SET_ABSENT, NULL, 0);
+    fl_world_run_ms(bed.world, 10);
+    struct again again = {&bed, 0};
+    int rc = fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, NULL, call_again, &again, NULL, NULL);
+    assert_int_equal(rc, 0);
+    for (unsigned i = 0; i < 50; i++) {
+        unsigned before = again.ended;
+        fl_world_step(bed.world);
+        assert_true(again.ended <= before + 1);
+    }
+    fl_world_run_ms(bed.world, 1000);
+    assert_int_equal(again.ended, 100);
+    fl_bed_stop(&bed);
+}
+
+struct sizes {
+    enum fl_status status;
+    size_t len;
+    unsigned ended;
+};
+
+static void note_size(void *arg, const struct fl_call_result *result) {
+    struct sizes *sizes = arg;
+    sizes->status = result->status;
+    sizes->len = result->response_len;
+    sizes->ended++;
+}
+
+/* Beyond what a stream queues at a time, and beyond what the server takes. */
+static void test_large_messages(void **state) {
+    FL_UNUSED(state);
+    static char request[6 * 1024 * 1024];
+    static const struct {
+        size_t len;
+        enum fl_status status;
+    } rows[] = {
+        {0, FL_STATUS_OK},
+        {65536, FL_STATUS_OK},
+        {4 * 1024 * 1024 - 100, FL_STATUS_OK},
+        {sizeof(request), FL_STATUS_RESOURCE_EXHAUSTED},
+    };
+    for (size_t i = 0; i < FL_COUNT(rows); i++) {
+        struct fl_bed bed;
+        struct sizes sizes = {0};
+        fl_bed_start(&bed, NULL);
+        struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+        fl_bed_open(&bed, NULL);
+        fl_bed_publish(&bed, 1);
+        int rc = fl_call_unary(bed.channel, FL_BED_METHOD, request, rows[i].len, NULL, note_size,
+                               &sizes, NULL, NULL);
+        assert_int_equal(rc, 0);
+        fl_world_run_ms(bed.world, 2000);
+        assert_int_equal(sizes.ended, 1);
+        assert_int_equal(sizes.status, rows[i].status);
+        assert_int_equal(sizes.len, rows[i].status == FL_STATUS_OK ? rows[i].len : 0);
+        fl_bed_kill(&bed, echo);
+        fl_bed_stop(&bed);
+    }
+}
+
+static void test_each_allocation_failing(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    fl_bed_start(&bed, NULL);
+    struct fl_error err;
+    FL_TEST_EACH_FAILURE(n) {
+        struct fl_channel *channel = NULL;
+        int rc = fl_channel_open(bed.io, bed.discovery, "fake:///echo", NULL, &channel, &err);
+        assert_true(rc == 0 || rc == FL_ENOMEM);
+        if (rc == 0) fl_channel_close(channel, NULL, NULL);
+        fl_world_run_ms(bed.world, 3000);
+    }
+    fl_bed_stop(&bed);
+}
+
+/* Every allocation from a set to an answered call fails in turn: the call that was started ends,
+ * once, and a later one is well. */
+static void test_memory_comes_back(void **state) {
+    FL_UNUSED(state);
+    static const struct fl_fake_endpoint one = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
+    for (size_t n = 1, reached = 1; reached; n++) {
+        struct fl_bed bed;
+        struct fl_bed_call later;
+        struct sizes sizes = {0};
+        fl_bed_start(&bed, NULL);
+        fl_bed_open(&bed, NULL);
+        fl_world_run_ms(bed.world, 10);
+        struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+        fl_fake_publish(bed.fake, FL_SET_SOME, &one, 1);
+        fl_test_alloc_fail_at(n);
+        struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = true};
+        int rc = fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, &options, note_size, &sizes, NULL,
+                               NULL);
+        fl_world_run_ms(bed.world, 10000);
+        reached = fl_test_alloc_did_fail();
+        fl_test_alloc_fail_at(0);
+        assert_int_equal(sizes.ended, rc == 0 ? 1 : 0);
+        fl_bed_call_now(&bed, &later, 10000);
+        expect_ok(&later);
+        fl_bed_kill(&bed, echo);
+        fl_bed_stop(&bed);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_call),
+        cmocka_unit_test(test_C5_balance_per_call),
+        cmocka_unit_test(test_C4_C6_new_endpoint_gets_traffic_within_one_round),
+        cmocka_unit_test(test_C6_restarted_last_backend),
+        cmocka_unit_test(test_C20_kept_endpoints_keep_their_connection),
+        cmocka_unit_test(test_terminating_only_without_a_ready_one),
+        cmocka_unit_test(test_unknown_waits),
+        cmocka_unit_test(test_absent_and_empty_fail_fast),
+        cmocka_unit_test(test_several_ports_and_none_named),
+        cmocka_unit_test(test_trouble_that_a_person_must_fix),
+        cmocka_unit_test(test_external_name),
+        cmocka_unit_test(test_fail_fast_only_in_transient_failure),
+        cmocka_unit_test(test_refused_endpoint_beside_a_good_one),
+        cmocka_unit_test(test_wait_for_ready_outlives_failures),
+        cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_stream_limit_queues),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_bad_answers),
+        cmocka_unit_test(test_refused_streams_are_tried_again_unseen),
+        cmocka_unit_test(test_C8_goaway_is_unseen),
+        cmocka_unit_test(test_killed_server),
+        cmocka_unit_test(test_deadline_of_an_answer_that_never_comes),
+        cmocka_unit_test(test_cancel_in_every_state),
+        cmocka_unit_test(test_close_at_every_step_ends_all_calls),
+        cmocka_unit_test(test_bad_usage),
+        cmocka_unit_test(test_failing_calls_do_not_hold_the_loop),
+        cmocka_unit_test(test_large_messages),
+        cmocka_unit_test(test_each_allocation_failing),
+        cmocka_unit_test(test_memory_comes_back),
+    };
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
+    return fl_test_run(tests, FL_COUNT(tests));
+}
