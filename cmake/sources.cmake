@@ -69,6 +69,9 @@ set(FL_SOURCES_http
   src/http/stream.c)
 set(FL_SOURCES_kube
   src/kube/base64.c
+  src/kube/client.c
+  src/kube/listwatch.c
+  src/kube/reflector.c
   src/kube/resource.c
   src/kube/server_url.c
   src/kube/store.c)
@@ -85,9 +88,31 @@ set(FL_SOURCES_discovery
   src/discovery/target.c
   src/discovery/walk.c
   src/discovery/watch.c)
-set(FL_SOURCES_channel)
-set(FL_SOURCES_registry)
+set(FL_SOURCES_channel
+  src/channel/call.c
+  src/channel/channel.c
+  src/channel/connectivity.c
+  src/channel/drain.c
+  src/channel/echo.c
+  src/channel/endpoints.c
+  src/channel/inbox.c
+  src/channel/queue.c
+  src/channel/reply.c
+  src/channel/round_robin.c
+  src/channel/server.c
+  src/channel/status.c
+  src/channel/subchannel.c
+  src/channel/transport.c)
+set(FL_SOURCES_registry
+  src/registry/kubernetes_index.c
+  src/registry/kubernetes_scope.c)
 set(FL_SOURCES_sim
+  src/sim/api_document.c
+  src/sim/api_list.c
+  src/sim/api_reply.c
+  src/sim/api_request.c
+  src/sim/api_watch.c
+  src/sim/apiserver.c
   src/sim/cluster.c
   src/sim/net.c
   src/sim/object.c
