@@ -62,52 +62,80 @@ static struct fl_str key_str(const struct key *key) { return fl_str_n(key->text,
 static void entry_free(struct fl_kube_entry *entry) {
     if (!entry) return;
     fl_block_unref(entry->block);
+    for (size_t i = 0; i < entry->more_count; i++) fl_block_unref(entry->more[i]);
+    fl_free(entry->more);
     fl_free(entry->service);
     fl_free(entry);
 }
 
+static size_t service_text_size(const struct fl_k8s_object *object) {
+    size_t size = object->external_name.n;
+    for (size_t i = 0; i < object->port_count; i++)
+        size += object->ports[i].name.n + object->ports[i].protocol.n;
+    return size;
+}
+
+static struct fl_str text_put(char **end, struct fl_str text) {
+    struct fl_str copy = fl_str_n(*end, text.n);
+    if (text.n) memcpy(*end, text.p, text.n);
+    *end += text.n;
+    return copy;
+}
+
 /* Strings lie behind the ports, in the same allocation. */
 static struct fl_kube_service *service_new(const struct fl_k8s_object *object) {
-    struct fl_str external =
-        fl_str_eq(object->type, FL_STR("ExternalName")) ? object->external_name : FL_STR_NONE;
     size_t size = sizeof(struct fl_kube_service) + object->port_count * sizeof(struct fl_kube_port);
-    size_t text = external.n;
-    for (size_t i = 0; i < object->port_count; i++) text += object->ports[i].name.n;
-    struct fl_kube_service *service = fl_calloc(1, size + text);
+    struct fl_kube_service *service = fl_calloc(1, size + service_text_size(object));
     if (!service) return NULL;
     char *end = (char *)service + size;
-    if (external.n) memcpy(end, external.p, external.n);
-    service->external_name = fl_str_n(end, external.n);
-    end += external.n;
+    if (fl_str_eq(object->type, FL_STR("ExternalName")))
+        service->external_name = text_put(&end, object->external_name);
     service->port_count = object->port_count;
     for (size_t i = 0; i < object->port_count; i++) {
         const struct fl_k8s_service_port *from = &object->ports[i];
-        if (from->name.n) memcpy(end, from->name.p, from->name.n);
-        service->ports[i].name = fl_str_n(end, from->name.n);
+        service->ports[i].name = text_put(&end, from->name);
+        service->ports[i].protocol = text_put(&end, from->protocol);
         service->ports[i].number = from->port;
-        end += from->name.n;
     }
     return service;
 }
 
-/* Steals the object's block. */
+/* Cannot fail: what it needs was made before. */
+static void steal_blocks(struct fl_kube_entry *entry, struct fl_k8s_object *object) {
+    entry->block = object->block;
+    object->block = NULL;
+    entry->more_count = (uint32_t)object->more_count;
+    for (size_t i = 0; i < object->more_count; i++) {
+        entry->more[i] = object->more[i];
+        object->more[i] = NULL;
+    }
+}
+
+static bool make_room(struct fl_kube_entry *entry, const struct fl_k8s_object *object) {
+    if (object->kind == FL_K8S_SERVICE && !(entry->service = service_new(object))) return false;
+    if (object->more_count == 0) return true;
+    entry->more = fl_calloc(object->more_count, sizeof(struct fl_block *));
+    return entry->more != NULL;
+}
+
+/* Steals the object's blocks. */
 static struct fl_kube_entry *entry_new(struct fl_k8s_object *object, const struct key *key) {
     size_t owner = FL_MIN(object->service.n, (size_t)NAME_MAX_BYTES);
     struct fl_kube_entry *entry = fl_calloc(1, sizeof(*entry) + key->n + owner);
     if (!entry) return NULL;
-    if (object->kind == FL_K8S_SERVICE && !(entry->service = service_new(object))) {
-        fl_free(entry);
+    if (!make_room(entry, object)) {
+        entry_free(entry);
         return NULL;
     }
     entry->version = fl_kube_store_version(object->resource_version);
     entry->truncated = object->truncated;
+    entry->skipped = (uint32_t)FL_MIN(object->skipped, (size_t)UINT32_MAX);
     entry->ns_len = (uint16_t)object->ns.n;
     entry->name_len = (uint16_t)object->name.n;
     entry->owner_len = (uint16_t)owner;
     memcpy(entry->text, key->text, key->n);
     if (owner) memcpy(entry->text + key->n, object->service.p, owner);
-    entry->block = object->block;
-    object->block = NULL;
+    steal_blocks(entry, object);
     return entry;
 }
 

@@ -18,7 +18,7 @@ struct fl_kube_store;
 #define FL_KUBE_STORE_OBJECTS_MAX ((size_t)1000000)
 
 struct fl_kube_port {
-    struct fl_str name;
+    struct fl_str name, protocol; /* protocol empty: TCP */
     uint16_t number;
 };
 
@@ -30,8 +30,11 @@ struct fl_kube_service {
 };
 
 struct fl_kube_entry {
-    uint64_t version;                /* 0: opaque */
-    struct fl_block *block;          /* EndpointSlice, Endpoints */
+    uint64_t version;       /* 0: opaque */
+    struct fl_block *block; /* EndpointSlice, Endpoints */
+    struct fl_block **more; /* Endpoints whose subsets differ in their ports */
+    uint32_t more_count;
+    uint32_t skipped;                /* endpoints left out: without a usable address */
     struct fl_kube_service *service; /* Service */
     struct fl_kube_entry *swept;     /* the store's own */
     uint32_t generation;             /* the store's own */

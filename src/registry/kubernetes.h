@@ -2,6 +2,7 @@
 #ifndef FL_REGISTRY_KUBERNETES_H
 #define FL_REGISTRY_KUBERNETES_H
 
+#include "base/io.h"
 #include "discovery/provider.h"
 
 /* Strings of `options` are copied. Reads configuration at the first watch, not here; its `parse`

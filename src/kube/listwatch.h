@@ -1,0 +1,40 @@
+/* listwatch.h - one collection kept equal to the API server's: a reflector and its store, driven by
+ * a client on a loop.
+ *
+ * One loop's thread. No event is called before fl_listwatch_new returned, none after
+ * fl_listwatch_close was called. */
+#ifndef FL_KUBE_LISTWATCH_H
+#define FL_KUBE_LISTWATCH_H
+
+#include "base/io.h"
+#include "kube/client.h"
+#include "kube/store.h"
+
+struct fl_listwatch;
+
+struct fl_listwatch_events {
+    fl_kube_tap *on_change;
+    void (*on_synced)(void *arg); /* after each complete list */
+    /* As the reflector's; after each failure. May close the listwatch. */
+    void (*on_trouble)(void *arg, const struct fl_error *why);
+};
+
+struct fl_listwatch_options {
+    struct fl_kube_client *client; /* outlives the listwatch */
+    enum fl_k8s_kind kind;
+    struct fl_str ns; /* empty: all namespaces */
+    struct fl_str label_selector, field_selector;
+};
+
+FL_MUST int fl_listwatch_new(struct fl_io *io, const struct fl_listwatch_options *options,
+                             const struct fl_listwatch_events *events, void *arg,
+                             struct fl_listwatch **out, struct fl_error *err); /* FL_ENOMEM */
+/* `done` is called once, later, when the request under way is over and the memory is gone. */
+void fl_listwatch_close(struct fl_listwatch *lw, void (*done)(void *arg), void *arg);
+
+const struct fl_kube_store *fl_listwatch_store(const struct fl_listwatch *lw);
+bool fl_listwatch_synced(const struct fl_listwatch *lw);
+/* When the server last proved that what is in the store is current; 0: never. */
+uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw);
+
+#endif

@@ -1,0 +1,176 @@
+/* kubernetes_index.c - see kubernetes_index.h. */
+#include "registry/kubernetes_index.h"
+
+#include "base/alloc.h"
+
+#define KEY_MAX_BYTES ((size_t)512) /* the store bounds both parts at 253 */
+
+void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scope, uint64_t seed) {
+    index->scope = scope;
+    fl_map_init(&index->services, seed);
+    fl_list_init(&index->due);
+}
+
+static void service_free(struct fl_indexed_service *service) {
+    fl_free(service->slices);
+    fl_free(service);
+}
+
+void fl_service_index_deinit(struct fl_service_index *index) {
+    size_t cursor = 0;
+    struct fl_str key;
+    void *service;
+    while (fl_map_next(&index->services, &cursor, &key, &service)) service_free(service);
+    fl_map_deinit(&index->services);
+}
+
+struct fl_str fl_indexed_service_key(const struct fl_indexed_service *service) {
+    return fl_str_n(service->key, service->key_len);
+}
+
+struct fl_indexed_service *fl_service_index_need(struct fl_service_index *index,
+                                                 struct fl_str key) {
+    struct fl_indexed_service *service = fl_map_get(&index->services, key);
+    if (service) return service;
+    service = fl_calloc(1, sizeof(*service) + key.n);
+    if (!service) return NULL;
+    service->scope = index->scope;
+    service->key_len = key.n;
+    if (key.n) memcpy(service->key, key.p, key.n);
+    fl_list_init(&service->due);
+    fl_list_init(&service->watchers);
+    if (fl_map_set(&index->services, key, service, NULL) == FL_OK) return service;
+    service_free(service);
+    return NULL;
+}
+
+void fl_service_index_push(struct fl_service_index *index, struct fl_indexed_service *service) {
+    if (fl_list_empty(&service->due)) fl_list_push(&index->due, &service->due);
+}
+
+void fl_service_index_mark(struct fl_service_index *index, struct fl_indexed_service *service,
+                           enum fl_service_due what) {
+    FL_LIST_EACH (&service->watchers, link, next) {
+        struct fl_service_watcher *watcher = FL_CONTAINER(link, struct fl_service_watcher, link);
+        watcher->publish |= what == FL_DUE_PUBLISH;
+        watcher->trouble |= what == FL_DUE_TROUBLE;
+    }
+    fl_service_index_push(index, service);
+}
+
+static void changed(struct fl_service_index *index, struct fl_indexed_service *service) {
+    fl_service_index_mark(index, service, FL_DUE_PUBLISH);
+}
+
+int fl_service_index_record(struct fl_service_index *index, const struct fl_kube_entry *old,
+                            const struct fl_kube_entry *now) {
+    struct fl_str key = fl_kube_entry_key(now ? now : old);
+    struct fl_indexed_service *service = fl_service_index_need(index, key);
+    if (!service) return FL_ENOMEM;
+    service->record = now;
+    changed(index, service);
+    return FL_OK;
+}
+
+/* The service that a slice belongs to, made if need be; NULL in *out: it belongs to none. */
+static int owner_of(struct fl_service_index *index, const struct fl_kube_entry *slice,
+                    struct fl_indexed_service **out) {
+    char key[KEY_MAX_BYTES];
+    *out = NULL;
+    if (!slice) return FL_OK;
+    struct fl_str ns = fl_kube_entry_ns(slice), owner = fl_kube_entry_owner(slice);
+    if (owner.n == 0) return FL_OK;
+    memcpy(key, ns.p, ns.n);
+    key[ns.n] = '/';
+    memcpy(key + ns.n + 1, owner.p, owner.n);
+    *out = fl_service_index_need(index, fl_str_n(key, ns.n + 1 + owner.n));
+    return *out ? FL_OK : FL_ENOMEM;
+}
+
+static int slice_add(struct fl_indexed_service *service, const struct fl_kube_entry *slice) {
+    if (service->slice_count == service->slice_cap) {
+        size_t cap = service->slice_cap ? service->slice_cap * 2 : 1;
+        void *slices = fl_realloc(service->slices, cap * sizeof(*service->slices));
+        if (!slices) return FL_ENOMEM;
+        service->slices = slices;
+        service->slice_cap = cap;
+    }
+    service->slices[service->slice_count++] = slice;
+    return FL_OK;
+}
+
+static const struct fl_kube_entry **slice_find(struct fl_indexed_service *service,
+                                               const struct fl_kube_entry *slice) {
+    for (size_t i = 0; i < service->slice_count; i++)
+        if (service->slices[i] == slice) return &service->slices[i];
+    return NULL;
+}
+
+static void slice_remove(struct fl_indexed_service *service, const struct fl_kube_entry *slice) {
+    const struct fl_kube_entry **place = slice_find(service, slice);
+    if (place) *place = service->slices[--service->slice_count];
+}
+
+int fl_service_index_slice(struct fl_service_index *index, const struct fl_kube_entry *old,
+                           const struct fl_kube_entry *now) {
+    struct fl_indexed_service *from, *to;
+    if (owner_of(index, old, &from) < 0 || owner_of(index, now, &to) < 0) return FL_ENOMEM;
+    const struct fl_kube_entry **place = from ? slice_find(from, old) : NULL;
+    if (from == to && place)
+        *place = now;
+    else if (to && slice_add(to, now) < 0)
+        return FL_ENOMEM;
+    else if (from)
+        slice_remove(from, old);
+    if (from) changed(index, from);
+    if (to) changed(index, to);
+    return FL_OK;
+}
+
+void fl_service_index_forget_slices(struct fl_service_index *index) {
+    size_t cursor = 0;
+    struct fl_str key;
+    void *value;
+    while (fl_map_next(&index->services, &cursor, &key, &value)) {
+        struct fl_indexed_service *service = value;
+        service->slice_count = 0;
+        changed(index, service);
+    }
+}
+
+void fl_service_index_mark_all(struct fl_service_index *index, enum fl_service_due what) {
+    size_t cursor = 0;
+    struct fl_str key;
+    void *value;
+    while (fl_map_next(&index->services, &cursor, &key, &value)) {
+        struct fl_indexed_service *service = value;
+        if (!fl_list_empty(&service->watchers)) fl_service_index_mark(index, service, what);
+    }
+}
+
+void fl_service_index_push_unnamed(struct fl_service_index *index) {
+    size_t cursor = 0;
+    struct fl_str key;
+    void *value;
+    while (fl_map_next(&index->services, &cursor, &key, &value)) {
+        struct fl_indexed_service *service = value;
+        service->named = false;
+        fl_service_index_push(index, service);
+    }
+}
+
+struct fl_indexed_service *fl_service_index_pop(struct fl_service_index *index) {
+    if (fl_list_empty(&index->due)) return NULL;
+    struct fl_indexed_service *service =
+        FL_CONTAINER(index->due.next, struct fl_indexed_service, due);
+    fl_list_remove(&service->due);
+    return service;
+}
+
+void fl_service_index_settle(struct fl_service_index *index, struct fl_indexed_service *service) {
+    if (service->record || service->slice_count || !fl_list_empty(&service->watchers) ||
+        !fl_list_empty(&service->due))
+        return;
+    fl_map_remove(&index->services, fl_indexed_service_key(service));
+    service_free(service);
+}

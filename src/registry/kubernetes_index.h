@@ -1,0 +1,70 @@
+/* kubernetes_index.h - services by name, each with its Service record, its slices and who wants to
+ * know. Private to the Kubernetes provider.
+ *
+ * A plain structure that two stores' taps keep up to date. Entries are borrowed from those stores.
+ * What changed is in a queue of due services, so that many changes of one turn are published once.
+ */
+#ifndef FL_REGISTRY_KUBERNETES_INDEX_H
+#define FL_REGISTRY_KUBERNETES_INDEX_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "discovery/provider.h"
+#include "kube/store.h"
+
+struct fl_scope;
+
+/* Who asked for a service: a feed's data. */
+struct fl_service_watcher {
+    struct fl_list link; /* in its service's list */
+    struct fl_indexed_service *service;
+    struct fl_feed *feed;
+    bool publish, trouble; /* what is due to the feed */
+};
+
+struct fl_indexed_service {
+    struct fl_scope *scope;
+    struct fl_list due; /* in the index's queue */
+    struct fl_list watchers;
+    const struct fl_kube_entry *record; /* NULL: no such Service */
+    const struct fl_kube_entry **slices;
+    size_t slice_count, slice_cap;
+    bool named; /* its name was told */
+    size_t key_len;
+    char key[]; /* "ns/name" */
+};
+
+struct fl_service_index {
+    struct fl_scope *scope;
+    struct fl_map services;
+    struct fl_list due;
+};
+
+void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scope, uint64_t seed);
+void fl_service_index_deinit(struct fl_service_index *index);
+
+struct fl_str fl_indexed_service_key(const struct fl_indexed_service *service);
+
+/* The service of that name, made if it is not there; NULL: no memory. One with nothing in it is
+ * freed by fl_service_index_settle. */
+struct fl_indexed_service *fl_service_index_need(struct fl_service_index *index, struct fl_str key);
+/* Changes of the Service store, and of the store of slices. FL_ENOMEM: nothing changed. */
+FL_MUST int fl_service_index_record(struct fl_service_index *index, const struct fl_kube_entry *old,
+                                    const struct fl_kube_entry *now);
+FL_MUST int fl_service_index_slice(struct fl_service_index *index, const struct fl_kube_entry *old,
+                                   const struct fl_kube_entry *now);
+void fl_service_index_forget_slices(struct fl_service_index *index);
+
+void fl_service_index_push(struct fl_service_index *index, struct fl_indexed_service *service);
+/* What is due to all that watch the service, or any. */
+enum fl_service_due { FL_DUE_PUBLISH, FL_DUE_TROUBLE };
+void fl_service_index_mark(struct fl_service_index *index, struct fl_indexed_service *service,
+                           enum fl_service_due what);
+void fl_service_index_mark_all(struct fl_service_index *index, enum fl_service_due what);
+/* Pushes every service there is, as one whose name was not told. */
+void fl_service_index_push_unnamed(struct fl_service_index *index);
+struct fl_indexed_service *fl_service_index_pop(struct fl_service_index *index); /* NULL: none */
+/* Frees it if nothing is known of it, nobody asked for it and it is not due. */
+void fl_service_index_settle(struct fl_service_index *index, struct fl_indexed_service *service);
+
+#endif

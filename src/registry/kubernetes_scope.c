@@ -1,0 +1,408 @@
+/* kubernetes_scope.c - see kubernetes_scope.h.
+ *
+ * Changes of both stores go into the index, which queues the services that they touch; at the end
+ * of the turn (flush) each is published once. Nothing is published before both collections have
+ * been read whole: until then a service is unknown, not absent. Feeds never call back, so nothing
+ * detaches while they are told. */
+#include "registry/kubernetes_scope.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "kube/listwatch.h"
+#include "registry/kubernetes_index.h"
+
+enum part_kind { SERVICES, SLICES, PARTS };
+
+/* One of the two collections. */
+struct part {
+    struct fl_listwatch *lw;
+    struct fl_error trouble; /* code FL_OK: none */
+};
+
+struct fl_scope {
+    struct fl_io *io;
+    struct fl_kube_client *client;
+    const struct fl_scope_events *events;
+    void *arg;
+    struct fl_list link;
+    char *ns, *name;
+    struct part parts[PARTS];
+    size_t listwatches; /* open ones and closing ones */
+    bool endpoints, fallback_due, closing;
+    struct fl_service_index index;
+    size_t feeds; /* of services */
+    struct fl_feed *names;
+    bool names_synced, names_trouble;
+    bool starved; /* memory was short: everything is due again at the next tick */
+    struct fl_freshness *freshness;
+    struct fl_task flush;
+};
+
+static bool synced(const struct fl_scope *scope) {
+    for (int i = 0; i < PARTS; i++)
+        if (!scope->parts[i].lw || !fl_listwatch_synced(scope->parts[i].lw)) return false;
+    return true;
+}
+
+static void want_flush(struct fl_scope *scope) { fl_io_defer(scope->io, &scope->flush); }
+
+/* --- what the collections tell --- */
+
+static int on_service(void *arg, const struct fl_kube_entry *old, const struct fl_kube_entry *now) {
+    struct fl_scope *scope = arg;
+    want_flush(scope);
+    return fl_service_index_record(&scope->index, old, now);
+}
+
+/* Endpoints that exist and that nobody will see. */
+static void log_left_out(struct fl_scope *scope, const struct fl_kube_entry *old,
+                         const struct fl_kube_entry *now) {
+    if (now->truncated && !(old && old->truncated))
+        FL_LOG(scope->io, FL_LOG_WARN, "endpoints are cut at 1000 addresses by the server",
+               FL_LOG_STR("service", fl_kube_entry_key(now)));
+    if (now->skipped > (old ? old->skipped : 0))
+        FL_LOG(scope->io, FL_LOG_WARN, "endpoints without a usable address are left out",
+               FL_LOG_STR("slice", fl_kube_entry_key(now)), FL_LOG_INT("count", now->skipped));
+}
+
+static int on_slice(void *arg, const struct fl_kube_entry *old, const struct fl_kube_entry *now) {
+    struct fl_scope *scope = arg;
+    want_flush(scope);
+    if (now) log_left_out(scope, old, now);
+    return fl_service_index_slice(&scope->index, old, now);
+}
+
+/* The slices' 404 means an old server only if the server is known to be one: once Services were
+ * read from it. */
+static void consider_fallback(struct fl_scope *scope) {
+    struct part *services = &scope->parts[SERVICES];
+    if (scope->endpoints || scope->parts[SLICES].trouble.code != FL_ENOT_FOUND) return;
+    if (!services->lw || !fl_listwatch_synced(services->lw)) return;
+    scope->fallback_due = true;
+    want_flush(scope);
+}
+
+static void on_synced(void *arg) {
+    struct fl_scope *scope = arg;
+    consider_fallback(scope);
+    if (synced(scope)) fl_service_index_mark_all(&scope->index, FL_DUE_PUBLISH);
+    want_flush(scope);
+}
+
+static void trouble(struct fl_scope *scope, enum part_kind kind, const struct fl_error *why) {
+    scope->parts[kind].trouble = *why;
+    fl_service_index_mark_all(&scope->index, FL_DUE_TROUBLE);
+    scope->names_trouble = true;
+    consider_fallback(scope);
+    want_flush(scope);
+}
+
+static void on_services_trouble(void *arg, const struct fl_error *why) {
+    trouble(arg, SERVICES, why);
+}
+
+static void on_slices_trouble(void *arg, const struct fl_error *why) { trouble(arg, SLICES, why); }
+
+static const struct fl_listwatch_events part_events[PARTS] = {
+    [SERVICES] = {.on_change = on_service,
+                  .on_synced = on_synced,
+                  .on_trouble = on_services_trouble},
+    [SLICES] = {.on_change = on_slice, .on_synced = on_synced, .on_trouble = on_slices_trouble},
+};
+
+/* --- opening and closing them --- */
+
+static int part_open(struct fl_scope *scope, enum part_kind kind, struct fl_error *err) {
+    char selector[320];
+    struct fl_listwatch_options options = {
+        .client = scope->client,
+        .kind = kind == SERVICES   ? FL_K8S_SERVICE
+                : scope->endpoints ? FL_K8S_ENDPOINTS
+                                   : FL_K8S_ENDPOINTSLICE,
+        .ns = fl_str_of(scope->ns),
+    };
+    bool by_label = options.kind == FL_K8S_ENDPOINTSLICE;
+    snprintf(selector, sizeof(selector), "%s=%s",
+             by_label ? "kubernetes.io/service-name" : "metadata.name", scope->name);
+    if (scope->name[0] && by_label) options.label_selector = fl_str_of(selector);
+    if (scope->name[0] && !by_label) options.field_selector = fl_str_of(selector);
+    int rc = fl_listwatch_new(scope->io, &options, &part_events[kind], scope,
+                              &scope->parts[kind].lw, err);
+    if (rc == FL_OK) scope->listwatches++;
+    return rc;
+}
+
+static void on_part_closed(void *arg) {
+    struct fl_scope *scope = arg;
+    scope->listwatches--;
+    want_flush(scope);
+}
+
+static void part_close(struct fl_scope *scope, enum part_kind kind) {
+    struct part *part = &scope->parts[kind];
+    if (part->lw) fl_listwatch_close(part->lw, on_part_closed, scope);
+    part->lw = NULL;
+    part->trouble.code = FL_OK;
+}
+
+static void fall_back(struct fl_scope *scope) {
+    scope->fallback_due = false;
+    scope->endpoints = true;
+    FL_LOG(scope->io, FL_LOG_WARN, "server has no EndpointSlices, Endpoints are read instead");
+    part_close(scope, SLICES);
+    fl_service_index_forget_slices(&scope->index);
+    scope->events->on_no_slices(scope->arg);
+}
+
+/* --- telling the feeds --- */
+
+/* The slices' 404 is no trouble while it may yet turn out to be an old server. */
+static bool is_told(const struct fl_scope *scope, enum part_kind kind) {
+    const struct fl_error *why = &scope->parts[kind].trouble;
+    if (why->code != FL_ENOT_FOUND) return why->code != FL_OK;
+    return kind != SLICES || scope->endpoints;
+}
+
+static const struct fl_error *current_trouble(const struct fl_scope *scope) {
+    static const struct fl_error none = {.code = FL_OK};
+    for (int i = 0; i < PARTS; i++)
+        if (is_told(scope, (enum part_kind)i)) return &scope->parts[i].trouble;
+    return &none;
+}
+
+static void fill_ports(const struct fl_kube_service *service, struct fl_set_port *ports) {
+    for (size_t i = 0; i < service->port_count; i++)
+        ports[i] = (struct fl_set_port){
+            .name = service->ports[i].name,
+            .number = service->ports[i].number,
+            .protocol = service->ports[i].protocol,
+        };
+}
+
+static size_t block_count(const struct fl_indexed_service *service) {
+    size_t count = service->slice_count;
+    for (size_t i = 0; i < service->slice_count; i++) count += service->slices[i]->more_count;
+    return count;
+}
+
+static void fill_blocks(const struct fl_indexed_service *service, struct fl_block **blocks) {
+    for (size_t i = 0; i < service->slice_count; i++) {
+        const struct fl_kube_entry *slice = service->slices[i];
+        *blocks++ = slice->block;
+        for (size_t j = 0; j < slice->more_count; j++) *blocks++ = slice->more[j];
+    }
+}
+
+static int publish(struct fl_scope *scope, const struct fl_indexed_service *service,
+                   struct fl_feed *feed) {
+    const struct fl_kube_service *record = service->record ? service->record->service : NULL;
+    struct fl_set_spec spec = {
+        .service = fl_indexed_service_key(service),
+        .state = record || service->slice_count ? FL_SET_SOME : FL_SET_ABSENT,
+        .block_count = block_count(service),
+        .port_count = record ? record->port_count : 0,
+        .external_name = record ? record->external_name : FL_STR_NONE,
+        .freshness = scope->freshness,
+    };
+    struct fl_block **blocks = fl_calloc(spec.block_count + 1, sizeof(*blocks));
+    struct fl_set_port *ports = fl_calloc(spec.port_count + 1, sizeof(*ports));
+    bool ok = blocks && ports;
+    if (ok) {
+        fill_blocks(service, blocks);
+        if (record) fill_ports(record, ports);
+        spec.blocks = blocks;
+        spec.ports = ports;
+        fl_feed_publish(feed, &spec);
+    }
+    fl_free(blocks);
+    fl_free(ports);
+    return ok ? FL_OK : FL_ENOMEM;
+}
+
+static void tell_name(struct fl_scope *scope, struct fl_indexed_service *service) {
+    if (!service->record) {
+        service->named = false;
+    } else if (scope->names && !service->named) {
+        service->named = true;
+        fl_feed_name(scope->names, fl_indexed_service_key(service));
+    }
+}
+
+/* Publishing ends a trouble, so a trouble that lasts is told again after it. */
+static void tell_watcher(struct fl_scope *scope, struct fl_service_watcher *watcher) {
+    const struct fl_error *why = current_trouble(scope);
+    if (watcher->publish && synced(scope)) {
+        watcher->publish = false;
+        watcher->trouble |= why->code != FL_OK;
+        if (publish(scope, watcher->service, watcher->feed) < 0) scope->starved = true;
+    }
+    if (watcher->trouble) fl_feed_trouble(watcher->feed, why);
+    watcher->trouble = false;
+}
+
+static void tell(struct fl_scope *scope, struct fl_indexed_service *service) {
+    FL_LIST_EACH (&service->watchers, link, next)
+        tell_watcher(scope, FL_CONTAINER(link, struct fl_service_watcher, link));
+    tell_name(scope, service);
+}
+
+static void tell_names(struct fl_scope *scope) {
+    struct fl_listwatch *services = scope->parts[SERVICES].lw;
+    if (scope->names && scope->names_trouble) {
+        scope->names_trouble = false;
+        fl_feed_trouble(scope->names, current_trouble(scope));
+    }
+    if (scope->names && !scope->names_synced && services && fl_listwatch_synced(services)) {
+        scope->names_synced = true;
+        fl_feed_names_synced(scope->names);
+    }
+}
+
+static void scope_free(struct fl_scope *scope) {
+    if (!scope) return;
+    fl_service_index_deinit(&scope->index);
+    fl_freshness_unref(scope->freshness);
+    fl_free(scope->ns);
+    fl_free(scope->name);
+    fl_free(scope);
+}
+
+static void finish(struct fl_scope *scope) {
+    if (scope->listwatches) return;
+    scope->events->on_closed(scope->arg, scope);
+    scope_free(scope);
+}
+
+static void flush(struct fl_task *task) {
+    struct fl_scope *scope = FL_CONTAINER(task, struct fl_scope, flush);
+    struct fl_indexed_service *service;
+    if (scope->closing) {
+        finish(scope);
+        return;
+    }
+    if (scope->fallback_due) fall_back(scope);
+    if (!scope->parts[SLICES].lw && part_open(scope, SLICES, NULL) < 0) scope->starved = true;
+    while ((service = fl_service_index_pop(&scope->index))) {
+        tell(scope, service);
+        fl_service_index_settle(&scope->index, service);
+    }
+    tell_names(scope);
+}
+
+/* --- feeds --- */
+
+int fl_scope_attach(struct fl_scope *scope, struct fl_str service, struct fl_feed *feed,
+                    struct fl_error *err) {
+    struct fl_indexed_service *indexed = fl_service_index_need(&scope->index, service);
+    struct fl_service_watcher *watcher = FL_NEW(struct fl_service_watcher);
+    if (indexed) fl_service_index_push(&scope->index, indexed);
+    want_flush(scope); /* which frees what nobody watches */
+    if (!indexed || !watcher) {
+        fl_free(watcher);
+        return fl_fail_nomem(err);
+    }
+    watcher->service = indexed;
+    watcher->feed = feed;
+    watcher->publish = true;
+    watcher->trouble = current_trouble(scope)->code != FL_OK;
+    fl_list_push(&indexed->watchers, &watcher->link);
+    scope->feeds++;
+    fl_feed_set_data(feed, watcher);
+    return FL_OK;
+}
+
+struct fl_scope *fl_scope_of_feed(const struct fl_feed *feed) {
+    const struct fl_service_watcher *watcher = fl_feed_data(feed);
+    return watcher ? watcher->service->scope : NULL;
+}
+
+void fl_scope_detach(struct fl_feed *feed) {
+    struct fl_service_watcher *watcher = fl_feed_data(feed);
+    struct fl_scope *scope = watcher->service->scope;
+    fl_feed_set_data(feed, NULL);
+    fl_service_index_push(&scope->index, watcher->service);
+    fl_list_remove(&watcher->link);
+    fl_free(watcher);
+    scope->feeds--;
+    want_flush(scope);
+}
+
+void fl_scope_set_names(struct fl_scope *scope, struct fl_feed *feed) {
+    scope->names = feed;
+    scope->names_synced = false;
+    scope->names_trouble = current_trouble(scope)->code != FL_OK;
+    fl_service_index_push_unnamed(&scope->index);
+    want_flush(scope);
+}
+
+struct fl_feed *fl_scope_names(const struct fl_scope *scope) {
+    return scope->names;
+}
+
+bool fl_scope_covers(const struct fl_scope *scope, struct fl_str ns, struct fl_str name) {
+    return (!scope->ns[0] || fl_str_eq(fl_str_of(scope->ns), ns)) &&
+           (!scope->name[0] || fl_str_eq(fl_str_of(scope->name), name));
+}
+
+bool fl_scope_unused(const struct fl_scope *scope) { return !scope->names && !scope->feeds; }
+
+struct fl_list *fl_scope_link(struct fl_scope *scope) {
+    return &scope->link;
+}
+
+struct fl_scope *fl_scope_of_link(struct fl_list *link) {
+    return FL_CONTAINER(link, struct fl_scope, link);
+}
+
+void fl_scope_tick(struct fl_scope *scope) {
+    uint64_t proof_ms = UINT64_MAX;
+    for (int i = 0; i < PARTS; i++) {
+        struct fl_listwatch *lw = scope->parts[i].lw;
+        proof_ms = FL_MIN(proof_ms, lw ? fl_listwatch_proof_ms(lw) : 0);
+    }
+    if (proof_ms) fl_freshness_proof(scope->freshness, proof_ms);
+    fl_freshness_tick(scope->freshness, fl_io_now_ms(scope->io));
+    if (!scope->starved) return;
+    scope->starved = false;
+    fl_service_index_mark_all(&scope->index, FL_DUE_PUBLISH);
+    want_flush(scope);
+}
+
+/* --- life --- */
+
+int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
+                 const struct fl_scope_events *events, void *arg, struct fl_scope **out,
+                 struct fl_error *err) {
+    struct fl_scope *scope = FL_NEW(struct fl_scope);
+    *out = NULL;
+    if (!scope) return fl_fail_nomem(err);
+    scope->io = io;
+    scope->client = options->client;
+    scope->events = events;
+    scope->arg = arg;
+    scope->endpoints = options->endpoints;
+    fl_list_init(&scope->link);
+    fl_service_index_init(&scope->index, scope, fl_random_u64(&io->jitter));
+    fl_task_init(&scope->flush, flush);
+    scope->ns = fl_str_dup(options->ns);
+    scope->name = fl_str_dup(options->name);
+    if (!scope->ns || !scope->name || fl_freshness_new(fl_io_now_ms(io), &scope->freshness) < 0)
+        goto fail;
+    if (part_open(scope, SERVICES, err) < 0) goto fail;
+    /* From here on it ends by closing; slices that cannot be opened are due again. */
+    want_flush(scope);
+    *out = scope;
+    return FL_OK;
+fail:
+    scope_free(scope);
+    return fl_fail_nomem(err);
+}
+
+void fl_scope_close(struct fl_scope *scope) {
+    FL_ASSERT(!scope->closing && fl_scope_unused(scope));
+    scope->closing = true;
+    for (int i = 0; i < PARTS; i++) part_close(scope, (enum part_kind)i);
+    want_flush(scope);
+}
