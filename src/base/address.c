@@ -6,6 +6,7 @@
  * mistyped address looks. */
 #include "base/address.h"
 
+#include <endian.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -15,28 +16,33 @@
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Takes an octet without leading zeros from the front of [*p, end). */
-static inline bool parse_octet(const char **p, const char *end, uint8_t *out) {
+/* Takes an octet without leading zeros from the front of [*p, end); above 255 if there is none. */
+static inline unsigned take_octet(const char **p, const char *end) {
     const char *at = *p;
     unsigned value = at < end ? (unsigned)(uint8_t)*at - '0' : 10, digit;
-    if (value > 9) return false;
+    if (value > 9) return 256;
     at++;
     for (int i = 0; i < 2 && at < end && (digit = (unsigned)(uint8_t)*at - '0') <= 9; i++, at++) {
-        if (value == 0) return false;
+        if (value == 0) return 256;
         value = value * 10 + digit;
     }
     *p = at;
-    *out = (uint8_t)value;
-    return value <= 255;
+    return value;
 }
 
 static bool parse_v4(struct fl_str s, uint8_t out[4]) {
     const char *p = s.p, *end = s.p + s.n;
-    if (!parse_octet(&p, end, &out[0])) return false;
-    for (int part = 1; part < 4; part++) {
-        if (p == end || *p++ != '.' || !parse_octet(&p, end, &out[part])) return false;
+    unsigned value = take_octet(&p, end);
+    uint32_t all = value;
+    for (int part = 1; part < 4 && value <= 255; part++) {
+        if (p == end || *p++ != '.') return false;
+        value = take_octet(&p, end);
+        all = all << 8 | value;
     }
-    return p == end;
+    if (value > 255 || p != end) return false;
+    all = htobe32(all); /* in one piece: it will soon be read as one */
+    memcpy(out, &all, 4);
+    return true;
 }
 
 static int hex_value(char c) {

@@ -41,7 +41,8 @@ struct row {
 /* Names by their hash: linear probing, at most three quarters full, nothing is removed alone. */
 struct name {
     uint64_t hash;
-    uint32_t id; /* 0: empty; else a reference is held */
+    struct fl_str text; /* of the interned entry: here to save the way there */
+    uint32_t id;        /* 0: empty; else a reference is held */
 };
 
 struct fl_block_builder {
@@ -156,7 +157,7 @@ static struct name *find_name(struct fl_block_builder *b, struct fl_str text, ui
     for (size_t i = hash;; i++) {
         struct name *name = &b->names[i & (b->name_cap - 1)];
         if (!name->id) return name;
-        if (name->hash == hash && fl_str_eq(fl_intern_str(name->id), text)) return name;
+        if (name->hash == hash && fl_str_eq(name->text, text)) return name;
     }
 }
 
@@ -181,7 +182,7 @@ static int add_name(struct fl_block_builder *b, struct fl_str text, uint64_t has
     int rc = b->name_count >= b->name_cap / 4 * 3 ? grow_names(b) : 0;
     if (rc == 0) rc = fl_intern_ref(text, id);
     if (rc < 0) return rc;
-    *find_name(b, text, hash) = (struct name){hash, *id};
+    *find_name(b, text, hash) = (struct name){hash, fl_intern_str(*id), *id};
     b->name_count++;
     return 0;
 }
@@ -219,9 +220,28 @@ static int set_address(struct fl_block_builder *b, const struct fl_address *addr
     return 0;
 }
 
-static int set_pod(struct fl_block_builder *b, struct fl_str prefix, struct fl_str suffix,
-                   struct row *row) {
-    size_t len = prefix.n + suffix.n;
+/* How many bytes two runs have in common at their beginning. */
+static size_t common(struct fl_str a, struct fl_str b) {
+    size_t limit = FL_MIN(a.n, b.n), n = 0;
+    while (n < limit && a.p[n] == b.p[n]) n++;
+    return n;
+}
+
+/* Shortens the prefix to what the pod name shares with it. Compares the caller's bytes: their copy
+ * was only just written. */
+static inline void narrow_prefix(struct fl_block_builder *b, struct fl_str first,
+                                 struct fl_str rest) {
+    struct fl_str prefix = fl_str_n(b->text.data + b->prefix_at, b->prefix_len);
+    if (first.n == 0 && fl_str_starts(rest, prefix)) return; /* the usual case */
+    size_t n = common(prefix, first);
+    if (n == first.n) n += common(fl_str_from(prefix, n), rest);
+    b->prefix_len = (uint32_t)n;
+}
+
+/* The pod's name comes in two parts, of which the first may be empty. */
+static inline int set_pod(struct fl_block_builder *b, struct fl_str first, struct fl_str rest,
+                          struct row *row) {
+    size_t len = first.n + rest.n;
     if (len == 0) return 0;
     if (len > TEXT_MAX) return FL_ETOO_LARGE;
     int rc = text_room(b, len);
@@ -229,27 +249,19 @@ static int set_pod(struct fl_block_builder *b, struct fl_str prefix, struct fl_s
     row->flags |= BLOCK_POD;
     row->pod_at = (uint32_t)b->text.len;
     row->pod_len = (uint16_t)len;
-    put_text(b, prefix);
-    put_text(b, suffix);
+    put_text(b, first);
+    put_text(b, rest);
+    if (b->pods == 0) {
+        b->prefix_at = row->pod_at;
+        b->prefix_len = (uint32_t)len;
+    } else {
+        narrow_prefix(b, first, rest);
+    }
     return 0;
 }
 
-/* Shortens the prefix to what the new pod name shares with it. */
-static void narrow_prefix(struct fl_block_builder *b, const struct row *row) {
-    if (b->pods == 0) {
-        b->prefix_at = row->pod_at;
-        b->prefix_len = row->pod_len;
-        return;
-    }
-    const char *prefix = b->text.data + b->prefix_at, *name = b->text.data + row->pod_at;
-    uint32_t limit = FL_MIN(b->prefix_len, row->pod_len), n = 0;
-    if (limit == b->prefix_len && memcmp(prefix, name, limit) == 0) return; /* the usual case */
-    while (n < limit && prefix[n] == name[n]) n++;
-    b->prefix_len = n;
-}
-
 /* The row behind the last one, empty; it stays a draft until it is counted. */
-static int draft_row(struct fl_block_builder *b, struct row **row) {
+static inline int draft_row(struct fl_block_builder *b, struct row **row) {
     if (b->count == b->cap) {
         void *rows = b->rows;
         int rc = grow_array(&rows, &b->cap, b->count, sizeof(*b->rows), b->endpoints_max);
@@ -261,18 +273,15 @@ static int draft_row(struct fl_block_builder *b, struct row **row) {
     return 0;
 }
 
-static bool has_uid(const struct row *row) {
+static inline bool has_uid(const struct row *row) {
     uint64_t halves[2];
     memcpy(halves, row->uid, sizeof(halves));
     return (halves[0] | halves[1]) != 0;
 }
 
-static void count_row(struct fl_block_builder *b, const struct row *row) {
-    if (row->flags & BLOCK_POD) {
-        narrow_prefix(b, row);
-        b->pods++;
-        b->pod_bytes += row->pod_len;
-    }
+static inline void count_row(struct fl_block_builder *b, const struct row *row) {
+    b->pods += (row->flags & BLOCK_POD) != 0;
+    b->pod_bytes += row->pod_len;
     if (row->flags & BLOCK_NAME) b->name_bytes += 1 + row->address.name.len;
     b->any_v6 = b->any_v6 || (row->flags & BLOCK_V6);
     b->any_uid = b->any_uid || has_uid(row);

@@ -21,10 +21,6 @@ int fl_str_cmp(struct fl_str a, struct fl_str b) {
     return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
-bool fl_str_starts(struct fl_str s, struct fl_str prefix) {
-    return s.n >= prefix.n && fl_str_eq(fl_str_n(s.p, prefix.n), prefix);
-}
-
 bool fl_str_ends(struct fl_str s, struct fl_str suffix) {
     return s.n >= suffix.n && fl_str_eq(fl_str_from(s, s.n - suffix.n), suffix);
 }

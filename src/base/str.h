@@ -27,7 +27,9 @@ static inline bool fl_str_eq(struct fl_str a, struct fl_str b) {
 }
 bool fl_str_eq_nocase(struct fl_str a, struct fl_str b); /* ASCII */
 int fl_str_cmp(struct fl_str a, struct fl_str b);        /* bytewise; a prefix comes first */
-bool fl_str_starts(struct fl_str s, struct fl_str prefix);
+static inline bool fl_str_starts(struct fl_str s, struct fl_str prefix) {
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
 bool fl_str_ends(struct fl_str s, struct fl_str suffix);
 struct fl_str fl_str_trim(struct fl_str s);               /* spaces, tabs, CR, LF at both ends */
 struct fl_str fl_str_from(struct fl_str s, size_t start); /* the rest from `start`, empty beyond */
