@@ -34,6 +34,7 @@ struct fl_tls_session {
     struct fl_buf kept;  /* what of it had to be copied; read before `input` */
     struct fl_buf wire;  /* for the peer */
     char *name;          /* what the peer's certificate must say; NULL: nothing */
+    X509 *refused;       /* the peer's, if its verification failed */
     bool drained;        /* nothing more can be read before more is fed */
     bool no_memory;      /* the cause of an OpenSSL failure was ours */
 };

@@ -74,6 +74,18 @@ static BIO *new_bio(struct fl_tls_session *s) {
     return bio;
 }
 
+/* Keeps the certificate that is refused: OpenSSL forgets it before the handshake's error is told.
+ */
+static int on_verify(int good, X509_STORE_CTX *store) {
+    if (good || X509_STORE_CTX_get_error_depth(store) != 0) return good;
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct fl_tls_session *s = SSL_get_app_data(ssl);
+    X509_free(s->refused);
+    s->refused = X509_STORE_CTX_get_current_cert(store);
+    if (s->refused) X509_up_ref(s->refused);
+    return 0;
+}
+
 /* RFC 6125: the name that was dialled, by the certificate's DNS names; an address only by its IP
  * names. SNI carries DNS names only (RFC 6066, section 3). */
 static bool expect_name(struct fl_tls_session *s, struct fl_str name) {
@@ -103,6 +115,8 @@ int fl_tls_session_new(struct fl_tls *tls, struct fl_str name, struct fl_tls_ses
     BIO *bio = new_bio(s);
     if (!bio) goto fail;
     SSL_set_bio(s->ssl, bio, bio);
+    SSL_set_app_data(s->ssl, s);
+    SSL_set_verify(s->ssl, SSL_get_verify_mode(s->ssl), on_verify);
     if (tls->server) {
         SSL_set_accept_state(s->ssl);
     } else {
@@ -120,6 +134,7 @@ fail:
 void fl_tls_session_free(struct fl_tls_session *s) {
     if (!s) return;
     SSL_free(s->ssl);
+    X509_free(s->refused);
     fl_tls_context_unref(s->tls);
     fl_buf_deinit(&s->kept);
     fl_buf_deinit(&s->wire);

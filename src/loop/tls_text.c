@@ -45,9 +45,8 @@ static void add_name(struct fl_buf *out, const GENERAL_NAME *name) {
 }
 
 static void list_names(const struct fl_tls_session *s, struct fl_buf *out) {
-    X509 *certificate = SSL_get0_peer_certificate(s->ssl);
-    if (!certificate) return;
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    if (!s->refused) return;
+    GENERAL_NAMES *names = X509_get_ext_d2i(s->refused, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < NAMES_MAX; i++) {
         add_name(out, sk_GENERAL_NAME_value(names, i));
     }
@@ -58,8 +57,9 @@ static int fail_name(const struct fl_tls_session *s, struct fl_error *err) {
     struct fl_buf names;
     fl_buf_init(&names, FL_ERROR_DETAIL_MAX / 2);
     list_names(s, &names);
+    struct fl_str text = names.len ? fl_buf_str(&names) : FL_STR("no name");
     int rc = fl_fail(err, FL_ECERT, "certificate is not for \"%s\" but for %.*s", s->name,
-                     (int)(names.len ? names.len : 5), names.len ? fl_buf_str(&names).p : "no one");
+                     FL_STR_ARG(text));
     fl_buf_deinit(&names);
     return rc;
 }
