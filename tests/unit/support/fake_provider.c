@@ -1,20 +1,10 @@
-/* fake_provider.c - see fake_provider.h. One block per endpoint, so that each may have its port. */
+/* fake_provider.c - a source of endpoints that does what a test says. */
 #include "support/fake_provider.h"
 
 #include "support/alloc.h"
 
-#define FAKE_MAX 1000
-
-struct fl_fake {
-    struct fl_provider provider;
-    struct fl_feed *feed;
-    struct fl_block_builder *builder;
-    struct fl_block *blocks[FAKE_MAX];
-    size_t count;
-    enum fl_set_state state;
-    const char *external_name;
-    bool known;
-};
+#include <stdio.h>
+#include <string.h>
 
 static struct fl_fake *fake_of(struct fl_provider *provider) {
     return FL_CONTAINER(provider, struct fl_fake, provider);
@@ -23,127 +13,125 @@ static struct fl_fake *fake_of(struct fl_provider *provider) {
 static int parse(struct fl_provider *provider, struct fl_str rest, struct fl_buf *service,
                  struct fl_buf *port, struct fl_error *err) {
     FL_UNUSED(provider);
-    FL_UNUSED(err);
-    struct fl_str name, after;
-    fl_str_split(rest, ':', &name, &after);
-    int rc = fl_buf_append(service, name);
-    return rc ? rc : fl_buf_append(port, after);
+    struct fl_str head, tail;
+    fl_str_split(rest, ':', &head, &tail);
+    if (head.n == 0) return fl_fail(err, FL_EUSAGE, "no service");
+    int rc = fl_buf_append(service, head);
+    if (rc == 0 && tail.n) rc = fl_buf_append(port, tail);
+    return rc < 0 ? fl_fail_nomem(err) : 0;
 }
 
-static void say(struct fl_fake *fake) {
-    if (!fake->feed || !fake->known) return;
-    struct fl_set_spec spec = {
-        .service = FL_STR("default/echo"),
-        .state = fake->state,
-        .blocks = fake->blocks,
-        .block_count = fake->count,
-        .external_name = fl_str_of(fake->external_name),
-    };
-    fl_feed_publish(fake->feed, &spec);
+static int open_feed(struct fl_fake *fake, const char *prefix, struct fl_str service,
+                     struct fl_feed *feed, struct fl_error *err) {
+    assert_false(fake->in_call);
+    fake->watches++;
+    if (fake->refusals > 0) {
+        fake->refusals--;
+        return fl_fail(err, FL_EREFUSED, "not now");
+    }
+    for (size_t i = 0; i < FL_FAKE_FEEDS_MAX; i++) {
+        if (fake->feeds[i].feed) continue;
+        fake->feeds[i].feed = feed;
+        snprintf(fake->feeds[i].service, sizeof(fake->feeds[i].service), "%s%.*s", prefix,
+                 FL_STR_ARG(service));
+        fl_feed_set_data(feed, fake);
+        return 0;
+    }
+    return fl_fail(err, FL_EFULL, "too many feeds for this fake");
 }
 
 static int watch(struct fl_provider *provider, struct fl_str service, struct fl_feed *feed,
                  struct fl_error *err) {
-    FL_UNUSED(service);
-    FL_UNUSED(err);
     struct fl_fake *fake = fake_of(provider);
-    assert_null(fake->feed);
-    fake->feed = feed;
-    say(fake);
+    int rc = open_feed(fake, "", service, feed, err);
+    if (rc < 0 || !fake->publishes_at_once) return rc;
+    const struct fl_set_spec spec = {.service = service, .state = FL_SET_SOME};
+    fl_feed_publish(feed, &spec);
     return 0;
 }
 
 static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl_feed *feed,
                        struct fl_error *err) {
-    FL_UNUSED(provider);
-    FL_UNUSED(ns);
-    FL_UNUSED(feed);
-    return fl_fail(err, FL_EUSAGE, "no names here");
+    struct fl_fake *fake = fake_of(provider);
+    int rc = open_feed(fake, "names:", ns, feed, err);
+    if (rc < 0 || !fake->publishes_at_once) return rc;
+    fl_feed_name(feed, FL_STR("a"));
+    fl_feed_name(feed, FL_STR("b"));
+    fl_feed_names_synced(feed);
+    return 0;
 }
 
 static void unwatch(struct fl_provider *provider, struct fl_feed *feed) {
     struct fl_fake *fake = fake_of(provider);
-    assert_ptr_equal(fake->feed, feed);
-    fake->feed = NULL;
+    assert_false(fake->in_call);
+    assert_ptr_equal(fl_feed_data(feed), fake);
+    fake->unwatches++;
+    for (size_t i = 0; i < FL_FAKE_FEEDS_MAX; i++) {
+        if (fake->feeds[i].feed == feed) fake->feeds[i].feed = NULL;
+    }
 }
 
-static void forget(struct fl_fake *fake) {
-    while (fake->count > 0) fl_block_unref(fake->blocks[--fake->count]);
+static void run_close(struct fl_task *task) {
+    struct fl_fake *fake = FL_CONTAINER(task, struct fl_fake, close_task);
+    fake->done(fake->done_arg);
 }
 
 static void close_provider(struct fl_provider *provider, void (*done)(void *arg), void *arg) {
     struct fl_fake *fake = fake_of(provider);
-    forget(fake);
-    fl_block_builder_free(fake->builder);
-    fl_free(fake);
-    if (done) done(arg);
+    for (size_t i = 0; i < FL_FAKE_FEEDS_MAX; i++) assert_null(fake->feeds[i].feed);
+    fake->closes++;
+    fake->done = done;
+    fake->done_arg = arg;
+    fl_io_defer(fake->io, &fake->close_task);
 }
 
-static const struct fl_provider_ops ops = {
-    .parse = parse,
-    .watch = watch,
-    .watch_names = watch_names,
-    .unwatch = unwatch,
-    .close = close_provider,
-};
-
-struct fl_fake *fl_fake_new(void) {
-    struct fl_fake *fake = FL_NEW(struct fl_fake);
-    assert_non_null(fake);
-    fake->provider = (struct fl_provider){&ops, "fake"};
-    int rc = fl_block_builder_new(FAKE_MAX, &fake->builder);
-    assert_int_equal(rc, 0);
-    return fake;
+void fl_fake_init(struct fl_fake *fake, struct fl_io *io) {
+    static const struct fl_provider_ops ops = {parse, watch, watch_names, unwatch, close_provider};
+    *fake = (struct fl_fake){.provider = {&ops, "fake"}, .io = io};
+    fl_task_init(&fake->close_task, run_close);
 }
 
-struct fl_provider *fl_fake_provider(struct fl_fake *fake) {
-    return &fake->provider;
+struct fl_feed *fl_fake_feed(struct fl_fake *fake, const char *service) {
+    for (size_t i = 0; i < FL_FAKE_FEEDS_MAX; i++) {
+        if (fake->feeds[i].feed && strcmp(fake->feeds[i].service, service) == 0) {
+            return fake->feeds[i].feed;
+        }
+    }
+    return NULL;
 }
 
-static struct fl_block *block_of(struct fl_fake *fake, const struct fl_fake_endpoint *given) {
-    struct fl_block_port port = {.name = fl_str_of(given->port_name ? given->port_name : "grpc"),
-                                 .protocol = FL_STR("TCP"),
-                                 .app_protocol = FL_STR(""),
-                                 .port = given->port};
-    struct fl_block_endpoint endpoint = {
-        .flags = given->flags ? given->flags : FL_ENDPOINT_READY | FL_ENDPOINT_SERVING,
-        .uid = {given->uid},
-    };
-    struct fl_block *block;
-    assert_true(fl_address_parse(fl_str_of(given->address), &endpoint.address));
-    fl_block_builder_start(fake->builder, NULL);
-    int rc = fl_block_builder_port(fake->builder, &port);
-    assert_int_equal(rc, 0);
-    rc = fl_block_builder_add(fake->builder, &endpoint);
-    assert_int_equal(rc, 0);
-    rc = fl_block_builder_finish(fake->builder, &block);
-    assert_int_equal(rc, 0);
-    return block;
+void fl_fake_publish(struct fl_fake *fake, const char *service, struct fl_block *take_block) {
+    static const struct fl_set_port port = {FL_STR("http"), 80, FL_STR_NONE};
+    const struct fl_set_spec spec = {.service = fl_str_of(service),
+                                     .state = FL_SET_SOME,
+                                     .blocks = &take_block,
+                                     .block_count = take_block ? 1 : 0,
+                                     .ports = &port,
+                                     .port_count = 1};
+    struct fl_feed *feed = fl_fake_feed(fake, service);
+    assert_non_null(feed);
+    fake->in_call = true;
+    fl_feed_publish(feed, &spec);
+    fake->in_call = false;
+    fl_block_unref(take_block);
 }
 
-void fl_fake_publish(struct fl_fake *fake, enum fl_set_state state,
-                     const struct fl_fake_endpoint *endpoints, size_t count) {
-    assert_true(count <= FAKE_MAX);
-    forget(fake);
-    for (; fake->count < count; fake->count++)
-        fake->blocks[fake->count] = block_of(fake, &endpoints[fake->count]);
-    fake->state = state;
-    fake->external_name = NULL;
-    fake->known = true;
-    say(fake);
+void fl_fake_trouble(struct fl_fake *fake, const char *service, int code) {
+    struct fl_error err = {0};
+    struct fl_feed *feed = fl_fake_feed(fake, service);
+    assert_non_null(feed);
+    if (code) fl_fail(&err, code, "%s", "fake");
+    fake->in_call = true;
+    fl_feed_trouble(feed, &err);
+    fake->in_call = false;
 }
 
-void fl_fake_external(struct fl_fake *fake, const char *name) {
-    forget(fake);
-    fake->state = FL_SET_SOME;
-    fake->external_name = name;
-    fake->known = true;
-    say(fake);
-}
-
-void fl_fake_trouble(struct fl_fake *fake, int code, const char *detail) {
-    struct fl_error err;
-    fl_fail(&err, code, "%s", detail);
-    assert_non_null(fake->feed);
-    fl_feed_trouble(fake->feed, &err);
+void fl_fake_name(struct fl_fake *fake, const char *ns, const char *service) {
+    char key[64];
+    snprintf(key, sizeof(key), "names:%s", ns);
+    struct fl_feed *feed = fl_fake_feed(fake, key);
+    assert_non_null(feed);
+    fake->in_call = true;
+    fl_feed_name(feed, fl_str_of(service));
+    fake->in_call = false;
 }

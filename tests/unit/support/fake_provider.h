@@ -1,28 +1,35 @@
-/* fake_provider.h - a source of endpoints that a test publishes by hand: targets fake:///NAME[:port].
- *
- * It knows one service, whatever its name. Allocation failures are the test's failures. */
+/* fake_provider.h - a source of endpoints that does what a test says. One loop's thread. */
 #ifndef FL_TEST_FAKE_PROVIDER_H
 #define FL_TEST_FAKE_PROVIDER_H
 
+#include "base/io.h"
 #include "discovery/provider.h"
 
-struct fl_fake;
+#define FL_FAKE_FEEDS_MAX 64
 
-struct fl_fake_endpoint {
-    const char *address;
-    uint16_t port;
-    unsigned flags;        /* FL_ENDPOINT_*; 0: ready and serving */
-    uint8_t uid;           /* identity */
-    const char *port_name; /* NULL: "grpc" */
+struct fl_fake {
+    struct fl_provider provider; /* scheme "fake": targets fake:///service[:port] */
+    struct fl_io *io;
+    struct {
+        struct fl_feed *feed; /* NULL: free */
+        char service[64];
+    } feeds[FL_FAKE_FEEDS_MAX];
+    int watches, unwatches, closes; /* calls so far */
+    int refusals;                   /* so many of the next watches fail */
+    bool publishes_at_once;         /* from within watch: a set without blocks; names: "a", "b" */
+    bool in_call;                   /* of ours to a feed: we must not be called */
+    struct fl_task close_task;
+    void (*done)(void *arg);
+    void *done_arg;
 };
 
-struct fl_fake *fl_fake_new(void);
-/* To be given to fl_discovery_take_provider, which frees it. */
-struct fl_provider *fl_fake_provider(struct fl_fake *fake);
-/* What is known from now on; said as soon as somebody watches. */
-void fl_fake_publish(struct fl_fake *fake, enum fl_set_state state,
-                     const struct fl_fake_endpoint *endpoints, size_t count);
-void fl_fake_external(struct fl_fake *fake, const char *name);
-void fl_fake_trouble(struct fl_fake *fake, int code, const char *detail);
+void fl_fake_init(struct fl_fake *fake, struct fl_io *io);
+/* The feed that is open for a service ("names:NS" for names); NULL: none is. */
+struct fl_feed *fl_fake_feed(struct fl_fake *fake, const char *service);
+/* Publishes the blocks (may be NULL) of a service that exists and has the port "http" 80. Takes the
+ * block. */
+void fl_fake_publish(struct fl_fake *fake, const char *service, struct fl_block *take_block);
+void fl_fake_trouble(struct fl_fake *fake, const char *service, int code);
+void fl_fake_name(struct fl_fake *fake, const char *ns, const char *service);
 
 #endif
