@@ -70,6 +70,9 @@ set(FL_SOURCES_http
 set(FL_SOURCES_kube
   src/kube/base64.c
   src/kube/client.c
+  src/kube/config.c
+  src/kube/incluster.c
+  src/kube/kubeconfig.c
   src/kube/listwatch.c
   src/kube/reflector.c
   src/kube/resource.c
@@ -104,6 +107,7 @@ set(FL_SOURCES_channel
   src/channel/subchannel.c
   src/channel/transport.c)
 set(FL_SOURCES_registry
+  src/registry/kubernetes.c
   src/registry/kubernetes_index.c
   src/registry/kubernetes_scope.c)
 set(FL_SOURCES_sim

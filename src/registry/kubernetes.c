@@ -1,0 +1,296 @@
+/* kubernetes.c - see kubernetes.h.
+ *
+ * Each watched service is attached to a scope. A names watch opens a scope over its namespace or
+ * the cluster; services that such a scope covers are served from it, others get a scope of their
+ * own. A scope ends when its last feed does. All scopes share one client. */
+#include "registry/kubernetes.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "kube/client.h"
+#include "kube/config.h"
+#include "registry/kubernetes_scope.h"
+
+#define TICK_MS   1000
+#define LABEL_MAX 63
+
+struct kubernetes {
+    struct fl_provider provider;
+    struct fl_io *io;
+    char *kubeconfig, *context;
+    char *ns;                      /* default namespace, NULL until the configuration is loaded */
+    struct fl_kube_client *client; /* likewise */
+    struct fl_list scopes;         /* open ones */
+    size_t scope_count;            /* open and closing ones */
+    bool no_slices;                /* this server has Endpoints only */
+    bool closing;
+    struct fl_timer tick;
+    struct fl_task end;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+static struct kubernetes *kubernetes_of(struct fl_provider *provider) {
+    return FL_CONTAINER(provider, struct kubernetes, provider);
+}
+
+/* --- configuration --- */
+
+static int connect_with(struct kubernetes *k, const struct fl_kube_config *config,
+                        struct fl_error *err) {
+    char *ns = fl_strdup(config->ns);
+    if (!ns) return fl_fail_nomem(err);
+    int rc =
+        fl_kube_client_new(k->io, config, &(struct fl_kube_client_options){0}, &k->client, err);
+    if (rc < 0) {
+        fl_free(ns);
+        return rc;
+    }
+    k->ns = ns;
+    FL_LOG(k->io, FL_LOG_INFO, "kubernetes configuration loaded",
+           FL_LOG_TEXT_OF("source", config->source), FL_LOG_TEXT_OF("host", config->host),
+           FL_LOG_INT("port", config->port));
+    return FL_OK;
+}
+
+/* Once it has succeeded the configuration stays; until then each need tries again. */
+static int need_client(struct kubernetes *k, struct fl_error *err) {
+    const struct fl_kube_config_options options = {.kubeconfig = k->kubeconfig,
+                                                   .context = k->context};
+    struct fl_kube_config config;
+    if (k->client) return FL_OK;
+    int rc = fl_kube_config_load(k->io, &options, &config, err);
+    if (rc == FL_OK) rc = connect_with(k, &config, err);
+    fl_kube_config_deinit(&config);
+    return rc;
+}
+
+/* --- targets --- */
+
+/* RFC 1123 label; Services allow no more. */
+static bool label_valid(struct fl_str s) {
+    if (s.n == 0 || s.n > LABEL_MAX || s.p[0] == '-' || s.p[s.n - 1] == '-') return false;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) return false;
+    }
+    return true;
+}
+
+static int label_check(struct fl_str s, const char *what, struct fl_error *err) {
+    if (label_valid(s)) return FL_OK;
+    return fl_fail(err, FL_EUSAGE,
+                   "%s \"%.*s\": must be 1 to 63 of a-z, 0-9 and '-', not beginning or ending "
+                   "with '-'",
+                   what, (int)FL_MIN(s.n, (size_t)80), s.n ? s.p : "");
+}
+
+static int port_check(struct fl_str port, struct fl_error *err) {
+    uint64_t number;
+    if (fl_str_u64(port, &number))
+        return number > 0 && number <= 65535
+                   ? FL_OK
+                   : fl_fail(err, FL_EUSAGE, "port \"%.*s\": must be 1 to 65535",
+                             (int)FL_MIN(port.n, (size_t)80), port.p);
+    return label_check(port, "port", err);
+}
+
+/* Any thread: looks at the text only. */
+static int parse(struct fl_provider *provider, struct fl_str rest, struct fl_buf *service,
+                 struct fl_buf *port, struct fl_error *err) {
+    struct fl_str path, port_part, ns, name;
+    int rc;
+    FL_UNUSED(provider);
+    bool has_port = fl_str_split(rest, ':', &path, &port_part);
+    bool has_ns = fl_str_split(path, '/', &ns, &name);
+    if (!has_ns) name = path;
+    if (has_ns && (rc = label_check(ns, "namespace", err)) < 0) return rc;
+    if ((rc = label_check(name, "service", err)) < 0) return rc;
+    if (has_port && (rc = port_check(port_part, err)) < 0) return rc;
+    if ((rc = fl_buf_append(service, path)) < 0 || (rc = fl_buf_append(port, port_part)) < 0)
+        return fl_fail(err, rc, "target cannot be kept");
+    return FL_OK;
+}
+
+/* --- scopes --- */
+
+static void on_no_slices(void *arg) {
+    struct kubernetes *k = arg;
+    k->no_slices = true;
+}
+
+static void on_scope_closed(void *arg, struct fl_scope *scope) {
+    struct kubernetes *k = arg;
+    FL_UNUSED(scope);
+    k->scope_count--;
+    if (k->closing && k->scope_count == 0) fl_io_defer(k->io, &k->end);
+}
+
+static const struct fl_scope_events scope_events = {
+    .on_no_slices = on_no_slices,
+    .on_closed = on_scope_closed,
+};
+
+static void on_tick(struct fl_timer *timer) {
+    struct kubernetes *k = FL_CONTAINER(timer, struct kubernetes, tick);
+    FL_LIST_EACH (&k->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
+    fl_io_timer_set(k->io, &k->tick, fl_io_now_ms(k->io) + TICK_MS);
+}
+
+static int scope_open(struct kubernetes *k, struct fl_str ns, struct fl_str name,
+                      struct fl_scope **out, struct fl_error *err) {
+    const struct fl_scope_options options = {
+        .client = k->client, .ns = ns, .name = name, .endpoints = k->no_slices};
+    int rc = fl_scope_new(k->io, &options, &scope_events, k, out, err);
+    if (rc < 0) return rc;
+    fl_list_push(&k->scopes, fl_scope_link(*out));
+    k->scope_count++;
+    if (!fl_timer_is_set(&k->tick)) fl_io_timer_set(k->io, &k->tick, fl_io_now_ms(k->io) + TICK_MS);
+    return FL_OK;
+}
+
+static void scope_leave(struct kubernetes *k, struct fl_scope *scope) {
+    if (!fl_scope_unused(scope)) return;
+    fl_list_remove(fl_scope_link(scope));
+    fl_scope_close(scope);
+    if (fl_list_empty(&k->scopes)) fl_io_timer_clear(k->io, &k->tick);
+}
+
+static struct fl_scope *scope_covering(struct kubernetes *k, struct fl_str ns, struct fl_str name) {
+    FL_LIST_EACH (&k->scopes, link, next) {
+        struct fl_scope *scope = fl_scope_of_link(link);
+        if (fl_scope_covers(scope, ns, name)) return scope;
+    }
+    return NULL;
+}
+
+/* --- the provider's operations --- */
+
+static int watch_in(struct kubernetes *k, struct fl_str ns, struct fl_str name,
+                    struct fl_feed *feed, struct fl_error *err) {
+    char key[2 * LABEL_MAX + 2];
+    struct fl_scope *scope = scope_covering(k, ns, name);
+    int rc;
+    if (!scope && (rc = scope_open(k, ns, name, &scope, err)) < 0) return rc;
+    snprintf(key, sizeof(key), "%.*s/%.*s", FL_STR_ARG(ns), FL_STR_ARG(name));
+    rc = fl_scope_attach(scope, fl_str_of(key), feed, err);
+    if (rc < 0) scope_leave(k, scope);
+    return rc;
+}
+
+static int watch(struct fl_provider *provider, struct fl_str service, struct fl_feed *feed,
+                 struct fl_error *err) {
+    struct kubernetes *k = kubernetes_of(provider);
+    struct fl_str ns, name;
+    fl_feed_set_data(feed, NULL);
+    int rc = need_client(k, err);
+    if (rc < 0) return rc;
+    if (!fl_str_split(service, '/', &ns, &name)) {
+        ns = fl_str_of(k->ns);
+        name = service;
+        /* The configuration's; those of targets were checked by parse. */
+        if ((rc = label_check(ns, "namespace of the configuration", err)) < 0) return rc;
+    }
+    return watch_in(k, ns, name, feed, err);
+}
+
+static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl_feed *feed,
+                       struct fl_error *err) {
+    struct kubernetes *k = kubernetes_of(provider);
+    fl_feed_set_data(feed, NULL);
+    int rc = ns.n ? label_check(ns, "namespace", err) : FL_OK;
+    if (rc < 0 || (rc = need_client(k, err)) < 0) return rc;
+    struct fl_scope *scope;
+    if ((rc = scope_open(k, ns, FL_STR_NONE, &scope, err)) < 0) return rc;
+    fl_scope_set_names(scope, feed);
+    return FL_OK;
+}
+
+static struct fl_scope *scope_of_names(struct kubernetes *k, const struct fl_feed *feed) {
+    FL_LIST_EACH (&k->scopes, link, next) {
+        struct fl_scope *scope = fl_scope_of_link(link);
+        if (fl_scope_names(scope) == feed) return scope;
+    }
+    return NULL;
+}
+
+static void unwatch(struct fl_provider *provider, struct fl_feed *feed) {
+    struct kubernetes *k = kubernetes_of(provider);
+    struct fl_scope *scope = fl_scope_of_feed(feed);
+    if (scope) {
+        fl_scope_detach(feed);
+    } else {
+        scope = scope_of_names(k, feed);
+        if (scope) fl_scope_set_names(scope, NULL);
+    }
+    if (scope) scope_leave(k, scope);
+}
+
+static void kubernetes_free(struct kubernetes *k) {
+    if (!k) return;
+    fl_io_timer_deinit(k->io, &k->tick);
+    fl_free(k->kubeconfig);
+    fl_free(k->context);
+    fl_free(k->ns);
+    fl_free(k);
+}
+
+static void finish_close(struct kubernetes *k) {
+    void (*done)(void *) = k->done;
+    void *arg = k->done_arg;
+    kubernetes_free(k);
+    if (done) done(arg);
+}
+
+static void on_client_closed(void *arg) { finish_close(arg); }
+
+static void on_end(struct fl_task *task) {
+    struct kubernetes *k = FL_CONTAINER(task, struct kubernetes, end);
+    if (k->client)
+        fl_kube_client_close(k->client, on_client_closed, k);
+    else
+        finish_close(k);
+}
+
+static void close_provider(struct fl_provider *provider, void (*done)(void *arg), void *arg) {
+    struct kubernetes *k = kubernetes_of(provider);
+    FL_ASSERT(!k->closing && fl_list_empty(&k->scopes));
+    k->closing = true;
+    k->done = done;
+    k->done_arg = arg;
+    if (k->scope_count == 0) fl_io_defer(k->io, &k->end);
+}
+
+static const struct fl_provider_ops provider_ops = {
+    .parse = parse,
+    .watch = watch,
+    .watch_names = watch_names,
+    .unwatch = unwatch,
+    .close = close_provider,
+};
+
+static bool copy_option(const char *from, char **to) {
+    *to = from ? fl_strdup(from) : NULL;
+    return !from || *to;
+}
+
+int fl_provider_kubernetes_new(struct fl_io *io, const struct fl_discovery_options *options,
+                               struct fl_provider **out, struct fl_error *err) {
+    struct kubernetes *k = FL_NEW(struct kubernetes);
+    *out = NULL;
+    if (!k) return fl_fail_nomem(err);
+    k->provider = (struct fl_provider){.ops = &provider_ops, .scheme = "kubernetes"};
+    k->io = io;
+    fl_list_init(&k->scopes);
+    fl_task_init(&k->end, on_end);
+    if (!copy_option(options->kubeconfig, &k->kubeconfig) ||
+        !copy_option(options->context, &k->context) ||
+        fl_io_timer_init(io, &k->tick, on_tick) < 0) {
+        kubernetes_free(k);
+        return fl_fail_nomem(err);
+    }
+    *out = &k->provider;
+    return FL_OK;
+}

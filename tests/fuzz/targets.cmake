@@ -1,0 +1,2 @@
+# The fuzz targets, a room after the other.
+fl_fuzz_target(kubeconfig_fuzz ROOMS kube)
