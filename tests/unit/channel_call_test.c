@@ -85,15 +85,15 @@ static void test_C6_restarted_last_backend(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
     struct fl_bed_call call;
-    struct fl_fake_endpoint before = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
-    struct fl_fake_endpoint after = {"10.0.0.1", FL_BED_PORT, READY, 2, NULL};
+    struct fl_hand_endpoint before = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
+    struct fl_hand_endpoint after = {"10.0.0.1", FL_BED_PORT, READY, 2, NULL};
     fl_bed_start(&bed, NULL);
     fl_bed_open(&bed, NULL);
-    fl_fake_publish(bed.fake, FL_SET_SOME, &before, 1);
+    fl_hand_publish(bed.hand, FL_SET_SOME, &before, 1);
     fl_world_run_ms(bed.world, 300000);
     assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_TRANSIENT_FAILURE);
     struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-    fl_fake_publish(bed.fake, FL_SET_SOME, &after, 1);
+    fl_hand_publish(bed.hand, FL_SET_SOME, &after, 1);
     fl_world_run_ms(bed.world, 1); /* delivered */
     fl_bed_call_now(&bed, &call, 100);
     expect_ok(&call);
@@ -106,17 +106,17 @@ static void test_C20_kept_endpoints_keep_their_connection(void **state) {
     struct fl_bed bed;
     struct fl_bed_call call;
     struct fl_peer kept, other_port;
-    struct fl_fake_endpoint one = {"10.0.0.1", 1234, READY, 1, NULL};
-    struct fl_fake_endpoint two[] = {one, {"10.0.0.1", 5678, READY, 1, NULL}};
+    struct fl_hand_endpoint one = {"10.0.0.1", 1234, READY, 1, NULL};
+    struct fl_hand_endpoint two[] = {one, {"10.0.0.1", 5678, READY, 1, NULL}};
     fl_bed_start(&bed, NULL);
     fl_peer_start(&kept, bed.io, "10.0.0.1", 1234, FL_PEER_HTTP);
     fl_peer_start(&other_port, bed.io, "10.0.0.1", 5678, FL_PEER_HTTP);
     fl_bed_open(&bed, NULL);
-    fl_fake_publish(bed.fake, FL_SET_SOME, &one, 1);
+    fl_hand_publish(bed.hand, FL_SET_SOME, &one, 1);
     fl_bed_call(&bed, &call, NULL); /* is never answered */
     fl_world_run_ms(bed.world, 100);
     for (int i = 0; i < 10; i++) {
-        fl_fake_publish(bed.fake, FL_SET_SOME, two, i % 2 ? 1 : 2);
+        fl_hand_publish(bed.hand, FL_SET_SOME, two, i % 2 ? 1 : 2);
         fl_world_run_ms(bed.world, 100);
     }
     assert_int_equal(kept.accepted, 1);
@@ -135,22 +135,22 @@ static void test_terminating_only_without_a_ready_one(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
     struct fl_bed_call call;
-    struct fl_fake_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, NULL},
+    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, NULL},
                                            {"10.0.0.2", FL_BED_PORT, READY, 2, NULL}};
     fl_bed_start(&bed, NULL);
     struct fl_echo *echo[] = {fl_bed_echo(&bed, 1, 0), fl_bed_echo(&bed, 2, 0)};
     fl_bed_open(&bed, NULL);
-    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
     fl_world_run_ms(bed.world, 100);
     endpoints[0].flags = TERMINATING;
-    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
     fl_world_run_ms(bed.world, 1);
     for (int i = 0; i < 4; i++) {
         fl_bed_call_now(&bed, &call, 100);
         assert_string_equal(call.peer, "10.0.0.2:50051");
     }
     endpoints[1].flags = TERMINATING;
-    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
     fl_world_run_ms(bed.world, 1);
     for (int i = 0; i < 4; i++) fl_bed_call_now(&bed, &call, 100);
     assert_int_equal(fl_echo_calls(echo[0]), 2);
@@ -204,14 +204,14 @@ static void expect_fails_fast(struct fl_bed *bed, int why, const char *name) {
 static void test_absent_and_empty_fail_fast(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
-    struct fl_fake_endpoint not_ready = {"10.0.0.1", FL_BED_PORT, FL_ENDPOINT_TERMINATING, 0, NULL};
+    struct fl_hand_endpoint not_ready = {"10.0.0.1", FL_BED_PORT, FL_ENDPOINT_TERMINATING, 0, NULL};
     fl_bed_start(&bed, NULL);
     fl_bed_open(&bed, NULL);
-    fl_fake_publish(bed.fake, FL_SET_ABSENT, NULL, 0);
+    fl_hand_publish(bed.hand, FL_SET_ABSENT, NULL, 0);
     expect_fails_fast(&bed, FL_EABSENT, "ABSENT");
-    fl_fake_publish(bed.fake, FL_SET_SOME, NULL, 0);
+    fl_hand_publish(bed.hand, FL_SET_SOME, NULL, 0);
     expect_fails_fast(&bed, FL_EEMPTY, "EMPTY");
-    fl_fake_publish(bed.fake, FL_SET_SOME, &not_ready, 1);
+    fl_hand_publish(bed.hand, FL_SET_SOME, &not_ready, 1);
     expect_fails_fast(&bed, FL_EEMPTY, "EMPTY");
     fl_bed_stop(&bed);
 }
@@ -220,17 +220,17 @@ static void test_several_ports_and_none_named(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
     struct fl_bed_call call;
-    struct fl_fake_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, "grpc"},
+    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, "grpc"},
                                            {"10.0.0.1", 8080, READY, 1, "http"}};
     fl_bed_start(&bed, NULL);
     struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
     fl_bed_open(&bed, NULL);
-    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 2);
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
     expect_fails_fast(&bed, FL_EPORT, "PORT");
     fl_bed_call_now(&bed, &call, 10);
     assert_non_null(strstr(call.message, "grpc"));
     assert_non_null(strstr(call.message, "http"));
-    fl_fake_publish(bed.fake, FL_SET_SOME, endpoints, 1); /* one is left: no question any more */
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 1); /* one is left: no question any more */
     fl_world_run_ms(bed.world, 10);
     fl_bed_call_now(&bed, &call, 100);
     expect_ok(&call);
@@ -244,7 +244,7 @@ static void test_trouble_that_a_person_must_fix(void **state) {
     fl_bed_start(&bed, NULL);
     fl_bed_open(&bed, NULL);
     fl_world_run_ms(bed.world, 10);
-    fl_fake_trouble(bed.fake, FL_EFORBIDDEN, "you may not list endpointslices");
+    fl_hand_trouble(bed.hand, FL_EFORBIDDEN, "you may not list endpointslices");
     expect_fails_fast(&bed, FL_EFORBIDDEN, "you may not list endpointslices");
     fl_bed_stop(&bed);
 }
@@ -254,7 +254,7 @@ static void test_external_name(void **state) {
     struct fl_bed bed;
     fl_bed_start(&bed, NULL);
     fl_bed_open(&bed, NULL);
-    fl_fake_external(bed.fake, "echo.example.com");
+    fl_hand_external(bed.hand, "echo.example.com");
     expect_fails_fast(&bed, FL_EUSAGE, "echo.example.com");
     fl_bed_stop(&bed);
 }
@@ -658,7 +658,7 @@ static void test_failing_calls_do_not_hold_the_loop(void **state) {
     struct fl_bed bed;
     fl_bed_start(&bed, NULL);
     fl_bed_open(&bed, NULL);
-    fl_fake_publish(bed.fake, FL_SET_ABSENT, NULL, 0);
+    fl_hand_publish(bed.hand, FL_SET_ABSENT, NULL, 0);
     fl_world_run_ms(bed.world, 10);
     struct again again = {&bed, 0};
     int rc = fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, NULL, call_again, &again, NULL, NULL);
@@ -725,7 +725,7 @@ static void test_each_allocation_failing(void **state) {
     struct fl_error err;
     FL_TEST_EACH_FAILURE(n) {
         struct fl_channel *channel = NULL;
-        int rc = fl_channel_open(bed.io, bed.discovery, "fake:///echo", NULL, &channel, &err);
+        int rc = fl_channel_open(bed.io, bed.discovery, "hand:///echo", NULL, &channel, &err);
         assert_true(rc == 0 || rc == FL_ENOMEM);
         if (rc == 0) fl_channel_close(channel, NULL, NULL);
         fl_world_run_ms(bed.world, 3000);
@@ -737,7 +737,7 @@ static void test_each_allocation_failing(void **state) {
  * once, and a later one is well. */
 static void test_memory_comes_back(void **state) {
     FL_UNUSED(state);
-    static const struct fl_fake_endpoint one = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
+    static const struct fl_hand_endpoint one = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
     for (size_t n = 1, reached = 1; reached; n++) {
         struct fl_bed bed;
         struct fl_bed_call later;
@@ -746,7 +746,7 @@ static void test_memory_comes_back(void **state) {
         fl_bed_open(&bed, NULL);
         fl_world_run_ms(bed.world, 10);
         struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-        fl_fake_publish(bed.fake, FL_SET_SOME, &one, 1);
+        fl_hand_publish(bed.hand, FL_SET_SOME, &one, 1);
         fl_test_alloc_fail_at(n);
         struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = true};
         int rc = fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, &options, note_size, &sizes, NULL,

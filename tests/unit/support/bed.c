@@ -12,8 +12,8 @@ void fl_bed_start(struct fl_bed *bed, const struct fl_world_options *options) {
     assert_int_equal(fl_world_new(options ? options : &plain, &bed->world), 0);
     bed->io = fl_world_io(bed->world);
     assert_int_equal(fl_discovery_open(bed->io, &bed->discovery, NULL), 0);
-    bed->fake = fl_fake_new();
-    assert_int_equal(fl_discovery_take_provider(bed->discovery, fl_fake_provider(bed->fake)), 0);
+    bed->hand = fl_hand_new();
+    assert_int_equal(fl_discovery_take_provider(bed->discovery, fl_hand_provider(bed->hand)), 0);
 }
 
 static void on_applied(void *arg, uint64_t set_version) {
@@ -24,7 +24,7 @@ static void on_applied(void *arg, uint64_t set_version) {
 
 void fl_bed_open(struct fl_bed *bed, const struct fl_channel_options *options) {
     struct fl_error err;
-    int rc = fl_channel_open(bed->io, bed->discovery, "fake:///echo", options, &bed->channel, &err);
+    int rc = fl_channel_open(bed->io, bed->discovery, "hand:///echo", options, &bed->channel, &err);
     assert_int_equal(rc, 0);
     fl_channel_watch(bed->channel,
                      &(struct fl_channel_watcher){.on_applied = on_applied, .arg = bed});
@@ -60,14 +60,14 @@ const char *fl_bed_host(unsigned number) {
 }
 
 void fl_bed_publish(struct fl_bed *bed, unsigned count) {
-    struct fl_fake_endpoint endpoints[200] = {{0}};
+    struct fl_hand_endpoint endpoints[200] = {{0}};
     char hosts[200][32];
     assert_true(count <= 200);
     for (unsigned i = 0; i < count; i++) {
         snprintf(hosts[i], sizeof(hosts[i]), "%s", fl_bed_host(i + 1));
-        endpoints[i] = (struct fl_fake_endpoint){.address = hosts[i], .port = FL_BED_PORT};
+        endpoints[i] = (struct fl_hand_endpoint){.address = hosts[i], .port = FL_BED_PORT};
     }
-    fl_fake_publish(bed->fake, FL_SET_SOME, endpoints, count);
+    fl_hand_publish(bed->hand, FL_SET_SOME, endpoints, count);
 }
 
 struct fl_echo *fl_bed_echo(struct fl_bed *bed, unsigned number, uint32_t delay_ms) {

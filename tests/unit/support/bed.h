@@ -5,7 +5,7 @@
 #include "channel/channel.h"
 #include "channel/echo.h"
 #include "sim/world.h"
-#include "support/fake_provider.h"
+#include "support/hand_provider.h"
 
 #define FL_BED_METHOD "/grpc.examples.echo.Echo/UnaryEcho"
 #define FL_BED_PORT   50051
@@ -26,15 +26,15 @@ struct fl_bed {
     struct fl_world *world;
     struct fl_io *io;
     struct fl_discovery *discovery;
-    struct fl_fake *fake;
+    struct fl_hand *hand;
     struct fl_channel *channel;
     unsigned channel_closed, discovery_closed;
     uint64_t applied;
 };
 
-/* A world, a discovery with the fake provider, and nothing published. NULL: plain and seed 1. */
+/* A world, a discovery with the hand provider, and nothing published. NULL: plain and seed 1. */
 void fl_bed_start(struct fl_bed *bed, const struct fl_world_options *options);
-/* options NULL: defaults; the target is fake:///echo. */
+/* options NULL: defaults; the target is hand:///echo. */
 void fl_bed_open(struct fl_bed *bed, const struct fl_channel_options *options);
 void fl_bed_close(struct fl_bed *bed); /* the channel, if it is open; waits for it */
 void fl_bed_stop(struct fl_bed *bed);  /* everything; nothing may be left open */
