@@ -37,9 +37,9 @@ fl_unit_test(loop_tls ROOMS loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
   LIBRARIES PkgConfig::OPENSSL)
-fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/fake_provider.c
+fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
-fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/fake_provider.c
+fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_inbox ROOMS channel LIBRARIES Threads::Threads)
 fl_unit_test(channel_reply ROOMS channel)
