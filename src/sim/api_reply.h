@@ -1,0 +1,42 @@
+/* api_reply.h - answers of the simulated API server that are not watches. One thread.
+ *
+ * A reply takes over its stream: it sends the body as the stream has room and ends with it. Without
+ * memory the stream is reset. */
+#ifndef FL_SIM_API_REPLY_H
+#define FL_SIM_API_REPLY_H
+
+#include "http/conn.h"
+#include "sim/api_request.h"
+#include "sim/store.h"
+
+#define FL_API_BODY_MAX ((size_t)1024 * 1024 * 1024)
+
+const char *fl_api_content_type(enum fl_k8s_format format, bool watch);
+
+/* Takes the body's bytes and leaves it empty. */
+void fl_api_reply_take(struct fl_http_stream *stream, int http_status, const char *content_type,
+                       uint32_t retry_after_s, struct fl_buf *body);
+void fl_api_reply_status(struct fl_http_stream *stream, enum fl_k8s_format format,
+                         const struct fl_api_status *status);
+/* /version, /healthz, /api, /apis …; `slices`: EndpointSlices are served. */
+void fl_api_reply_document(struct fl_http_stream *stream, const struct fl_api_request *request,
+                           bool slices);
+void fl_api_reply_object(struct fl_http_stream *stream, const struct fl_api_request *request,
+                         const struct fl_store *store);
+/* `stale`: a cached list may answer an old state, as an API server that lags does. */
+void fl_api_reply_list(struct fl_http_stream *stream, const struct fl_api_request *request,
+                       const struct fl_store *store, bool stale);
+/* Random bytes. */
+void fl_api_reply_garbage(struct fl_http_stream *stream, const struct fl_api_request *request,
+                          struct fl_io *io);
+/* No answer at all, ever. */
+void fl_api_reply_silence(struct fl_http_stream *stream);
+
+/* The struct that wire/ encodes. */
+struct fl_k8s_status fl_api_status_of(const struct fl_api_status *status);
+/* "Too large resource version", when the store has not reached it. */
+int fl_api_check_reached(const struct fl_store *store, uint64_t version,
+                         struct fl_api_status *status);
+int fl_api_expired(struct fl_api_status *status, uint64_t version, uint64_t oldest);
+
+#endif

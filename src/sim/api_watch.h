@@ -1,0 +1,33 @@
+/* api_watch.h - one open watch of the simulated API server. One thread.
+ *
+ * A watch has no queue: it reads the store's history from its own place, as far as its stream has
+ * room. Who is so slow that FL_API_WATCH_LAG_MAX events wait, or that history has forgotten the
+ * next one, is ended without a word, as the real server does; the client resumes and may get 410.
+ */
+#ifndef FL_SIM_API_WATCH_H
+#define FL_SIM_API_WATCH_H
+
+#include "sim/api_reply.h"
+
+#define FL_API_WATCH_LAG_MAX 1000
+
+struct fl_api_watch;
+
+struct fl_api_watch_options {
+    uint32_t bookmark_ms;
+    bool mute; /* fault: ends cleanly after 500 ms without an event */
+};
+
+/* Answers the request with a watch, or with why not; a watch joins `watches` until it is over.
+ * Steals request->text. */
+void fl_api_watch_start(struct fl_io *io, struct fl_http_stream *stream,
+                        struct fl_api_request *request, const struct fl_store *store,
+                        const struct fl_api_watch_options *options, struct fl_list *watches);
+/* Sends what has happened. */
+void fl_api_watch_pump(struct fl_list *watches);
+void fl_api_watch_end_all(struct fl_list *watches);
+/* Answers 200 and one ERROR event. */
+void fl_api_watch_refuse(struct fl_http_stream *stream, enum fl_k8s_format format,
+                         const struct fl_api_status *status);
+
+#endif

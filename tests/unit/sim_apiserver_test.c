@@ -1,0 +1,738 @@
+/* sim_apiserver_test.c - the simulated API server, asked over HTTP in a simulated world. */
+#include "support/alloc.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "http/conn.h"
+#include "sim/apiserver.h"
+#include "sim/store.h"
+#include "sim/world.h"
+
+#define JSON     "application/json"
+#define PROTOBUF "application/vnd.kubernetes.protobuf"
+#define SLICES   "/apis/discovery.k8s.io/v1/endpointslices"
+#define EXACT    "/api/v1/pods?resourceVersionMatch=Exact&resourceVersion=%" PRIu64
+#define ASKED    64
+
+struct answer {
+    struct bench *bench;
+    struct fl_http_stream *stream; /* NULL after on_close */
+    int status, code;
+    bool ended, closed, hoard;
+    size_t hoarded;
+    char type[64], retry_after[16];
+    struct fl_buf body;
+    char *text; /* the body, terminated; by text_of */
+};
+
+struct bench {
+    struct fl_world *world;
+    struct fl_io *io;
+    struct fl_cluster *cluster;
+    struct fl_apiserver *server;
+    struct fl_http_conn *conn; /* NULL after on_close */
+    struct answer answers[ASKED];
+    size_t asked;
+    bool ready, server_closed;
+    const char *token;
+};
+
+static void on_response(void *arg, struct fl_http_stream *stream,
+                        const struct fl_http_response *head) {
+    struct answer *a = arg;
+    FL_UNUSED(stream);
+    a->status = head->status;
+    fl_str_copy(a->type, sizeof a->type, fl_http_header_get(head->headers, FL_STR("content-type")));
+    fl_str_copy(a->retry_after, sizeof a->retry_after,
+                fl_http_header_get(head->headers, FL_STR("retry-after")));
+}
+
+static void on_data(void *arg, struct fl_http_stream *stream, struct fl_str bytes) {
+    struct answer *a = arg;
+    assert_int_equal(fl_buf_append(&a->body, bytes), 0);
+    if (a->hoard)
+        a->hoarded += bytes.n;
+    else
+        fl_http_stream_consume(stream, bytes.n);
+}
+
+static void on_end(void *arg, struct fl_http_stream *stream) {
+    FL_UNUSED(stream);
+    ((struct answer *)arg)->ended = true;
+}
+
+static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
+                     uint32_t h2_code) {
+    struct answer *a = arg;
+    FL_UNUSED(stream);
+    FL_UNUSED(h2_code);
+    assert_false(a->closed);
+    a->closed = true;
+    a->stream = NULL;
+    a->code = why->code;
+}
+
+static const struct fl_http_stream_events stream_events = {
+    .on_response = on_response, .on_data = on_data, .on_end = on_end, .on_close = on_close};
+
+static void on_ready(void *arg, struct fl_http_conn *conn) {
+    FL_UNUSED(conn);
+    ((struct bench *)arg)->ready = true;
+}
+
+static void on_conn_close(void *arg, struct fl_http_conn *conn, const struct fl_error *why) {
+    FL_UNUSED(conn);
+    FL_UNUSED(why);
+    ((struct bench *)arg)->conn = NULL;
+    ((struct bench *)arg)->ready = false;
+}
+
+static const struct fl_http_conn_events conn_events = {.on_ready = on_ready,
+                                                       .on_close = on_conn_close};
+
+static const struct fl_k8s_service_port grpc_port = {{"grpc", 4}, {"TCP", 3}, {NULL, 0},
+                                                     {NULL, 0},   80,         50051};
+
+static void dial(struct bench *b, enum fl_http_version version) {
+    struct fl_dial d = {.host = FL_STR("127.0.0.1"), .port = fl_apiserver_port(b->server)};
+    struct fl_http_options options = {.version = version};
+    assert_int_equal(fl_http_conn_dial(b->io, &d, &options, &conn_events, b, &b->conn, NULL), 0);
+    fl_world_run_ms(b->world, 20);
+    assert_true(b->ready);
+}
+
+static void bench_open(struct bench *b, const struct fl_apiserver_options *options,
+                       enum fl_http_version version) {
+    struct fl_world_options world = {.seed = 42, .chop = true, .reorder = true};
+    struct fl_apiserver_options o = options ? *options : (struct fl_apiserver_options){0};
+    struct fl_error err;
+    memset(b, 0, sizeof *b);
+    o.host = FL_STR("127.0.0.1");
+    assert_int_equal(fl_world_new(&world, &b->world), 0);
+    b->io = fl_world_io(b->world);
+    assert_int_equal(fl_cluster_new(7, 2000, &b->cluster), 0);
+    assert_int_equal(
+        fl_cluster_service(b->cluster, FL_STR("default"), FL_STR("echo"), &grpc_port, 1), 0);
+    assert_int_equal(fl_apiserver_new(b->io, b->cluster, &o, &b->server, &err), 0);
+    dial(b, version);
+}
+
+static void on_server_closed(void *arg) { ((struct bench *)arg)->server_closed = true; }
+
+static void bench_close(struct bench *b) {
+    fl_apiserver_close(b->server, on_server_closed, b);
+    assert_false(b->server_closed);
+    fl_world_run_ms(b->world, 3000);
+    assert_true(b->server_closed);
+    assert_null(b->conn);
+    assert_int_equal(fl_world_open_socks(b->world), 0);
+    for (size_t i = 0; i < b->asked; i++) {
+        assert_true(b->answers[i].closed);
+        fl_buf_deinit(&b->answers[i].body);
+        fl_free(b->answers[i].text);
+    }
+    fl_cluster_free(b->cluster);
+    fl_world_free(b->world);
+}
+
+static struct answer *start(struct bench *b, const char *method, const char *path,
+                            const char *accept) {
+    struct fl_http_header headers[2] = {{FL_STR("accept"), fl_str_of(accept)},
+                                        {FL_STR("authorization"), fl_str_of(b->token)}};
+    struct fl_http_request head = {fl_str_of(method),
+                                   FL_STR("http"),
+                                   FL_STR("sim"),
+                                   fl_str_of(path),
+                                   {headers, b->token ? 2 : 1}};
+    assert_true(b->asked < ASKED);
+    struct answer *a = &b->answers[b->asked++];
+    a->bench = b;
+    fl_buf_init(&a->body, (size_t)64 << 20);
+    if (!b->conn) dial(b, FL_HTTP_1);
+    assert_int_equal(
+        fl_http_conn_request(b->conn, &head, true, &stream_events, a, &a->stream, NULL), 0);
+    return a;
+}
+
+static struct answer *get(struct bench *b, const char *path, const char *accept) {
+    struct answer *a = start(b, "GET", path, accept);
+    fl_world_run_ms(b->world, 50);
+    return a;
+}
+
+static const char *text_of(struct answer *a) {
+    struct fl_str all = fl_buf_str(&a->body);
+    fl_free(a->text);
+    a->text = fl_str_dup(all);
+    assert_non_null(a->text);
+    return a->text;
+}
+
+static void assert_has(struct answer *a, const char *part) {
+    if (!strstr(text_of(a), part)) print_error("%s\nhas no %s\n", a->text, part);
+    assert_non_null(strstr(text_of(a), part));
+}
+
+static void assert_lacks(struct answer *a, const char *part) {
+    assert_null(strstr(text_of(a), part));
+}
+
+static size_t count(struct answer *a, const char *part) {
+    size_t n = 0;
+    for (const char *p = text_of(a); (p = strstr(p, part)); p += strlen(part)) n++;
+    return n;
+}
+
+static void assert_status(struct answer *a, int status, const char *reason) {
+    char text[64];
+    snprintf(text, sizeof text, "\"reason\":\"%s\"", reason);
+    assert_int_equal(a->status, status);
+    assert_true(a->ended);
+    assert_has(a, "\"kind\":\"Status\"");
+    assert_has(a, text);
+}
+
+static void cancel(struct bench *b, struct answer *a) {
+    struct fl_error why = {.code = FL_ECANCELLED};
+    if (a->stream) fl_http_stream_reset(a->stream, 8, &why);
+    fl_world_run_ms(b->world, 50);
+    assert_true(a->closed);
+}
+
+static struct fl_str add_pod(struct bench *b) {
+    struct fl_str name;
+    char address[32];
+    static unsigned n;
+    snprintf(address, sizeof address, "10.1.%u.%u", n / 200, n % 200);
+    n++;
+    assert_int_equal(fl_cluster_pod_add(b->cluster, FL_STR("default"), FL_STR("echo"),
+                                        fl_str_of(address), &name),
+                     0);
+    assert_int_equal(fl_cluster_pod_phase(b->cluster, FL_STR("default"), name, FL_POD_READY), 0);
+    return name;
+}
+
+static FL_PRINTF(1, 2) char *url(const char *format, ...) {
+    static char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return text;
+}
+
+/* --- lists and objects --- */
+
+static void test_lists_of_every_kind(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    for (int version = FL_HTTP_1; version <= FL_HTTP_2; version++) {
+        bench_open(&b, NULL, (enum fl_http_version)version);
+        add_pod(&b);
+        struct answer *a = get(&b, SLICES, JSON);
+        assert_int_equal(a->status, 200);
+        assert_string_equal(a->type, JSON);
+        assert_true(a->ended);
+        assert_has(a, "\"kind\":\"EndpointSliceList\"");
+        assert_has(a, "\"ready\":true");
+        assert_has(get(&b, "/api/v1/services", JSON), "\"kind\":\"ServiceList\"");
+        assert_has(get(&b, "/api/v1/namespaces/default/endpoints", JSON), "\"notReadyAddresses\"");
+        assert_has(get(&b, "/api/v1/namespaces/default/pods", JSON), "\"podIP\":\"10.1.");
+        assert_lacks(get(&b, "/api/v1/namespaces/other/pods", JSON), "podIP");
+        bench_close(&b);
+    }
+}
+
+static int take_object(void *arg, enum fl_k8s_event event, struct fl_k8s_object *object) {
+    size_t *n = arg;
+    FL_UNUSED(event);
+    if (object->block) *n += fl_block_count(object->block);
+    return 0;
+}
+
+static void no_status(void *arg, const struct fl_k8s_status *status) {
+    FL_UNUSED(arg);
+    fail_msg("status %d", status->code);
+}
+
+static void no_list_end(void *arg, struct fl_str version, struct fl_str token) {
+    FL_UNUSED(arg);
+    assert_true(version.n > 0);
+    assert_int_equal(token.n, 0);
+}
+
+static struct fl_block *no_previous(void *arg, struct fl_str ns, struct fl_str name) {
+    FL_UNUSED(arg);
+    FL_UNUSED(ns);
+    FL_UNUSED(name);
+    return NULL;
+}
+
+/* What the decoder of wire/ makes of it is what the cluster holds. */
+static void test_protobuf_is_decoded(void **state) {
+    struct bench b;
+    struct fl_k8s_decoder *decoder;
+    const struct fl_k8s_decoder_events events = {
+        .on_object = take_object,
+        .on_error = no_status,
+        .on_list_end = no_list_end,
+        .previous = no_previous,
+    };
+    size_t n = 0;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    for (int i = 0; i < 130; i++) add_pod(&b);
+    struct answer *a = get(&b, SLICES, FL_K8S_ACCEPT);
+    assert_string_equal(a->type, PROTOBUF);
+    assert_int_equal(fl_k8s_decoder_new(FL_K8S_ENDPOINTSLICE, &events, &n, &decoder), 0);
+    fl_k8s_decoder_start(decoder, FL_K8S_BODY_LIST, FL_K8S_PROTOBUF);
+    assert_int_equal(fl_k8s_decoder_feed(decoder, fl_buf_str(&a->body), NULL), 0);
+    assert_int_equal(fl_k8s_decoder_end(decoder, NULL), 0);
+    assert_int_equal(n, 130);
+    fl_k8s_decoder_free(decoder);
+    bench_close(&b);
+}
+
+static void test_single_objects(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    struct answer *a = get(&b, "/api/v1/namespaces/default/services/echo", JSON);
+    assert_int_equal(a->status, 200);
+    assert_has(a, "\"kind\":\"Service\"");
+    a = get(&b, "/api/v1/namespaces/default/services/none", JSON);
+    assert_status(a, 404, "NotFound");
+    assert_has(a, "services \\\"none\\\" not found");
+    a = get(&b, "/api/v1/namespaces/default/services/none", PROTOBUF);
+    assert_int_equal(a->status, 404);
+    assert_string_equal(a->type, PROTOBUF);
+    assert_memory_equal(fl_buf_str(&a->body).p, "k8s\0", 4);
+    assert_status(get(&b, "/api/v1/nodes", JSON), 404, "NotFound");
+    bench_close(&b);
+}
+
+static void test_selectors(void **state) {
+    struct bench b;
+    struct fl_str ns = FL_STR("default");
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    assert_int_equal(fl_cluster_service(b.cluster, ns, FL_STR("other"), &grpc_port, 1), 0);
+    static const struct {
+        const char *query;
+        size_t found;
+    } cases[] = {
+        {"", 2},
+        {"?labelSelector=kubernetes.io%2Fservice-name%3Decho", 1},
+        {"?labelSelector=kubernetes.io/service-name==other", 1},
+        {"?labelSelector=kubernetes.io/service-name!=other", 1},
+        {"?labelSelector=kubernetes.io/service-name", 2},
+        {"?labelSelector=!kubernetes.io/service-name", 0},
+        {"?labelSelector=app%3Decho", 0},
+        {"?labelSelector=kubernetes.io/service-name%3Decho,app", 0},
+        {"?fieldSelector=metadata.namespace%3Ddefault", 2},
+        {"?fieldSelector=metadata.name%3Dno", 0},
+    };
+    for (size_t i = 0; i < FL_COUNT(cases); i++) {
+        char path[200];
+        snprintf(path, sizeof path, SLICES "%s", cases[i].query);
+        assert_int_equal(count(get(&b, path, JSON), "\"addressType\""), cases[i].found);
+    }
+    assert_has(get(&b, "/api/v1/services?fieldSelector=metadata.name=echo", JSON), "\"echo\"");
+    assert_status(get(&b, SLICES "?labelSelector=a+in+(b,c)", JSON), 400, "BadRequest");
+    assert_status(get(&b, SLICES "?fieldSelector=spec.x%3D1", JSON), 400, "BadRequest");
+    bench_close(&b);
+}
+
+static void continue_of(struct answer *a, char out[256]) {
+    const char *p = strstr(text_of(a), "\"continue\":\"");
+    out[0] = 0;
+    if (!p) return;
+    p += 12;
+    fl_str_copy(out, 256, fl_str_n(p, (size_t)(strchr(p, '"') - p)));
+}
+
+static void test_W7_pages_show_one_state(void **state) {
+    struct bench b;
+    char token[256], path[400], first[256];
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    struct fl_str last = FL_STR_NONE;
+    for (int i = 0; i < 7; i++) last = add_pod(&b);
+    struct answer *a = get(&b, "/api/v1/pods?limit=3", JSON);
+    size_t pods = count(a, "\"podIP\"");
+    assert_int_equal(pods, 3);
+    continue_of(a, first);
+    add_pod(&b); /* not in this list */
+    assert_int_equal(fl_cluster_pod_delete(b.cluster, FL_STR("default"), last), 0);
+    for (strcpy(token, first); token[0];) {
+        snprintf(path, sizeof path, "/api/v1/pods?limit=3&continue=%s", token);
+        a = get(&b, path, JSON);
+        assert_int_equal(a->status, 200);
+        pods += count(a, "\"podIP\"");
+        continue_of(a, token);
+    }
+    assert_int_equal(pods, 7);
+    fl_cluster_compact(b.cluster);
+    snprintf(path, sizeof path, "/api/v1/pods?limit=3&continue=%s", first);
+    assert_status(get(&b, path, JSON), 410, "Expired");
+    assert_status(get(&b, "/api/v1/pods?limit=3&continue=nonsense", JSON), 400, "BadRequest");
+    assert_int_equal(count(get(&b, "/api/v1/pods?limit=3&resourceVersion=0", JSON), "podIP"), 7);
+    bench_close(&b);
+}
+
+static void test_versions_of_lists(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    add_pod(&b);
+    uint64_t one = fl_cluster_version(b.cluster);
+    add_pod(&b);
+    struct answer *a = get(&b, url(EXACT, one), JSON);
+    assert_int_equal(count(a, "\"podIP\""), 1);
+    assert_has(a, url("\"resourceVersion\":\"%" PRIu64 "\"", one));
+    a = get(&b, url("/api/v1/pods?resourceVersion=%" PRIu64, one), JSON); /* not older than */
+    assert_int_equal(count(a, "\"podIP\""), 2);
+    a = get(&b, url("/api/v1/pods?resourceVersion=%" PRIu64, one + 10000), JSON);
+    assert_status(a, 504, "Timeout");
+    assert_has(a, "ResourceVersionTooLarge");
+    assert_string_equal(a->retry_after, "1");
+    fl_cluster_compact(b.cluster);
+    assert_status(get(&b, url(EXACT, one), JSON), 410, "Expired");
+    assert_status(get(&b, "/api/v1/pods?resourceVersion=x", JSON), 400, "BadRequest");
+    assert_status(get(&b, "/api/v1/pods?resourceVersionMatch=Exact", JSON), 422, "Invalid");
+    assert_status(get(&b, "/api/v1/pods?resourceVersionMatch=Sort&resourceVersion=1", JSON), 422,
+                  "Invalid");
+    bench_close(&b);
+}
+
+static void test_a_large_list_comes_whole(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_1);
+    for (int i = 0; i < 14000; i++) {
+        struct fl_str name;
+        assert_int_equal(fl_cluster_pod_add(b.cluster, FL_STR("default"), FL_STR("echo"),
+                                            FL_STR("10.0.0.1"), &name),
+                         0);
+    }
+    struct answer *a = start(&b, "GET", "/api/v1/pods", JSON);
+    fl_world_run_ms(b.world, 5000);
+    assert_true(a->body.len > (size_t)4 << 20); /* beyond a stream's queue */
+    assert_true(a->ended);
+    assert_int_equal(count(a, "\"Pending\""), 14000);
+    bench_close(&b);
+}
+
+/* --- watches --- */
+
+static void test_watch_from_a_version(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    for (int version = FL_HTTP_1; version <= FL_HTTP_2; version++) {
+        bench_open(&b, NULL, (enum fl_http_version)version);
+        uint64_t v = fl_cluster_version(b.cluster);
+        struct fl_str pod = add_pod(&b);
+        struct answer *a = get(&b, url("/api/v1/pods?watch=1&resourceVersion=%" PRIu64, v), JSON);
+        assert_int_equal(a->status, 200);
+        assert_false(a->ended);
+        assert_int_equal(count(a, "\"type\":\"ADDED\""), 1);
+        assert_int_equal(count(a, "\"type\":\"MODIFIED\""), 1);
+        assert_int_equal(fl_cluster_pod_delete(b.cluster, FL_STR("default"), pod), 0);
+        fl_world_run_ms(b.world, 20);
+        assert_int_equal(count(a, "\"type\":\"DELETED\""), 1);
+        assert_int_equal(count(a, "\n"), 3);
+        cancel(&b, a);
+        bench_close(&b);
+    }
+}
+
+static void test_watch_without_a_version_starts_with_the_state(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    add_pod(&b);
+    struct answer *a = get(&b, SLICES "?watch=true", JSON);
+    assert_int_equal(count(a, "\"type\":\"ADDED\""), 1);
+    add_pod(&b);
+    fl_world_run_ms(b.world, 20);
+    assert_int_equal(count(a, "\"type\":\"MODIFIED\""), 1);
+    cancel(&b, a);
+    bench_close(&b);
+}
+
+static void test_watch_of_one_service_in_protobuf(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    assert_int_equal(
+        fl_cluster_service(b.cluster, FL_STR("default"), FL_STR("other"), &grpc_port, 1), 0);
+    struct answer *a = get(&b, SLICES "?watch=1&labelSelector=kubernetes.io/service-name%3Dother",
+                           FL_K8S_ACCEPT_WATCH);
+    assert_string_equal(a->type, PROTOBUF ";stream=watch");
+    size_t n = a->body.len;
+    assert_true(n > 0);
+    add_pod(&b); /* of echo */
+    fl_world_run_ms(b.world, 20);
+    assert_int_equal(a->body.len, n);
+    cancel(&b, a);
+    bench_close(&b);
+}
+
+static void test_streaming_list(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    add_pod(&b);
+    const char *path = "/api/v1/pods?watch=1&sendInitialEvents=true&allowWatchBookmarks=true"
+                       "&resourceVersionMatch=NotOlderThan";
+    struct answer *a = get(&b, path, JSON);
+    assert_int_equal(count(a, "\"type\":\"ADDED\""), 1);
+    assert_has(a, "\"type\":\"BOOKMARK\"");
+    assert_has(a, "\"k8s.io/initial-events-end\":\"true\"");
+    cancel(&b, a);
+    assert_status(get(&b, "/api/v1/pods?watch=1&sendInitialEvents=true", JSON), 422, "Invalid");
+    char ahead[256];
+    snprintf(ahead, sizeof ahead, "%s&resourceVersion=99999", path);
+    assert_status(get(&b, ahead, JSON), 504, "Timeout");
+    bench_close(&b);
+}
+
+static void test_bookmarks_and_timeout(void **state) {
+    struct fl_apiserver_options options = {.bookmark_ms = 1000};
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, &options, FL_HTTP_2);
+    uint64_t v = fl_cluster_version(b.cluster);
+    struct answer *with =
+        get(&b,
+            url("/api/v1/"
+                "pods?watch=1&allowWatchBookmarks=true&timeoutSeconds=5&resourceVersion=%" PRIu64,
+                v),
+            JSON);
+    struct answer *without =
+        get(&b, url("/api/v1/pods?watch=1&timeoutSeconds=5&resourceVersion=%" PRIu64, v), JSON);
+    fl_world_run_ms(b.world, 4000);
+    assert_in_range(count(with, "\"type\":\"BOOKMARK\""), 3, 5);
+    assert_has(with, url("\"resourceVersion\":\"%" PRIu64 "\"", v));
+    assert_int_equal(without->body.len, 0);
+    assert_false(with->ended);
+    fl_world_run_ms(b.world, 1100);
+    assert_true(with->ended && without->ended);
+    assert_int_equal(with->code, FL_OK);
+    bench_close(&b);
+}
+
+static void test_W11_watch_from_a_forgotten_version(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    uint64_t v = fl_cluster_version(b.cluster);
+    add_pod(&b);
+    fl_cluster_compact(b.cluster);
+    struct answer *a = get(&b, url("/api/v1/pods?watch=1&resourceVersion=%" PRIu64, v), JSON);
+    assert_int_equal(a->status, 200);
+    assert_true(a->ended);
+    assert_has(a, "\"type\":\"ERROR\"");
+    assert_has(a, "\"code\":410");
+    assert_has(a, "\"reason\":\"Expired\"");
+    bench_close(&b);
+}
+
+/* Who does not read is dropped, and does not hold the others or the server's memory. */
+static void test_slow_watcher_is_ended(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    struct answer *slow = get(&b, SLICES "?watch=1", JSON);
+    struct answer *fast = get(&b, "/api/v1/services?watch=1", JSON);
+    slow->hoard = true;
+    for (int i = 0; i < 60; i++) add_pod(&b); /* so that events are large */
+    for (int i = 0; i < 1500; i++) {
+        struct fl_str pod = add_pod(&b);
+        assert_int_equal(fl_cluster_pod_delete(b.cluster, FL_STR("default"), pod), 0);
+        if (i % 50 == 0) fl_world_run_ms(b.world, 20);
+    }
+    fl_world_run_ms(b.world, 1000);
+    fl_http_stream_consume(slow->stream, slow->hoarded);
+    slow->hoard = false;
+    fl_world_run_ms(b.world, 2000);
+    assert_true(slow->ended);
+    assert_lacks(slow, "\"type\":\"ERROR\"");
+    assert_false(fast->ended);
+    cancel(&b, fast);
+    bench_close(&b);
+}
+
+static void test_ending_watches(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    struct answer *a = get(&b, SLICES "?watch=1", JSON);
+    fl_apiserver_end_watches(b.server);
+    fl_world_run_ms(b.world, 20);
+    assert_true(a->ended);
+    assert_int_equal(a->code, FL_OK);
+    bench_close(&b);
+}
+
+/* --- who may ask, and how --- */
+
+static void test_token(void **state) {
+    struct fl_apiserver_options options = {.token = FL_STR("secret")};
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, &options, FL_HTTP_2);
+    assert_status(get(&b, "/api/v1/pods", JSON), 401, "Unauthorized");
+    assert_int_equal(get(&b, "/healthz", "*/*")->status, 200);
+    b.token = "Bearer wrong";
+    assert_status(get(&b, "/api/v1/pods", JSON), 401, "Unauthorized");
+    b.token = "Bearer secret";
+    assert_int_equal(get(&b, "/api/v1/pods", JSON)->status, 200);
+    bench_close(&b);
+}
+
+static void test_formats(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    assert_string_equal(get(&b, SLICES, "")->type, JSON);
+    assert_string_equal(get(&b, SLICES, "*/*")->type, JSON);
+    const char *table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+    assert_has(get(&b, SLICES, table), "EndpointSliceList");
+    assert_status(get(&b, SLICES, "application/json;as=Table;v=v1;g=meta.k8s.io"), 406,
+                  "NotAcceptable");
+    assert_status(get(&b, SLICES, "text/html"), 406, "NotAcceptable");
+    struct answer *a = start(&b, "DELETE", "/api/v1/namespaces/default/services/echo", JSON);
+    fl_world_run_ms(b.world, 20);
+    assert_status(a, 405, "MethodNotAllowed");
+    bench_close(&b);
+}
+
+static void test_documents(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_1);
+    assert_has(get(&b, "/version", JSON), "\"gitVersion\":\"v1.36");
+    assert_has(get(&b, "/api", JSON), "\"versions\":[\"v1\"]");
+    assert_has(get(&b, "/apis", JSON), "discovery.k8s.io/v1");
+    assert_has(get(&b, "/apis/discovery.k8s.io/v1", JSON), "endpointslices");
+    assert_has(get(&b, "/api/v1", JSON), "\"pods\"");
+    assert_has(get(&b, "/readyz", "*/*"), "ok");
+    assert_status(get(&b, "/openapi/v3", JSON), 404, "NotFound");
+    bench_close(&b);
+}
+
+static void test_old_servers(void **state) {
+    struct fl_apiserver_options options = {.no_streaming_list = true, .no_endpointslices = true};
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, &options, FL_HTTP_2);
+    assert_status(get(&b, SLICES, JSON), 404, "NotFound");
+    assert_lacks(get(&b, "/apis", JSON), "discovery.k8s.io");
+    assert_int_equal(get(&b, "/api/v1/endpoints", JSON)->status, 200);
+    assert_status(get(&b,
+                      "/api/v1/endpoints?watch=1&sendInitialEvents=true&allowWatchBookmarks=true"
+                      "&resourceVersionMatch=NotOlderThan",
+                      JSON),
+                  422, "Invalid");
+    bench_close(&b);
+}
+
+/* --- faults --- */
+
+static void test_faults(void **state) {
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    uint64_t v = fl_cluster_version(b.cluster);
+    for (int i = 0; i < 5; i++) add_pod(&b);
+    fl_apiserver_fault(b.server, FL_APISERVER_UNAVAILABLE, 1);
+    struct answer *a = get(&b, SLICES, JSON);
+    assert_status(a, 503, "ServiceUnavailable");
+    assert_string_equal(a->retry_after, "1");
+    assert_int_equal(get(&b, SLICES, JSON)->status, 200); /* only once */
+    fl_apiserver_fault(b.server, FL_APISERVER_THROTTLE, 1);
+    assert_status(get(&b, SLICES, JSON), 429, "TooManyRequests");
+
+    fl_apiserver_fault(b.server, FL_APISERVER_GONE_STATUS, 1);
+    assert_int_equal(get(&b, SLICES, JSON)->status, 200); /* a list is no watch */
+    assert_status(get(&b, SLICES "?watch=1", JSON), 410, "Expired");
+    fl_apiserver_fault(b.server, FL_APISERVER_GONE_EVENT, 1);
+    a = get(&b, SLICES "?watch=1", JSON);
+    assert_int_equal(a->status, 200);
+    assert_has(a, "\"type\":\"ERROR\"");
+
+    fl_apiserver_fault(b.server, FL_APISERVER_STALE, 1);
+    a = get(&b, "/api/v1/pods?resourceVersion=0", JSON);
+    assert_true(count(a, "\"podIP\"") < 5);
+    assert_int_equal(count(get(&b, "/api/v1/pods?resourceVersion=0", JSON), "\"podIP\""), 5);
+
+    fl_apiserver_fault(b.server, FL_APISERVER_SHORT, 1);
+    a = start(&b, "GET", url(SLICES "?watch=1&resourceVersion=%" PRIu64, v), JSON);
+    fl_world_run_ms(b.world, 400);
+    assert_false(a->ended);
+    fl_world_run_ms(b.world, 200);
+    assert_true(a->ended);
+    assert_int_equal(a->body.len, 0);
+
+    fl_apiserver_fault(b.server, FL_APISERVER_GARBAGE, 1);
+    a = get(&b, SLICES, JSON);
+    assert_true(a->ended && a->body.len > 0);
+    fl_apiserver_fault(b.server, FL_APISERVER_SILENT, 1);
+    a = get(&b, SLICES, JSON);
+    assert_int_equal(a->status, 0);
+    cancel(&b, a);
+    assert_int_equal(fl_apiserver_requests(b.server), 11);
+    bench_close(&b);
+}
+
+static void test_every_allocation_fails(void **state) {
+    FL_UNUSED(state);
+    struct fl_world_options options = {.seed = 1};
+    struct fl_world *world;
+    struct fl_cluster *cluster;
+    assert_int_equal(fl_world_new(&options, &world), 0);
+    assert_int_equal(fl_cluster_new(1, 100, &cluster), 0);
+    FL_TEST_EACH_FAILURE(n) {
+        struct fl_apiserver *server;
+        struct fl_apiserver_options o = {.host = FL_STR("127.0.0.1"), .token = FL_STR("t")};
+        struct bench b = {0};
+        FL_UNUSED(n);
+        int rc = fl_apiserver_new(fl_world_io(world), cluster, &o, &server, NULL);
+        assert_true(rc == 0 || rc == FL_ENOMEM);
+        if (rc) continue;
+        fl_apiserver_close(server, on_server_closed, &b);
+        fl_world_run_ms(world, 10);
+        assert_true(b.server_closed);
+    }
+    fl_cluster_free(cluster);
+    fl_world_free(world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lists_of_every_kind),
+        cmocka_unit_test(test_protobuf_is_decoded),
+        cmocka_unit_test(test_single_objects),
+        cmocka_unit_test(test_selectors),
+        cmocka_unit_test(test_W7_pages_show_one_state),
+        cmocka_unit_test(test_versions_of_lists),
+        cmocka_unit_test(test_a_large_list_comes_whole),
+        cmocka_unit_test(test_watch_from_a_version),
+        cmocka_unit_test(test_watch_without_a_version_starts_with_the_state),
+        cmocka_unit_test(test_watch_of_one_service_in_protobuf),
+        cmocka_unit_test(test_streaming_list),
+        cmocka_unit_test(test_bookmarks_and_timeout),
+        cmocka_unit_test(test_W11_watch_from_a_forgotten_version),
+        cmocka_unit_test(test_slow_watcher_is_ended),
+        cmocka_unit_test(test_ending_watches),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_old_servers),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_every_allocation_fails),
+    };
+    return fl_test_run(tests, FL_COUNT(tests));
+}
