@@ -12,7 +12,7 @@
 
 #define BED_PORT      7000
 #define BED_HEARD_MAX 512
-#define BED_CONNS_MAX 16
+#define BED_CONNS_MAX 64
 
 /* One exchange, as its owner on either side heard it. */
 struct heard {

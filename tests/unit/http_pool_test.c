@@ -1,0 +1,407 @@
+/* http_pool_test.c - the pool: connections as exchanges need them, over a simulated network. */
+#include "support/http_bed.h"
+
+#include "http/pool.h"
+
+static const struct fl_world_options plain = {.seed = 1};
+
+struct pool_bed {
+    struct bed b;
+    struct fl_http_pool *pool;
+    int done;
+};
+
+static void on_done(void *arg) {
+    struct pool_bed *p = arg;
+    assert_false(p->b.in_call);
+    p->done++;
+}
+
+static int pool_try_open(struct pool_bed *p, const struct fl_http_pool_options *options) {
+    struct fl_http_pool_options o = *options;
+    o.host = FL_STR("127.0.0.1");
+    o.port = BED_PORT;
+    return fl_http_pool_new(p->b.io, &o, &p->pool, NULL);
+}
+
+static void pool_open(struct pool_bed *p, const struct fl_http_pool_options *options) {
+    memset(p, 0, sizeof *p);
+    bed_init(&p->b, &plain);
+    p->b.echo = true;
+    assert_int_equal(pool_try_open(p, options), 0);
+}
+
+static void pool_shut(struct pool_bed *p) {
+    p->b.in_call = true;
+    fl_http_pool_close(p->pool, on_done, p);
+    p->b.in_call = false;
+    bed_run(&p->b, 5000);
+    assert_int_equal(p->done, 1);
+    bed_deinit(&p->b);
+}
+
+static int pool_try_ask(struct pool_bed *p, const char *method, uint64_t deadline_ms,
+                        struct heard *h, struct fl_http_exchange **x) {
+    struct fl_http_request head = {.method = fl_str_of(method),
+                                   .scheme = FL_STR("http"),
+                                   .authority = FL_STR("bed"),
+                                   .path = FL_STR("/p")};
+    p->b.in_call = true;
+    int rc = fl_http_pool_request(p->pool, &head, deadline_ms, &bed_events, h, x, NULL);
+    p->b.in_call = false;
+    return rc;
+}
+
+static struct heard *pool_ask(struct pool_bed *p, const char *method) {
+    struct fl_http_exchange *x;
+    struct heard *h = bed_heard(&p->b);
+    assert_int_equal(pool_try_ask(p, method, 0, h, &x), 0);
+    return h;
+}
+
+static const struct fl_http_pool_options h1 = {.http.version = FL_HTTP_1};
+static const struct fl_http_pool_options h2 = {.http.version = FL_HTTP_2};
+
+/* --- connections --- */
+
+static void test_h2_shares_one_connection(void **state) {
+    struct pool_bed p;
+    struct heard *h[50];
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    for (size_t i = 0; i < FL_COUNT(h); i++) h[i] = pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    for (size_t i = 0; i < FL_COUNT(h); i++) assert_complete(h[i], 200);
+    assert_string_equal(bed_request(&p.b, 0)->path, "/p");
+    assert_string_equal(bed_request(&p.b, 0)->authority, "bed");
+    assert_int_equal(p.b.server_count, 1);
+    pool_shut(&p);
+}
+
+static void test_C13_another_connection_at_the_stream_limit(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    p.b.echo = false;
+    p.b.server_options.streams_max = 10;
+    for (int i = 0; i < 25; i++) pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    assert_int_equal(p.b.server_count, 3);
+    assert_int_equal(p.b.request_count, 25);
+    pool_shut(&p);
+}
+
+static void test_h1_one_per_exchange_and_kept(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h1);
+    p.b.echo = false;
+    for (int i = 0; i < 5; i++) pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    assert_int_equal(p.b.server_count, 5);
+    for (size_t i = 0; i < 5; i++) bed_respond(bed_request(&p.b, i), 200, true);
+    bed_run(&p.b, 1000);
+    p.b.echo = true;
+    for (int i = 0; i < 5; i++) assert_complete(p.b.asked[i], 200);
+    for (int i = 0; i < 5; i++) pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    for (int i = 5; i < 10; i++) assert_complete(p.b.asked[i], 200);
+    assert_int_equal(p.b.server_count, 5);
+    pool_shut(&p);
+}
+
+static void test_connections_are_bounded(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_1, .conns_max = 2});
+    for (int i = 0; i < 20; i++) pool_ask(&p, "GET");
+    bed_run(&p.b, 5000);
+    for (int i = 0; i < 20; i++) assert_complete(p.b.asked[i], 200);
+    assert_int_equal(p.b.server_count, 2);
+    pool_shut(&p);
+}
+
+static void test_waiting_is_bounded(void **state) {
+    struct pool_bed p;
+    struct fl_http_exchange *x;
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){
+                      .http.version = FL_HTTP_1, .conns_max = 1, .exchanges_max = 3});
+    for (int i = 0; i < 3; i++) pool_ask(&p, "GET");
+    assert_int_equal(pool_try_ask(&p, "GET", 0, NULL, &x), FL_EFULL);
+    bed_run(&p.b, 1000);
+    for (int i = 0; i < 3; i++) assert_complete(p.b.asked[i], 200);
+    pool_shut(&p);
+}
+
+/* --- failures --- */
+
+static void test_refused_dial_ends_those_waiting(void **state) {
+    const struct fl_http_pool_options *versions[] = {&h1, &h2};
+    FL_UNUSED(state);
+    for (size_t v = 0; v < FL_COUNT(versions); v++) {
+        struct pool_bed p;
+        pool_open(&p, versions[v]);
+        fl_world_fault(p.b.world, FL_STR("127.0.0.1"), FL_WORLD_REFUSE);
+        for (int i = 0; i < 12; i++) pool_ask(&p, "GET");
+        bed_run(&p.b, 1000);
+        for (int i = 0; i < 12; i++) assert_closed(p.b.asked[i], FL_EREFUSED);
+        fl_world_fault(p.b.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
+        struct heard *h = pool_ask(&p, "GET");
+        bed_run(&p.b, 1000);
+        assert_complete(h, 200);
+        pool_shut(&p);
+    }
+}
+
+static void test_silent_origin(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){
+                      .http = {.version = FL_HTTP_2, .ready_timeout_ms = 2000}});
+    p.b.raw_server = true;
+    struct heard *h = pool_ask(&p, "GET");
+    bed_run(&p.b, 2500);
+    assert_closed(h, FL_ETIMEOUT);
+    pool_shut(&p);
+}
+
+/* The server dies with one request in its hands and others queued here: those are served by the
+ * next one, the first may have been processed and is not repeated. */
+static void test_C8_dying_server_loses_only_what_it_had(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_2, .conns_max = 1});
+    p.b.echo = false;
+    p.b.server_options.streams_max = 1;
+    for (int i = 0; i < 5; i++) pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    assert_int_equal(p.b.request_count, 1);
+    p.b.echo = true;
+    fl_world_cut(p.b.world, FL_STR("127.0.0.1"));
+    bed_run(&p.b, 5000);
+    assert_closed(p.b.asked[0], FL_ERESET);
+    for (int i = 1; i < 5; i++) assert_complete(p.b.asked[i], 200);
+    assert_int_equal(p.b.server_count, 2);
+    pool_shut(&p);
+}
+
+/* Requests that cross the GOAWAY are made again elsewhere, unseen by who asked. */
+static void test_C8_requests_above_the_last_stream_are_repeated(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    p.b.echo = false;
+    struct heard *first = pool_ask(&p, "POST");
+    bed_run(&p.b, 1000);
+    p.b.echo = true;
+    fl_http_conn_close(p.b.servers[0].conn); /* GOAWAY with what it has; then it is gone */
+    struct heard *crossing = pool_ask(&p, "POST");
+    bed_run(&p.b, 5000);
+    assert_int_equal(first->closes, 1);
+    assert_int_not_equal(first->why.code, FL_OK);
+    assert_complete(crossing, 200);
+    assert_int_equal(p.b.server_count, 2);
+    pool_shut(&p);
+}
+
+static void test_refused_streams_are_repeated_a_few_times(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    p.b.refuse = true;
+    p.b.echo = false;
+    struct heard *h = pool_ask(&p, "POST");
+    bed_run(&p.b, 1000);
+    assert_closed(h, FL_ESTREAM_REFUSED);
+    assert_int_equal(p.b.request_count, 4);
+    p.b.refuse = false;
+    p.b.echo = true;
+    struct heard *good = pool_ask(&p, "POST");
+    bed_run(&p.b, 1000);
+    assert_complete(good, 200);
+    pool_shut(&p);
+}
+
+/* Row P2: the server closes a kept connection as the next request leaves. */
+static void test_P2_keep_alive_race(void **state) {
+    static const char *const methods[] = {"GET", "POST"};
+    FL_UNUSED(state);
+    for (int unsafe = 0; unsafe < 2; unsafe++) {
+        struct pool_bed p;
+        pool_open(&p, &h1);
+        struct heard *before = pool_ask(&p, "GET");
+        bed_run(&p.b, 1000);
+        assert_complete(before, 200);
+        fl_http_conn_close(p.b.servers[0].conn);
+        struct heard *h = pool_ask(&p, methods[unsafe]);
+        bed_run(&p.b, 1000);
+        if (unsafe) {
+            assert_int_equal(h->closes, 1);
+            assert_true(h->why.code == FL_ECLOSED || h->why.code == FL_ERESET);
+        } else {
+            assert_complete(h, 200);
+            assert_int_equal(p.b.server_count, 2);
+        }
+        pool_shut(&p);
+    }
+}
+
+/* A response that had begun is never begun again. */
+static void test_no_repetition_after_the_head(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h1);
+    bed_run_closed(&p.b, pool_ask(&p, "GET"));
+    p.b.echo = false;
+    struct heard *h = pool_ask(&p, "GET");
+    bed_run(&p.b, 100);
+    bed_respond(bed_request(&p.b, 1), 200, false);
+    bed_run(&p.b, 100);
+    fl_world_cut(p.b.world, FL_STR("127.0.0.1"));
+    bed_run(&p.b, 100);
+    assert_closed(h, FL_ERESET);
+    assert_int_equal(h->heads, 1);
+    pool_shut(&p);
+}
+
+/* --- ends --- */
+
+static void test_deadline_covers_waiting(void **state) {
+    struct pool_bed p;
+    struct fl_http_exchange *x;
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_1, .conns_max = 1});
+    p.b.echo = false;
+    struct heard *busy = bed_heard(&p.b), *waiting = bed_heard(&p.b);
+    uint64_t at_ms = fl_io_now_ms(p.b.io) + 1000;
+    assert_int_equal(pool_try_ask(&p, "GET", at_ms, busy, &x), 0);
+    assert_int_equal(pool_try_ask(&p, "GET", at_ms, waiting, &x), 0);
+    bed_run(&p.b, 900);
+    assert_int_equal(busy->closes + waiting->closes, 0);
+    bed_run(&p.b, 200);
+    assert_closed(busy, FL_EDEADLINE);
+    assert_closed(waiting, FL_EDEADLINE);
+    pool_shut(&p);
+}
+
+static void test_cancel(void **state) {
+    struct pool_bed p;
+    struct fl_http_exchange *x[2];
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_1, .conns_max = 1});
+    p.b.echo = false;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pool_try_ask(&p, "GET", 0, bed_heard(&p.b), &x[i]), 0);
+    bed_run(&p.b, 100);
+    for (int i = 1; i >= 0; i--) {
+        p.b.in_call = true;
+        fl_http_exchange_cancel(x[i]);
+        fl_http_exchange_cancel(x[i]);
+        p.b.in_call = false;
+    }
+    bed_run(&p.b, 100);
+    for (int i = 0; i < 2; i++) assert_closed(p.b.asked[i], FL_ECANCELLED);
+    pool_shut(&p);
+}
+
+static void test_close_with_everything_open(void **state) {
+    struct pool_bed p;
+    struct fl_http_exchange *x;
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_1, .conns_max = 2});
+    p.b.echo = false;
+    for (int i = 0; i < 4; i++) pool_ask(&p, "GET");
+    bed_run(&p.b, 100);
+    p.b.in_call = true;
+    fl_http_pool_close(p.pool, on_done, &p);
+    assert_int_equal(pool_try_ask(&p, "GET", 0, NULL, &x), FL_ESHUTDOWN);
+    p.b.in_call = false;
+    bed_run(&p.b, 5000);
+    for (int i = 0; i < 4; i++) assert_closed(p.b.asked[i], FL_ESHUTDOWN);
+    assert_int_equal(p.done, 1);
+    bed_deinit(&p.b);
+}
+
+static void test_close_of_a_fresh_pool(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    pool_shut(&p);
+}
+
+/* Servers come and go under load, by the seed; every exchange ends once, and with a server standing
+ * at the end new ones succeed. */
+static void test_servers_cut_under_load(void **state) {
+    FL_UNUSED(state);
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct pool_bed p = {.done = 0};
+        struct fl_random random = {seed};
+        bed_init(&p.b, &(struct fl_world_options){.seed = seed, .chop = true});
+        p.b.echo = true;
+        assert_int_equal(pool_try_open(&p, seed % 2 ? &h1 : &h2), 0);
+        for (int round = 0; round < 12; round++) {
+            for (int i = 0; i < 3; i++) pool_ask(&p, "GET");
+            bed_run(&p.b, fl_random_below(&random, 5));
+            if (round % 6 == 5) fl_world_cut(p.b.world, FL_STR("127.0.0.1"));
+        }
+        bed_run(&p.b, 1000);
+        struct heard *last = pool_ask(&p, "GET");
+        bed_run(&p.b, 30000);
+        assert_complete(last, 200);
+        pool_shut(&p);
+    }
+}
+
+/* --- memory --- */
+
+static void test_every_allocation_failing(void **state) {
+    const struct fl_http_pool_options *versions[] = {&h1, &h2};
+    FL_UNUSED(state);
+    for (size_t v = 0; v < FL_COUNT(versions); v++) {
+        FL_TEST_EACH_FAILURE(n) {
+            struct pool_bed p = {.done = 0};
+            struct fl_http_exchange *x;
+            fl_test_alloc_fail_at(0);
+            bed_init(&p.b, &plain);
+            p.b.tolerant = p.b.echo = true;
+            struct heard *h = bed_heard(&p.b);
+            fl_test_alloc_fail_at(n);
+            int rc = pool_try_open(&p, versions[v]);
+            if (!rc) rc = pool_try_ask(&p, "GET", 0, h, &x);
+            bed_run(&p.b, 30000);
+            if (rc) assert_int_equal(rc, FL_ENOMEM);
+            if (rc) h->closes = 1;
+            if (p.pool) {
+                fl_http_pool_close(p.pool, on_done, &p);
+                bed_run(&p.b, 5000);
+                assert_int_equal(p.done, 1);
+            }
+            bed_deinit(&p.b);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_h2_shares_one_connection),
+        cmocka_unit_test(test_C13_another_connection_at_the_stream_limit),
+        cmocka_unit_test(test_h1_one_per_exchange_and_kept),
+        cmocka_unit_test(test_connections_are_bounded),
+        cmocka_unit_test(test_waiting_is_bounded),
+        cmocka_unit_test(test_refused_dial_ends_those_waiting),
+        cmocka_unit_test(test_silent_origin),
+        cmocka_unit_test(test_C8_dying_server_loses_only_what_it_had),
+        cmocka_unit_test(test_C8_requests_above_the_last_stream_are_repeated),
+        cmocka_unit_test(test_refused_streams_are_repeated_a_few_times),
+        cmocka_unit_test(test_P2_keep_alive_race),
+        cmocka_unit_test(test_no_repetition_after_the_head),
+        cmocka_unit_test(test_deadline_covers_waiting),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_close_with_everything_open),
+        cmocka_unit_test(test_close_of_a_fresh_pool),
+        cmocka_unit_test(test_servers_cut_under_load),
+        cmocka_unit_test(test_every_allocation_failing),
+    };
+    return fl_test_run(tests, FL_COUNT(tests));
+}
