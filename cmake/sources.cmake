@@ -107,9 +107,11 @@ set(FL_SOURCES_channel
   src/channel/subchannel.c
   src/channel/transport.c)
 set(FL_SOURCES_registry
+  src/registry/discovery.c
   src/registry/kubernetes.c
   src/registry/kubernetes_index.c
-  src/registry/kubernetes_scope.c)
+  src/registry/kubernetes_scope.c
+  src/registry/static.c)
 set(FL_SOURCES_sim
   src/sim/api_document.c
   src/sim/api_list.c

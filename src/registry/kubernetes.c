@@ -27,6 +27,7 @@ struct kubernetes {
     bool no_slices;                /* this server has Endpoints only */
     bool closing;
     struct fl_timer tick;
+    bool tick_made; /* by the first watch: the provider is made on any thread */
     struct fl_task end;
     void (*done)(void *arg);
     void *done_arg;
@@ -55,13 +56,28 @@ static int connect_with(struct kubernetes *k, const struct fl_kube_config *confi
     return FL_OK;
 }
 
+static void on_tick(struct fl_timer *timer) {
+    struct kubernetes *k = FL_CONTAINER(timer, struct kubernetes, tick);
+    FL_LIST_EACH (&k->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
+    fl_io_timer_set(k->io, &k->tick, fl_io_now_ms(k->io) + TICK_MS);
+}
+
+static int need_tick(struct kubernetes *k, struct fl_error *err) {
+    if (k->tick_made) return FL_OK;
+    if (fl_io_timer_init(k->io, &k->tick, on_tick) < 0) return fl_fail_nomem(err);
+    k->tick_made = true;
+    return FL_OK;
+}
+
 /* Once it has succeeded the configuration stays; until then each need tries again. */
 static int need_client(struct kubernetes *k, struct fl_error *err) {
     const struct fl_kube_config_options options = {.kubeconfig = k->kubeconfig,
                                                    .context = k->context};
     struct fl_kube_config config;
     if (k->client) return FL_OK;
-    int rc = fl_kube_config_load(k->io, &options, &config, err);
+    int rc = need_tick(k, err);
+    if (rc < 0) return rc;
+    rc = fl_kube_config_load(k->io, &options, &config, err);
     if (rc == FL_OK) rc = connect_with(k, &config, err);
     fl_kube_config_deinit(&config);
     return rc;
@@ -132,12 +148,6 @@ static const struct fl_scope_events scope_events = {
     .on_no_slices = on_no_slices,
     .on_closed = on_scope_closed,
 };
-
-static void on_tick(struct fl_timer *timer) {
-    struct kubernetes *k = FL_CONTAINER(timer, struct kubernetes, tick);
-    FL_LIST_EACH (&k->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
-    fl_io_timer_set(k->io, &k->tick, fl_io_now_ms(k->io) + TICK_MS);
-}
 
 static int scope_open(struct kubernetes *k, struct fl_str ns, struct fl_str name,
                       struct fl_scope **out, struct fl_error *err) {
@@ -286,8 +296,7 @@ int fl_provider_kubernetes_new(struct fl_io *io, const struct fl_discovery_optio
     fl_list_init(&k->scopes);
     fl_task_init(&k->end, on_end);
     if (!copy_option(options->kubeconfig, &k->kubeconfig) ||
-        !copy_option(options->context, &k->context) ||
-        fl_io_timer_init(io, &k->tick, on_tick) < 0) {
+        !copy_option(options->context, &k->context)) {
         kubernetes_free(k);
         return fl_fail_nomem(err);
     }
