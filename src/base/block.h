@@ -52,22 +52,24 @@ size_t fl_block_bytes(const struct fl_block *block); /* memory it takes */
 bool fl_uid_parse(struct fl_str text, uint8_t out[16]);
 
 /* Building. One builder is made once and used again for every block; its scratch memory stays with
- * it and is bounded. Endpoints beyond `endpoints_max` fail with FL_ETOO_LARGE.
+ * it and is bounded. Endpoints beyond `endpoints_max`, names beyond 512 bytes and ports beyond
+ * 20,000 fail with FL_ETOO_LARGE, more nodes and zones than may be interned with FL_EFULL, and
+ * change nothing. One thread at a time.
  *
- * With `previous` (may be NULL) an endpoint whose hash stands in it can be taken over whole by
- * fl_block_builder_reuse instead of being decoded and added. */
+ * With `previous` (may be NULL; must live until the finish) an endpoint whose hash stands in it can
+ * be taken over whole by fl_block_builder_reuse instead of being decoded and added. */
 FL_MUST int fl_block_builder_new(size_t endpoints_max, struct fl_block_builder **out);
 void fl_block_builder_free(struct fl_block_builder *builder);
 void fl_block_builder_start(struct fl_block_builder *builder, const struct fl_block *previous);
 FL_MUST int fl_block_builder_port(struct fl_block_builder *builder,
                                   const struct fl_block_port *port);
-FL_MUST int
-fl_block_builder_add(struct fl_block_builder *builder,
-                     const struct fl_block_endpoint *endpoint); /* copies what it needs */
+/* Copies what it needs; hash 0: came from no bytes, is never taken over. */
+FL_MUST int fl_block_builder_add(struct fl_block_builder *builder,
+                                 const struct fl_block_endpoint *endpoint);
 /* True: `previous` holds an endpoint of this hash and it was added; looks first where the last one
- * was found. */
+ * was found. False also without memory: then one adds it, and learns the error. */
 FL_MUST bool fl_block_builder_reuse(struct fl_block_builder *builder, uint64_t hash);
-/* Packs what was added; *out has one reference. FL_ENOMEM. */
+/* Packs what was added; *out has one reference. FL_ENOMEM, FL_ETOO_LARGE (4 GiB). */
 FL_MUST int fl_block_builder_finish(struct fl_block_builder *builder, struct fl_block **out);
 
 #endif

@@ -25,7 +25,7 @@ static size_t twice(size_t n) { return n <= SIZE_MAX / 2 ? 2 * n : SIZE_MAX; }
 static int grow(struct fl_buf *b, size_t need) {
     size_t limit = b->start ? twice(b->max) : b->max;
     size_t cap = FL_MAX(FL_MIN(FL_MAX(twice(b->cap), CAP_FIRST), limit), need);
-    if (b->start == 0) {
+    if (!b->data || b->start == 0) {
         char *data = fl_realloc(b->data, cap);
         if (!data) return FL_ENOMEM;
         b->data = data;
@@ -44,8 +44,9 @@ static int grow(struct fl_buf *b, size_t need) {
 /* Room for `n` more bytes, whatever the bound is. */
 static int make_room(struct fl_buf *b, size_t n) {
     size_t need = b->len + n;
-    if (b->data && need <= b->cap - b->start) return 0;
-    if (need > b->cap || b->start < b->len) return grow(b, need);
+    if (!b->data || need > b->cap) return grow(b, need);
+    if (need <= b->cap - b->start) return 0;
+    if (b->start < b->len) return grow(b, need);
     memmove(b->data, b->data + b->start, b->len);
     b->start = 0;
     return 0;

@@ -169,8 +169,13 @@ void fl_intern_unref_ids(const uint32_t *ids, size_t count) {
     pthread_mutex_unlock(&table.lock);
 }
 
-void fl_intern_ref_id(uint32_t id) { fl_intern_ref_ids(&id, 1); }
-void fl_intern_unref(uint32_t id) { fl_intern_unref_ids(&id, 1); }
+void fl_intern_ref_id(uint32_t id) {
+    if (id) fl_intern_ref_ids(&id, 1);
+}
+
+void fl_intern_unref(uint32_t id) {
+    if (id) fl_intern_unref_ids(&id, 1);
+}
 
 struct fl_str fl_intern_str(uint32_t id) {
     if (id == 0) return FL_STR("");

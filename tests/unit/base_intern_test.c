@@ -49,6 +49,20 @@ static void test_references_are_counted(void **state) {
     fl_intern_unref(keep);
 }
 
+static void test_many_are_counted_at_once(void **state) {
+    FL_UNUSED(state);
+    uint32_t ids[4] = {0};
+    assert_int_equal(fl_intern_ref(FL_STR("a"), &ids[0]), 0);
+    assert_int_equal(fl_intern_ref(FL_STR("b"), &ids[3]), 0);
+    ids[1] = ids[0]; /* twice in the list, and 0 */
+    fl_intern_ref_ids(ids, 4);
+    fl_intern_unref(ids[0]);
+    fl_intern_unref(ids[3]);
+    assert_string_equal(fl_intern_text(ids[0]), "a");
+    assert_string_equal(fl_intern_text(ids[3]), "b");
+    fl_intern_unref_ids(ids, 4);
+}
+
 static void test_ids_are_used_again(void **state) {
     FL_UNUSED(state);
     uint32_t keep, last;
@@ -144,6 +158,7 @@ int main(void) {
         cmocka_unit_test(test_same_text_same_id),
         cmocka_unit_test(test_empty_is_id_0),
         cmocka_unit_test(test_references_are_counted),
+        cmocka_unit_test(test_many_are_counted_at_once),
         cmocka_unit_test(test_ids_are_used_again),
         cmocka_unit_test(test_no_memory_leaves_nothing_behind),
         cmocka_unit_test(test_the_table_is_bounded),
