@@ -24,12 +24,13 @@ FL_MUST int fl_discovery_subscribe_on(struct fl_discovery *discovery, struct fl_
                                       const char *target, fl_set_cb *cb, void *arg,
                                       struct fl_subscription **out, struct fl_error *err);
 
-/* Names of services as they appear: each is told once while it exists. On the hub's loop. */
+/* Names of services as they appear, each once; one that is deleted and made again is not told
+ * again, since who subscribed to it has seen both. On the hub's loop. */
 struct fl_names;
 struct fl_names_events {
     void (*on_name)(void *arg, struct fl_str service);
     void (*on_synced)(void *arg); /* once: every name that existed at the start has been told */
-    void (*on_trouble)(void *arg, const struct fl_error *trouble);
+    void (*on_trouble)(void *arg, const struct fl_error *trouble); /* code FL_OK: it is over */
 };
 /* `ns` empty: everywhere. FL_EUSAGE (no such scheme), FL_ENOMEM, FL_EFULL. */
 FL_MUST int fl_discovery_watch_names(struct fl_discovery *discovery, const char *scheme,

@@ -25,15 +25,26 @@ struct fl_set *fl_set_whole(struct fl_set *set) {
     return set->whole ? set->whole : set;
 }
 
+/* Field by field: the reference count may be changing. */
 static int new_view(struct fl_set *set, const struct selection *selection, struct fl_set **out) {
-    struct fl_set *view = *out = fl_alloc(sizeof(*view));
+    struct fl_set *view = *out = fl_alloc(sizeof(*view)), *whole = fl_set_whole(set);
     if (!view) return FL_ENOMEM;
-    *view = *fl_set_whole(set);
+    *view = (struct fl_set){
+        .state = whole->state,
+        .shows = selection->shows,
+        .port_name = selection->name,
+        .port_number = selection->number,
+        .version = whole->version,
+        .whole = fl_set_ref(whole),
+        .freshness = whole->freshness,
+        .service = whole->service,
+        .external_name = whole->external_name,
+        .blocks = whole->blocks,
+        .block_count = whole->block_count,
+        .ports = whole->ports,
+        .port_count = whole->port_count,
+    };
     atomic_init(&view->refs, 1);
-    view->whole = fl_set_ref(fl_set_whole(set));
-    view->shows = selection->shows;
-    view->port_name = selection->name;
-    view->port_number = selection->number;
     return 0;
 }
 
@@ -163,6 +174,5 @@ int fl_set_hide(struct fl_set *set, enum fl_set_state state, struct fl_set **out
     static const struct selection nothing = {.shows = SHOWS_NOTHING};
     if (new_view(set, &nothing, out) < 0) return FL_ENOMEM;
     (*out)->state = state;
-    (*out)->any_ready = false;
     return 0;
 }

@@ -26,18 +26,6 @@ static struct fl_subscription *subscription_of(struct fl_list *link) {
 
 /* ---- news ---- */
 
-static void log_trouble(const struct fl_watch *watch, const struct fl_error *was,
-                        const struct fl_error *is) {
-    struct fl_io *io = watch->hub->io;
-    if (is && (!was || was->code != is->code)) {
-        FL_LOG(io, FL_LOG_WARN, "source of endpoints in trouble",
-               FL_LOG_STR("service", service_of(watch)), FL_LOG_ERROR_OF(is));
-    } else if (was && !is) {
-        FL_LOG(io, FL_LOG_INFO, "source of endpoints answers again",
-               FL_LOG_STR("service", service_of(watch)));
-    }
-}
-
 static bool same_trouble(const struct fl_error *a, const struct fl_error *b) {
     if (!a || !b) return a == b;
     return a->code == b->code && strcmp(a->detail, b->detail) == 0;
@@ -45,10 +33,8 @@ static bool same_trouble(const struct fl_error *a, const struct fl_error *b) {
 
 static int tell(struct fl_watch *watch, struct fl_set *set, const struct fl_error *trouble) {
     struct fl_news *news, *old = watch->news;
-    const struct fl_error *was = old ? old->trouble : NULL;
-    if (old && old->set == set && same_trouble(was, trouble)) return 0;
+    if (old && old->set == set && same_trouble(old->trouble, trouble)) return 0;
     if (fl_news_new(set, trouble, &news) < 0) return FL_ENOMEM;
-    log_trouble(watch, was, trouble);
     watch->news = news;
     fl_news_unref(old);
     FL_LIST_EACH (&watch->subscriptions, link, next) {
@@ -170,7 +156,24 @@ void fl_watch_deliver_again(struct fl_watch *watch) {
     }
 }
 
+/* At the tick, so that a trouble which a publication ends and the provider at once takes up again
+ * is logged once. */
+static void log_trouble(struct fl_watch *watch) {
+    const struct fl_error *trouble = watch->news ? watch->news->trouble : NULL;
+    int code = trouble ? trouble->code : FL_OK;
+    if (code == watch->logged) return;
+    watch->logged = code;
+    if (trouble) {
+        FL_LOG(watch->hub->io, FL_LOG_WARN, "source of endpoints in trouble",
+               FL_LOG_STR("service", service_of(watch)), FL_LOG_ERROR_OF(trouble));
+    } else {
+        FL_LOG(watch->hub->io, FL_LOG_INFO, "source of endpoints answers again",
+               FL_LOG_STR("service", service_of(watch)));
+    }
+}
+
 void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms) {
+    log_trouble(watch);
     if (watch->freshness) fl_freshness_tick(watch->freshness, now_ms);
     if (fl_list_empty(&watch->subscriptions) &&
         now_ms - watch->idle_since_ms >= FL_WATCH_LINGER_MS) {

@@ -15,6 +15,7 @@ struct fl_watch {
     struct fl_freshness *freshness; /* of the newest set; NULL: always fresh */
     uint64_t version;
     uint64_t idle_since_ms; /* without subscriptions */
+    int logged;             /* code of the trouble that the log was told of */
     size_t scheme_len;
     char key[]; /* "scheme:service" */
 };
