@@ -110,6 +110,10 @@ void fl_http_exchange_cancel(struct fl_http_exchange *exchange) {
     exchange_end(exchange, FL_ECANCELLED);
 }
 
+uint64_t fl_http_exchange_last_read_ms(const struct fl_http_exchange *exchange) {
+    return exchange->on ? fl_http_conn_last_read_ms(exchange->on->conn) : 0;
+}
+
 static bool is_safe(struct fl_str method) { /* RFC 9110 section 9.2.1 */
     return fl_str_eq(method, FL_STR("GET")) || fl_str_eq(method, FL_STR("HEAD")) ||
            fl_str_eq(method, FL_STR("OPTIONS"));

@@ -36,5 +36,7 @@ FL_MUST int fl_http_pool_request(struct fl_http_pool *pool, const struct fl_http
                                  void *arg, struct fl_http_exchange **out, struct fl_error *err);
 /* Ends it; on_close follows with FL_ECANCELLED. */
 void fl_http_exchange_cancel(struct fl_http_exchange *exchange);
+/* When the last byte came on its connection, a PING's answer included; 0: it is on none. */
+uint64_t fl_http_exchange_last_read_ms(const struct fl_http_exchange *exchange);
 
 #endif

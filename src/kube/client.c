@@ -235,6 +235,10 @@ void fl_kube_request_cancel(struct fl_kube_request *request) {
     if (!request->again) fl_http_exchange_cancel(request->exchange);
 }
 
+uint64_t fl_kube_request_last_read_ms(const struct fl_kube_request *request) {
+    return request->exchange ? fl_http_exchange_last_read_ms(request->exchange) : 0;
+}
+
 /* --- life --- */
 
 static void client_free(struct fl_kube_client *client) {

@@ -37,5 +37,7 @@ FL_MUST int fl_kube_client_get(struct fl_kube_client *client, struct fl_str path
                                void *arg, struct fl_kube_request **out, struct fl_error *err);
 /* Ends it: on_close follows with FL_ECANCELLED, nothing else does. */
 void fl_kube_request_cancel(struct fl_kube_request *request);
+/* When the last byte came on its connection, a PING's answer included; 0: it is on none. */
+uint64_t fl_kube_request_last_read_ms(const struct fl_kube_request *request);
 
 #endif

@@ -297,6 +297,9 @@ bool fl_listwatch_synced(const struct fl_listwatch *lw) {
     return fl_reflector_synced(lw->reflector);
 }
 
+/* A connection that answers PINGs with the watch open on it would have delivered what changed. */
 uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw) {
-    return fl_reflector_proof_ms(lw->reflector);
+    uint64_t proof_ms = fl_reflector_proof_ms(lw->reflector);
+    if (!lw->request || !fl_reflector_watching(lw->reflector)) return proof_ms;
+    return FL_MAX(proof_ms, fl_kube_request_last_read_ms(lw->request->kube));
 }
