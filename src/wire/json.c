@@ -30,6 +30,7 @@ enum lex {
     LEX_SKIP_STRING,
     LEX_SKIP_ESCAPE,
     LEX_SKIP_WORD,
+    LEX_BAD, /* for good */
 };
 
 struct fl_json {
@@ -40,10 +41,10 @@ struct fl_json {
     unsigned depth;
     enum expect expect;
     enum lex lex;
-    bool began;    /* the last token opened a container */
-    bool is_key;   /* of the string in progress */
-    uint64_t seen; /* bytes of the string in progress, or-ed: any high bit? */
-    uint32_t hex;  /* of the escape in progress */
+    enum { AFTER_OTHER, AFTER_KEY, AFTER_BEGIN } skippable; /* the last token */
+    bool is_key;                                            /* of the string in progress */
+    bool high;    /* the string in progress has bytes that are no ASCII */
+    uint32_t hex; /* of the escape in progress */
     unsigned hex_count;
     uint32_t surrogate;  /* a high one that waits for its low one; 0: none */
     unsigned skip_depth; /* the skip ends when this depth is reached again */
@@ -98,6 +99,7 @@ static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c ==
 static enum fl_json_token bad(struct fl_json *json, int code, const char *what) {
     json->error = what;
     json->error_code = code;
+    json->lex = LEX_BAD;
     return FL_JSON_BAD;
 }
 
@@ -111,6 +113,23 @@ static bool in_object(const struct fl_json *json) {
 
 static void value_done(struct fl_json *json) {
     json->expect = json->depth ? EXPECT_NEXT : EXPECT_VALUE;
+}
+
+/* The same after a value that is one token; takes the comma, which is likely there, along. */
+static inline void scalar_done(struct fl_json *json) {
+    value_done(json);
+    if (json->p < json->end && *json->p == ',' && json->depth) {
+        json->p++;
+        json->expect = in_object(json) ? EXPECT_KEY : EXPECT_VALUE;
+    }
+}
+
+/* After a key; likewise with the colon. */
+static inline void key_done(struct fl_json *json) {
+    bool colon = json->p < json->end && *json->p == ':';
+    json->p += colon;
+    json->expect = colon ? EXPECT_VALUE : EXPECT_COLON;
+    json->skippable = AFTER_KEY;
 }
 
 static bool push(struct fl_json *json, bool object) {
@@ -129,7 +148,6 @@ static bool pop(struct fl_json *json, char bracket) {
         return false;
     }
     json->depth--;
-    value_done(json);
     return true;
 }
 
@@ -175,16 +193,18 @@ static enum fl_json_token suspend(struct fl_json *json, enum lex lex, struct fl_
 
 /* --- strings --- */
 
+static enum fl_json_token string_expected(struct fl_json *json, bool is_key) {
+    if (is_key)
+        key_done(json);
+    else
+        scalar_done(json);
+    return is_key ? FL_JSON_KEY : FL_JSON_STRING;
+}
+
 static enum fl_json_token string_done(struct fl_json *json, struct fl_str piece) {
     if (!take_text(json, piece)) return FL_JSON_BAD;
-    if ((json->seen & FL_JSON_HIGHS) && !fl_json_is_utf8(json->text))
-        return syntax(json, "string that is not UTF-8");
-    if (json->is_key) {
-        json->expect = EXPECT_COLON;
-        return FL_JSON_KEY;
-    }
-    value_done(json);
-    return FL_JSON_STRING;
+    if (json->high && !fl_json_is_utf8(json->text)) return syntax(json, "string that is not UTF-8");
+    return string_expected(json, json->is_key);
 }
 
 static bool keep_code_point(struct fl_json *json, uint32_t code_point) {
@@ -258,7 +278,7 @@ static enum fl_json_token resume_string(struct fl_json *json) {
             continue;
         }
         if (json->surrogate && *json->p != '\\' && !drop_surrogate(json)) return FL_JSON_BAD;
-        const char *stop = fl_json_scan_string(json->p, json->end, &json->seen);
+        const char *stop = fl_json_scan_string(json->p, json->end, &json->high);
         struct fl_str piece = fl_str_n(json->p, (size_t)(stop - json->p));
         if (stop == json->end) return suspend(json, LEX_STRING, piece);
         json->p = stop + 1;
@@ -270,32 +290,36 @@ static enum fl_json_token resume_string(struct fl_json *json) {
     return FL_JSON_MORE;
 }
 
-/* At the opening quote. */
-static enum fl_json_token begin_string(struct fl_json *json, bool is_key) {
-    json->is_key = is_key;
-    json->seen = 0;
+/* At the opening quote. Most strings are ASCII, have no escape and end in the chunk. */
+static inline enum fl_json_token begin_string(struct fl_json *json, bool is_key) {
     const char *from = json->p + 1;
-    const char *stop = fl_json_scan_string(from, json->end, &json->seen);
-    if (stop < json->end && *stop == '"') {
+    bool high = false;
+    const char *stop = fl_json_scan_string(from, json->end, &high);
+    if (stop < json->end && *stop == '"' && !high && (size_t)(stop - from) <= json->scratch.max) {
+        json->text = fl_str_n(from, (size_t)(stop - from));
         json->p = stop + 1;
-        return string_done(json, fl_str_n(from, (size_t)(stop - from)));
+        return string_expected(json, is_key);
     }
     json->p = from;
+    json->is_key = is_key;
+    json->high = false;
     json->lex = LEX_STRING;
-    json->seen = 0;
     return resume_string(json);
 }
 
 /* --- numbers and names --- */
 
-static bool is_word(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' ||
-           c == 'E';
-}
+/* Bytes of numbers and names. */
+static const bool word_bytes[256] = {
+    ['0' ... '9'] = true, ['a' ... 'z'] = true, ['-'] = true,
+    ['+'] = true,         ['.'] = true,         ['E'] = true,
+};
+
+static bool is_word(char c) { return word_bytes[(unsigned char)c]; }
 
 static enum fl_json_token word_done(struct fl_json *json, struct fl_str piece) {
     if (!take_text(json, piece)) return FL_JSON_BAD;
-    value_done(json);
+    scalar_done(json);
     struct fl_str word = json->text;
     if (fl_str_eq(word, FL_STR("true"))) return FL_JSON_TRUE;
     if (fl_str_eq(word, FL_STR("false"))) return FL_JSON_FALSE;
@@ -316,15 +340,16 @@ static enum fl_json_token take_word(struct fl_json *json) {
 
 void fl_json_skip(struct fl_json *json) {
     if (json->error) return;
-    FL_ASSERT(json->began || json->expect == EXPECT_COLON);
-    json->lex = json->began ? LEX_SKIP_NEST : LEX_SKIP;
-    json->skip_depth = json->began ? json->depth - 1 : json->depth;
-    json->began = false;
+    bool began = json->skippable == AFTER_BEGIN;
+    FL_ASSERT(json->skippable != AFTER_OTHER);
+    json->lex = began ? LEX_SKIP_NEST : LEX_SKIP;
+    json->skip_depth = began ? json->depth - 1 : json->depth;
+    json->skippable = AFTER_OTHER;
     empty_scratch(json);
 }
 
 void fl_json_raw(struct fl_json *json) {
-    json->raw = json->began ? json->p - 1 : NULL;
+    json->raw = json->skippable == AFTER_BEGIN ? json->p - 1 : NULL;
     json->raw_wanted = true;
     fl_json_skip(json);
 }
@@ -347,26 +372,46 @@ static bool skip_begin(struct fl_json *json, char c) {
     return c == '"' || is_word(c);
 }
 
-/* Within containers: to the bracket that ends the outermost, the beginning of a string, or the end
- * of the chunk. */
-static bool skip_nest(struct fl_json *json) {
-    const char *p = json->p, *end = json->end;
-    while (p < end && json->lex == LEX_SKIP_NEST) {
-        char c = *p++;
-        if (c == '"') {
-            p = fl_json_scan_quote(p, end);
-            if (p < end && *p == '"')
-                p++;
-            else
-                json->lex = LEX_SKIP_STRING;
-        } else if ((c | 0x20) == '{') {
-            if (!push(json, c == '{')) return false;
-        } else if ((c | 0x20) == '}') {
-            if (!pop(json, c)) return false;
-            if (json->depth == json->skip_depth) json->lex = LEX_NONE;
+static bool skip_bracket(struct fl_json *json, char c) {
+    if (c == '{' || c == '[') return push(json, c == '{');
+    if (!pop(json, c)) return false;
+    if (json->depth == json->skip_depth) json->lex = LEX_NONE;
+    return true;
+}
+
+/* Passes over whole blocks without backslashes, in or outside of strings, until the skip is done.
+ * Brackets are looked at where they are no part of a string. */
+static bool skip_blocks(struct fl_json *json) {
+    uint64_t inside = json->lex == LEX_SKIP_STRING ? UINT64_MAX : 0;
+    while (json->end - json->p >= FL_JSON_BLOCK) {
+        struct fl_json_marks marks = fl_json_scan_block(json->p);
+        if (marks.backslashes) break;
+        uint64_t strings = fl_json_between(marks.quotes) ^ inside;
+        for (uint64_t left = marks.brackets & ~strings; left; left &= left - 1) {
+            const char *at = json->p + __builtin_ctzll(left);
+            if (!skip_bracket(json, *at)) return false;
+            if (json->lex == LEX_NONE) {
+                json->p = at + 1;
+                return true;
+            }
         }
+        inside = strings >> 63 ? UINT64_MAX : 0;
+        json->lex = inside ? LEX_SKIP_STRING : LEX_SKIP_NEST;
+        json->p += FL_JSON_BLOCK;
     }
-    json->p = p;
+    return true;
+}
+
+/* The same, byte by byte: to the end of the skip, of a block, or to the beginning of a string. */
+static bool skip_nest(struct fl_json *json) {
+    const char *stop = json->p + FL_MIN(json->end - json->p, FL_JSON_BLOCK);
+    while (json->p < stop && json->lex == LEX_SKIP_NEST) {
+        char c = *json->p++;
+        if (c == '"')
+            json->lex = LEX_SKIP_STRING;
+        else if (((c | 0x20) == '{' || (c | 0x20) == '}') && !skip_bracket(json, c))
+            return false;
+    }
     return true;
 }
 
@@ -385,7 +430,8 @@ static bool skip_step(struct fl_json *json) {
         json->p++;
         return skip_begin(json, json->p[-1]);
     case LEX_SKIP_NEST:
-        return skip_nest(json);
+        if (!skip_blocks(json)) return false;
+        return json->lex != LEX_SKIP_NEST || skip_nest(json);
     case LEX_SKIP_STRING:
         skip_string(json);
         return true;
@@ -426,6 +472,8 @@ static enum fl_json_token resume(struct fl_json *json) {
     case LEX_ESCAPE:
     case LEX_HEX:
         return resume_string(json);
+    case LEX_BAD:
+        return FL_JSON_BAD;
     case LEX_WORD:
         return json->p < json->end ? take_word(json) : FL_JSON_MORE;
     default:
@@ -436,7 +484,7 @@ static enum fl_json_token resume(struct fl_json *json) {
 static enum fl_json_token open_container(struct fl_json *json, bool object) {
     json->p++;
     if (!push(json, object)) return FL_JSON_BAD;
-    json->began = true;
+    json->skippable = AFTER_BEGIN;
     json->expect = object ? EXPECT_FIRST_KEY : EXPECT_FIRST_VALUE;
     return object ? FL_JSON_OBJECT_BEGIN : FL_JSON_ARRAY_BEGIN;
 }
@@ -445,6 +493,7 @@ static enum fl_json_token close_container(struct fl_json *json, char c) {
     if (c != '}' && c != ']') return syntax(json, "expected a comma or the end");
     json->p++;
     if (!pop(json, c)) return FL_JSON_BAD;
+    value_done(json);
     return c == '}' ? FL_JSON_OBJECT_END : FL_JSON_ARRAY_END;
 }
 
@@ -483,9 +532,8 @@ static enum fl_json_token take(struct fl_json *json, char c) {
 }
 
 enum fl_json_token fl_json_next(struct fl_json *json) {
-    if (json->error) return FL_JSON_BAD;
     if (json->lex != LEX_NONE) return resume(json);
-    json->began = false;
+    json->skippable = AFTER_OTHER;
     if (json->scratch.len) empty_scratch(json);
     while (json->p < json->end) {
         char c = *json->p;

@@ -36,10 +36,10 @@ static int finish(const struct walk *w, struct fl_error *err) {
 }
 
 /* A token of the walk: FL_JSON_MORE and FL_JSON_BAD are failures. */
-static enum fl_json_token next(struct walk *w) {
+static inline enum fl_json_token next(struct walk *w) {
     enum fl_json_token token = fl_json_next(w->json);
-    if (token == FL_JSON_BAD) fail(w, fl_json_error_code(w->json), NULL);
-    if (token == FL_JSON_MORE) fail(w, FL_EPROTO, "cut short");
+    if (__builtin_expect(token == FL_JSON_BAD || token == FL_JSON_MORE, 0))
+        fail(w, token == FL_JSON_BAD ? fl_json_error_code(w->json) : FL_EPROTO, NULL);
     return token;
 }
 
@@ -265,8 +265,9 @@ static void add_endpoint(struct walk *w, const struct endpoint_list *list,
     }
 }
 
-static uint64_t seed_of(const struct endpoint_list *list) {
-    return FL_K8S_HASH_SEED + (list->ready > 0);
+/* The same text in the list of those not ready is another endpoint. */
+static uint64_t hash_of(const struct endpoint_list *list, struct fl_str text) {
+    return fl_hash(text, 0) + (list->ready > 0);
 }
 
 /* An endpoint, its brace read, when there is nothing to compare with: read, then hashed. */
@@ -276,7 +277,7 @@ static void read_new(struct walk *w, const struct endpoint_list *list) {
     fl_k8s_endpoint_init(&endpoint);
     list->read(w, &endpoint);
     const char *to = w->bytes.p + fl_json_offset(w->json);
-    endpoint.hash = fl_hash(fl_str_n(from, (size_t)(to - from)), seed_of(list));
+    endpoint.hash = hash_of(list, fl_str_n(from, (size_t)(to - from)));
     add_endpoint(w, list, &endpoint);
 }
 
@@ -287,7 +288,7 @@ static void read_or_reuse(struct walk *w, const struct endpoint_list *list) {
     if (next(w) != FL_JSON_RAW) return;
     struct fl_str raw = fl_json_text(w->json);
     fl_k8s_endpoint_init(&endpoint);
-    endpoint.hash = fl_hash(raw, seed_of(list));
+    endpoint.hash = hash_of(list, raw);
     if (fl_block_builder_reuse(w->reader->builder, endpoint.hash)) return;
     struct walk part = walk_of(w->reader, w->reader->element_json, raw);
     if (enter(&part, FL_JSON_OBJECT_BEGIN)) list->read(&part, &endpoint);
@@ -343,7 +344,7 @@ static void note_subset(struct walk *w) {
     if (next(w) != FL_JSON_RAW) return;
     struct fl_str raw = fl_json_text(w->json), key;
     struct walk part = walk_of(w->reader, w->reader->element_json, raw);
-    uint64_t ports = FL_K8S_HASH_SEED;
+    uint64_t ports = 0;
     if (enter(&part, FL_JSON_OBJECT_BEGIN))
         while (next_key(&part, &key)) {
             if (IS(key, "ports"))

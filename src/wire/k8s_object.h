@@ -10,10 +10,6 @@
 #include "wire/json.h"
 #include "wire/k8s_names.h"
 
-/* Of every endpoint's bytes. A constant: who can make two endpoints of one hash writes the whole
- * slice anyway. */
-#define FL_K8S_HASH_SEED UINT64_C(0x6661697265616d73)
-
 /* A subset of an Endpoints object: its bytes, and a hash of its ports by which subsets are put
  * together. */
 struct fl_k8s_subset {
@@ -88,6 +84,8 @@ struct fl_k8s_endpoint {
     bool has_address;                   /* the first one of its list counts */
     bool target_is_pod;                 /* or its kind is not given */
     int8_t ready, serving, terminating; /* -1: absent */
+    /* Of its bytes; unkeyed: who can make two endpoints of one hash writes the whole slice anyway.
+     */
     uint64_t hash;
 };
 static inline void fl_k8s_endpoint_init(struct fl_k8s_endpoint *endpoint) {

@@ -1,8 +1,8 @@
 /* k8s_pb.c - objects from protobuf. One thread; see k8s_object.h.
  *
  * A message is walked once, field by field; what nobody asked for is stepped over by its length.
- * Only an object's top level is walked twice, a jump per field: first for the metadata, since the
- * previous block is found by it, then for the rest. Field numbers are those of generated.proto.
+ * The metadata is looked for first, since the previous block is found by it, and usually comes
+ * first; then the object is walked from its beginning. Field numbers are those of generated.proto.
  * As in protobuf, a field that comes twice counts as its last, and a known number with another wire
  * type is an error. */
 #include "wire/k8s_object.h"
@@ -34,7 +34,7 @@ static void take_u16(struct fl_parse *r, uint64_t value, uint16_t *out) {
 
 /* --- metadata --- */
 
-static bool read_label(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_label *out) {
+static bool read_label(struct fl_str bytes, struct fl_k8s_label *out) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     *out = (struct fl_k8s_label){FL_STR_NONE, FL_STR_NONE};
@@ -46,18 +46,17 @@ static bool read_label(struct fl_parse *outer, struct fl_str bytes, struct fl_k8
         else
             other(&r, &f, FIELD(1) | FIELD(2));
     }
-    if (r.bad) outer->bad = true;
     return !r.bad;
 }
 
-static void read_annotation(struct fl_parse *outer, struct fl_str bytes,
-                            struct fl_k8s_object *object) {
+static bool read_annotation(struct fl_str bytes, struct fl_k8s_object *object) {
     struct fl_k8s_label label;
-    if (!read_label(outer, bytes, &label)) return;
+    if (!read_label(bytes, &label)) return false;
     if (fl_str_eq(label.key, FL_K8S_INITIAL_EVENTS_END))
         object->initial_events_end = fl_str_eq(label.value, FL_STR("true"));
     else if (fl_str_eq(label.key, FL_K8S_OVER_CAPACITY))
         object->truncated = fl_str_eq(label.value, FL_STR("truncated"));
+    return true;
 }
 
 static int read_meta(struct fl_k8s_object *object, struct fl_str bytes, struct fl_error *err) {
@@ -78,11 +77,11 @@ static int read_meta(struct fl_k8s_object *object, struct fl_str bytes, struct f
             object->resource_version = f.bytes;
             break;
         case FL_PB_LEN(11):
-            if (read_label(&r, f.bytes, &label) && fl_str_eq(label.key, FL_K8S_LABEL_SERVICE))
-                object->service = label.value;
+            r.bad |= !read_label(f.bytes, &label);
+            if (fl_str_eq(label.key, FL_K8S_LABEL_SERVICE)) object->service = label.value;
             break;
         case FL_PB_LEN(12):
-            read_annotation(&r, f.bytes, object);
+            r.bad |= !read_annotation(f.bytes, object);
             break;
         default:
             other(&r, &f, FIELD(1) | FIELD(3) | FIELD(5) | FIELD(6) | FIELD(11) | FIELD(12));
@@ -90,25 +89,22 @@ static int read_meta(struct fl_k8s_object *object, struct fl_str bytes, struct f
     return ended(&r, "metadata", err);
 }
 
-/* First walk over an object. All kinds have the metadata as field 1. */
+/* Finds and reads the metadata, field 1 of every kind. */
 static int read_object_meta(struct fl_k8s_reader *reader, struct fl_str bytes,
                             struct fl_error *err) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
-    int rc = 0;
-    while (!rc && fl_pb_next(&r, &f)) {
-        if (f.tag == FL_PB_LEN(1))
-            rc = read_meta(&reader->object, f.bytes, err);
-        else
-            other(&r, &f, FIELD(1));
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(1)) return read_meta(&reader->object, f.bytes, err);
+        other(&r, &f, FIELD(1));
     }
-    return rc ? rc : ended(&r, "object", err);
+    return ended(&r, "object", err);
 }
 
 /* --- endpoints --- */
 
 /* core/v1 ObjectReference */
-static void read_target(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_endpoint *out) {
+static bool read_target(struct fl_str bytes, struct fl_k8s_endpoint *out) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     while (fl_pb_next(&r, &f)) switch (f.tag) {
@@ -124,12 +120,24 @@ static void read_target(struct fl_parse *outer, struct fl_str bytes, struct fl_k
         default:
             other(&r, &f, FIELD(1) | FIELD(3) | FIELD(4));
         }
-    if (r.bad) outer->bad = true;
+    return !r.bad;
+}
+
+/* The three conditions as every controller writes them: a tag and a value each, in order. */
+static bool read_usual_conditions(struct fl_str bytes, struct fl_k8s_endpoint *out) {
+    const char *p = bytes.p;
+    if (bytes.n != 6 || p[0] != FL_PB_VARINT(1) || p[2] != FL_PB_VARINT(2) ||
+        p[4] != FL_PB_VARINT(3) || ((p[1] | p[3] | p[5]) & ~1))
+        return false;
+    out->ready = p[1];
+    out->serving = p[3];
+    out->terminating = p[5];
+    return true;
 }
 
 /* discovery/v1 EndpointConditions */
-static void read_conditions(struct fl_parse *outer, struct fl_str bytes,
-                            struct fl_k8s_endpoint *out) {
+static bool read_conditions(struct fl_str bytes, struct fl_k8s_endpoint *out) {
+    if (read_usual_conditions(bytes, out)) return true;
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     while (fl_pb_next(&r, &f)) switch (f.tag) {
@@ -145,7 +153,7 @@ static void read_conditions(struct fl_parse *outer, struct fl_str bytes,
         default:
             other(&r, &f, FIELD(1) | FIELD(2) | FIELD(3));
         }
-    if (r.bad) outer->bad = true;
+    return !r.bad;
 }
 
 static void take_address(struct fl_k8s_endpoint *out, struct fl_str address) {
@@ -159,17 +167,17 @@ static int read_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, stru
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     fl_k8s_endpoint_init(&out);
-    out.hash = fl_hash(bytes, FL_K8S_HASH_SEED);
+    out.hash = fl_hash(bytes, 0);
     if (reader->previous && fl_block_builder_reuse(reader->builder, out.hash)) return 0;
     while (fl_pb_next(&r, &f)) switch (f.tag) {
         case FL_PB_LEN(1):
             take_address(&out, f.bytes);
             break;
         case FL_PB_LEN(2):
-            read_conditions(&r, f.bytes, &out);
+            r.bad |= !read_conditions(f.bytes, &out);
             break;
         case FL_PB_LEN(4):
-            read_target(&r, f.bytes, &out);
+            r.bad |= !read_target(f.bytes, &out);
             break;
         case FL_PB_LEN(6):
             out.node = f.bytes;
@@ -231,20 +239,20 @@ static int read_slice(struct fl_k8s_reader *reader, struct fl_str bytes, struct 
 
 /* --- core/v1 Endpoints --- */
 
-/* EndpointAddress. The same bytes in the other list are another endpoint: the seeds differ. */
+/* EndpointAddress. The same bytes in the other list are another endpoint. */
 static int add_subset_address(struct fl_k8s_reader *reader, struct fl_str bytes, bool ready) {
     struct fl_k8s_endpoint out;
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     fl_k8s_endpoint_init(&out);
     out.ready = out.serving = ready;
-    out.hash = fl_hash(bytes, FL_K8S_HASH_SEED + ready);
+    out.hash = fl_hash(bytes, 0) + ready;
     if (reader->previous && fl_block_builder_reuse(reader->builder, out.hash)) return 0;
     while (fl_pb_next(&r, &f)) {
         if (f.tag == FL_PB_LEN(1))
             take_address(&out, f.bytes);
         else if (f.tag == FL_PB_LEN(2))
-            read_target(&r, f.bytes, &out);
+            r.bad |= !read_target(f.bytes, &out);
         else if (f.tag == FL_PB_LEN(4))
             out.node = f.bytes;
         else
@@ -274,7 +282,7 @@ static int add_subset(struct fl_k8s_reader *reader, struct fl_str bytes, bool wi
 static int note_subset(struct fl_k8s_reader *reader, struct fl_str bytes) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
-    uint64_t ports = FL_K8S_HASH_SEED;
+    uint64_t ports = 0;
     while (fl_pb_next(&r, &f))
         if (f.tag == FL_PB_LEN(3)) ports = fl_hash(f.bytes, ports);
     return r.bad ? FL_EPROTO : fl_k8s_reader_subset(reader, bytes, ports);
@@ -298,8 +306,7 @@ static int read_endpoints(struct fl_k8s_reader *reader, struct fl_str bytes, str
 /* --- core/v1 Service --- */
 
 /* util/intstr IntOrString */
-static void read_target_port(struct fl_parse *outer, struct fl_str bytes,
-                             struct fl_k8s_service_port *out) {
+static bool read_target_port(struct fl_str bytes, struct fl_k8s_service_port *out) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     struct fl_str name = FL_STR_NONE;
@@ -318,7 +325,7 @@ static void read_target_port(struct fl_parse *outer, struct fl_str bytes,
         out->target_name = name;
         out->target_port = 0;
     }
-    if (r.bad) outer->bad = true;
+    return !r.bad;
 }
 
 static int read_service_port(struct fl_k8s_reader *reader, struct fl_str bytes,
@@ -339,7 +346,7 @@ static int read_service_port(struct fl_k8s_reader *reader, struct fl_str bytes,
             take_u16(&r, f.value, &out->port);
             break;
         case FL_PB_LEN(4):
-            read_target_port(&r, f.bytes, out);
+            r.bad |= !read_target_port(f.bytes, out);
             break;
         case FL_PB_LEN(6):
             out->app_protocol = f.bytes;
@@ -410,7 +417,7 @@ static int read_object(struct fl_k8s_reader *reader, struct fl_str bytes, struct
 
 /* --- meta/v1 --- */
 
-static void read_cause(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_status *out) {
+static bool read_cause(struct fl_str bytes, struct fl_k8s_status *out) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     while (fl_pb_next(&r, &f)) {
@@ -419,21 +426,21 @@ static void read_cause(struct fl_parse *outer, struct fl_str bytes, struct fl_k8
         else if (fl_str_eq(f.bytes, FL_K8S_CAUSE_TOO_LARGE))
             out->version_too_large = true;
     }
-    if (r.bad) outer->bad = true;
+    return !r.bad;
 }
 
-static void read_details(struct fl_parse *outer, struct fl_str bytes, struct fl_k8s_status *out) {
+static bool read_details(struct fl_str bytes, struct fl_k8s_status *out) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     while (fl_pb_next(&r, &f)) {
         if (f.tag == FL_PB_LEN(4))
-            read_cause(&r, f.bytes, out);
+            r.bad |= !read_cause(f.bytes, out);
         else if (f.tag == FL_PB_VARINT(5))
             out->retry_after_s = (uint32_t)f.value;
         else
             other(&r, &f, FIELD(4) | FIELD(5));
     }
-    if (r.bad) outer->bad = true;
+    return !r.bad;
 }
 
 static int read_status(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_k8s_status *out,
@@ -449,7 +456,7 @@ static int read_status(struct fl_k8s_reader *reader, struct fl_str bytes, struct
             out->reason = f.bytes;
             break;
         case FL_PB_LEN(5):
-            read_details(&r, f.bytes, out);
+            r.bad |= !read_details(f.bytes, out);
             break;
         case FL_PB_VARINT(6):
             out->code = (int)(int32_t)(uint32_t)f.value;

@@ -40,14 +40,13 @@ static bool read_value(struct fl_parse *r, struct fl_pb_field *out) {
 
 bool fl_pb_next_any(struct fl_parse *r, struct fl_pb_field *out) {
     uint64_t tag;
+    *out = (struct fl_pb_field){0};
     if (!fl_parse_varint(r, &tag)) return false;
     if (tag > UINT32_MAX || tag >> 3 == 0) {
         r->bad = true;
         return false;
     }
     out->tag = (uint32_t)tag;
-    out->value = 0;
-    out->bytes = FL_STR_NONE;
     return read_value(r, out);
 }
 

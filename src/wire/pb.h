@@ -28,18 +28,30 @@ struct fl_pb_field {
 /* Slow path of fl_pb_next: any tag, any wire type, any length. */
 bool fl_pb_next_any(struct fl_parse *r, struct fl_pb_field *out);
 
-/* The next field; false at the end and, with r->bad set, at malformed bytes. Inline for what
- * nearly every field of a Kubernetes object is: a tag of one byte before less than 128 bytes. */
+/* The next field; false at the end and, with r->bad set, at malformed bytes. Inline for what nearly
+ * every field of a Kubernetes object is: a tag of one byte, wire type LEN, and less than 128 bytes.
+ * The slow path works on copies so that *r and *out may live in registers. */
 static inline bool fl_pb_next(struct fl_parse *r, struct fl_pb_field *out) {
     const uint8_t *p = r->p;
-    if (r->end - p >= 2 && p[0] < 0x80 && (p[0] & 7) == FL_PB_WIRE_LEN && p[0] >= 8 &&
-        p[1] < 0x80 && r->end - p - 2 >= p[1]) {
-        out->tag = p[0];
-        out->bytes = fl_str_n(p + 2, p[1]);
-        r->p = p + 2 + p[1];
-        return true;
+    size_t left = (size_t)(r->end - p);
+    if (__builtin_expect(left >= 2, 1)) {
+        unsigned head = (unsigned)p[0] | (unsigned)p[1] << 8, length = p[1];
+        bool usual = (head & 0x8087) == FL_PB_WIRE_LEN && p[0] >= 8;
+        if (__builtin_expect(usual && left - 2 >= length, 1)) {
+            out->tag = p[0];
+            out->value = 0;
+            out->bytes = fl_str_n(p + 2, length);
+            r->p = p + 2 + length;
+            return true;
+        }
     }
-    return p < r->end && fl_pb_next_any(r, out);
+    if (p >= r->end) return false;
+    struct fl_parse rest = *r;
+    struct fl_pb_field field;
+    bool more = fl_pb_next_any(&rest, &field);
+    *r = rest;
+    *out = field;
+    return more;
 }
 
 /* For the `default:` of a switch over tags: a field whose number stands in the mask (bit n: field
