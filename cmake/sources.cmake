@@ -124,6 +124,8 @@ set(FL_SOURCES_sim
   src/sim/object.c
   src/sim/object_encode.c
   src/sim/pipe.c
+  src/sim/pod.c
+  src/sim/sim.c
   src/sim/store.c
   src/sim/world.c)
 set(FL_SOURCES_cli

@@ -29,6 +29,7 @@ struct pod {
     struct fl_identity *identity;
     struct service *service; /* NULL: deleted */
     enum fl_pod_phase phase;
+    bool has_address; /* it ran */
     bool was_ready;
 };
 
@@ -222,8 +223,6 @@ static int stage_entry_removed(struct fl_cluster *cluster, struct service *servi
     return stage_endpoints(cluster, service, place.slice, whole ? NULL : slice, &endpoints);
 }
 
-static bool has_address(const struct pod *pod) { return pod->phase != FL_POD_PENDING; }
-
 static unsigned flags_of(const struct pod *pod) {
     switch (pod->phase) {
     case FL_POD_READY:
@@ -347,7 +346,7 @@ static int place_pods(struct fl_cluster *cluster, struct service *service) {
     int rc = 0;
     while (!rc && fl_map_next(&cluster->pods, &cursor, &name, &value)) {
         struct pod *pod = value;
-        if (pod->service != service || !has_address(pod)) continue;
+        if (pod->service != service || !pod->has_address) continue;
         rc = commit_for(cluster, service, stage_place(cluster, pod, true));
     }
     return rc;
@@ -457,7 +456,8 @@ static int stage_pod(struct fl_cluster *cluster, enum fl_k8s_event event, const 
     object->phase = pod->phase == FL_POD_PENDING   ? FL_OBJECT_PENDING
                     : pod->phase == FL_POD_RUNNING ? FL_OBJECT_RUNNING
                                                    : FL_OBJECT_READY;
-    if (object->terminating && !pod->was_ready) object->phase = FL_OBJECT_RUNNING;
+    if (object->terminating && !pod->was_ready)
+        object->phase = pod->has_address ? FL_OBJECT_RUNNING : FL_OBJECT_PENDING;
     return stage_take(cluster, event, object);
 }
 
@@ -489,8 +489,9 @@ int fl_cluster_pod_phase(struct fl_cluster *cluster, struct fl_str ns, struct fl
     struct pod old = *pod;
     pod->phase = phase;
     if (phase != FL_POD_TERMINATING) pod->was_ready = phase == FL_POD_READY;
+    if (phase == FL_POD_RUNNING || phase == FL_POD_READY) pod->has_address = true;
     int rc = stage_pod(cluster, FL_K8S_MODIFIED, pod);
-    if (!rc) rc = stage_place(cluster, pod, has_address(pod));
+    if (!rc) rc = stage_place(cluster, pod, pod->has_address);
     rc = commit_for(cluster, pod->service, rc);
     if (rc) *pod = old;
     return rc;

@@ -26,10 +26,17 @@ struct fl_sim_options {
     uint32_t start_ms;      /* pending to ready, about; 0: 300 */
     uint32_t grace_ms;      /* SIGTERM to SIGKILL; 0: 30000 */
     uint32_t echo_delay_ms;
-    uint16_t pod_port; /* of every pod; 0: 50051; pods' addresses are 127.1.0.1, 127.1.0.2, … */
+    uint16_t pod_port; /* of every pod; 0: 50051 */
+    /* Pods' addresses are 127.1.0.1, 127.1.0.2, … in turn, so many of them before they come again;
+     * 0: 65000. */
+    uint32_t address_count;
 };
 
-/* Errors: FL_ENOMEM, FL_EUSAGE (a service's name), FL_ESYS (cannot listen). */
+/* Every service has one port, "grpc": this number, which is not the pods'. */
+#define FL_SIM_SERVICE_PORT 80
+
+/* Errors: FL_ENOMEM, FL_EUSAGE (a service's name), FL_ESYS (cannot listen: the API server, or pods,
+ * which need loopback addresses of their own). */
 FL_MUST int fl_sim_new(struct fl_io *io, const struct fl_sim_options *options, struct fl_sim **out,
                        struct fl_error *err);
 struct fl_cluster *fl_sim_cluster(struct fl_sim *sim);
@@ -39,11 +46,16 @@ void fl_sim_close(struct fl_sim *sim, void (*done)(void *arg), void *arg);
 
 /* Starts a rolling update; nothing if one is running. FL_EUSAGE: no such service. */
 FL_MUST int fl_sim_roll(struct fl_sim *sim, const char *service, struct fl_error *err);
+/* So many pods from now on. FL_EUSAGE. */
 FL_MUST int fl_sim_scale(struct fl_sim *sim, const char *service, unsigned pods,
                          struct fl_error *err);
-/* Kills one pod's process without warning; the cluster finds out later. */
+/* Kills one ready pod's process without warning; the cluster finds out later and replaces it.
+ * FL_EUSAGE, FL_EEMPTY (no pod is ready). */
 FL_MUST int fl_sim_kill(struct fl_sim *sim, const char *service, struct fl_error *err);
+/* Until the last old pod is gone and the last new one is ready. */
 bool fl_sim_rolling(const struct fl_sim *sim, const char *service);
 unsigned fl_sim_ready(const struct fl_sim *sim, const char *service); /* pods ready now */
+/* Nothing is under way: as many pods as wanted, all ready, none leaving, no roll. */
+bool fl_sim_settled(const struct fl_sim *sim);
 
 #endif

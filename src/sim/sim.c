@@ -1,0 +1,442 @@
+/* sim.c - the simulated deployment: as many pods per service as wanted, rolls, and the ends.
+ *
+ * One function, reconcile, compares what is with what is wanted after every change of a pod, as a
+ * controller does: it starts what is missing, one more than wanted while a roll has old pods left,
+ * and lets one leave when that costs no ready pod below the wanted number. */
+#include "sim/sim.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "sim/pod.h"
+
+#define START_MS      300
+#define GRACE_MS      30000
+#define POD_PORT      50051
+#define ADDRESSES     65000
+#define HISTORY_MAX   4096
+#define RECONCILE_MS  200 /* again, after what failed for want of memory */
+#define LABEL_MAX_LEN 63  /* RFC 1123 */
+
+struct service {
+    struct fl_list link;
+    struct fl_sim *sim;
+    char ns[LABEL_MAX_LEN + 1], name[LABEL_MAX_LEN + 1];
+    unsigned wanted;
+    unsigned generation; /* pods of an older one are replaced */
+    bool rolling;
+    struct fl_list pods;
+};
+
+struct fl_sim {
+    struct fl_io *io;
+    struct fl_cluster *cluster;
+    struct fl_apiserver *apiserver;
+    struct fl_pod_world pods;
+    struct fl_list services, gone; /* gone: pods to be freed */
+    uint32_t address_count, last_number;
+    uint32_t roll_every_ms;
+    struct fl_timer roll_timer, reconcile_timer;
+    struct fl_task reconcile, closed;
+    bool closing;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+/* --- names --- */
+
+static bool is_label(struct fl_str s) {
+    if (!s.n || s.n > LABEL_MAX_LEN || s.p[0] == '-' || s.p[s.n - 1] == '-') return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') ||
+              s.p[i] == '-'))
+            return false;
+    return true;
+}
+
+/* "name" or "namespace/name". */
+static int parse_name(const char *text, struct fl_str *ns, struct fl_str *name,
+                      struct fl_error *err) {
+    *ns = FL_STR("default");
+    if (!fl_str_split(fl_str_of(text), '/', ns, name)) {
+        *name = *ns;
+        *ns = FL_STR("default");
+    }
+    if (is_label(*ns) && is_label(*name)) return 0;
+    return fl_fail(err, FL_EUSAGE,
+                   "\"%s\" is no name of a service: [namespace/]name, of a-z, 0-9 and '-'", text);
+}
+
+static struct service *find(const struct fl_sim *sim, const char *text, struct fl_error *err) {
+    struct fl_str ns, name;
+    if (parse_name(text, &ns, &name, err)) return NULL;
+    FL_LIST_EACH (&sim->services, item, next) {
+        struct service *s = FL_CONTAINER(item, struct service, link);
+        if (fl_str_eq(ns, fl_str_of(s->ns)) && fl_str_eq(name, fl_str_of(s->name))) return s;
+    }
+    fl_fail(err, FL_EUSAGE, "no such service: %.*s/%.*s", FL_STR_ARG(ns), FL_STR_ARG(name));
+    return NULL;
+}
+
+/* --- counting --- */
+
+struct tally {
+    unsigned live, ready; /* as the cluster sees it */
+    unsigned old;         /* live ones of an older generation */
+    unsigned surge;       /* pods above the wanted number, for a roll's sake */
+    unsigned all, fresh_ready;
+    bool any_old; /* live or not */
+};
+
+static struct tally count(const struct service *service) {
+    struct tally t = {0};
+    FL_LIST_EACH (&service->pods, item, next) {
+        const struct fl_pod *pod = FL_CONTAINER(item, struct fl_pod, link);
+        bool live = fl_pod_is_live(pod), fresh = pod->generation == service->generation;
+        t.all++;
+        t.any_old |= !fresh;
+        t.live += live;
+        t.old += live && !fresh;
+        t.ready += pod->state == FL_SIM_POD_READY || pod->state == FL_SIM_POD_DEAD;
+        t.fresh_ready += fresh && pod->state == FL_SIM_POD_READY;
+    }
+    t.surge = t.old > 0 && t.live - t.old < service->wanted;
+    return t;
+}
+
+static bool is_settled(const struct service *service) {
+    struct tally t = count(service);
+    return t.all == service->wanted && t.fresh_ready == service->wanted;
+}
+
+/* --- reconciling --- */
+
+static bool number_is_taken(const struct fl_sim *sim, uint32_t number) {
+    FL_LIST_EACH (&sim->services, item, next) {
+        const struct service *s = FL_CONTAINER(item, struct service, link);
+        FL_LIST_EACH (&s->pods, each, after)
+            if (FL_CONTAINER(each, struct fl_pod, link)->number == number) return true;
+    }
+    return false;
+}
+
+/* In turn, so that an address comes again as late as it can; 0: all are taken. */
+static uint32_t next_number(struct fl_sim *sim) {
+    for (uint32_t i = 0; i < sim->address_count; i++) {
+        sim->last_number = sim->last_number % sim->address_count + 1;
+        if (!number_is_taken(sim, sim->last_number)) return sim->last_number;
+    }
+    return 0;
+}
+
+static void on_pod_change(struct fl_pod *pod) {
+    struct service *service = pod->owner;
+    struct fl_sim *sim = service->sim;
+    if (pod->state == FL_SIM_POD_GONE) {
+        fl_list_remove(&pod->link);
+        fl_list_push(&sim->gone, &pod->link);
+    }
+    fl_io_defer(sim->io, &sim->reconcile);
+}
+
+static int start_pod(struct service *service) {
+    struct fl_sim *sim = service->sim;
+    uint32_t number = next_number(sim);
+    if (!number) return FL_EFULL;
+    struct fl_pod *pod = FL_NEW(struct fl_pod);
+    if (!pod) return FL_ENOMEM;
+    pod->world = &sim->pods;
+    pod->ns = fl_str_of(service->ns);
+    pod->generation = service->generation;
+    pod->number = number;
+    pod->on_change = on_pod_change;
+    pod->owner = service;
+    int rc = fl_pod_init(pod, fl_str_of(service->name));
+    if (rc)
+        fl_free(pod);
+    else
+        fl_list_push(&service->pods, &pod->link);
+    return rc;
+}
+
+/* The last pod (the newest) of an age and readiness. */
+static struct fl_pod *last_pod(const struct service *service, bool old, bool ready) {
+    struct fl_pod *found = NULL;
+    FL_LIST_EACH (&service->pods, item, next) {
+        struct fl_pod *pod = FL_CONTAINER(item, struct fl_pod, link);
+        if (pod->state > FL_SIM_POD_READY) continue;
+        if ((pod->generation != service->generation) != old) continue;
+        if ((pod->state == FL_SIM_POD_READY) == ready) found = pod;
+    }
+    return found;
+}
+
+/* Who leaves next: an old pod before a new one, one that is not ready before one that is; one that
+ * is ready only if enough others are. NULL: nobody. */
+static struct fl_pod *choose_leaver(const struct service *service, const struct tally *t) {
+    bool spare = t->ready > service->wanted;
+    struct fl_pod *pod = last_pod(service, true, false);
+    if (!pod && spare) pod = last_pod(service, true, true);
+    if (pod || t->live <= service->wanted + (t->old > 0)) return pod;
+    pod = last_pod(service, false, false);
+    return !pod && spare ? last_pod(service, false, true) : pod;
+}
+
+static int reconcile_service(struct service *service) {
+    struct tally t = count(service);
+    if (!t.any_old && is_settled(service)) service->rolling = false;
+    for (; t.live < service->wanted + t.surge; t.live++) {
+        int rc = start_pod(service);
+        if (rc) return rc;
+    }
+    while (t.live > service->wanted) {
+        struct fl_pod *pod = choose_leaver(service, &t);
+        if (!pod) break;
+        fl_pod_leave(pod);
+        if (pod->state != FL_SIM_POD_LEAVING) return FL_ENOMEM;
+        t = count(service);
+    }
+    return 0;
+}
+
+static void free_gone(struct fl_sim *sim) {
+    while (!fl_list_empty(&sim->gone)) {
+        struct fl_pod *pod = FL_CONTAINER(sim->gone.next, struct fl_pod, link);
+        fl_pod_deinit(pod);
+        fl_free(pod);
+    }
+}
+
+static void maybe_closed(struct fl_sim *sim) {
+    FL_LIST_EACH (&sim->services, item, next)
+        if (!fl_list_empty(&FL_CONTAINER(item, struct service, link)->pods)) return;
+    if (!sim->apiserver) fl_io_defer(sim->io, &sim->closed);
+}
+
+static void run_reconcile(struct fl_task *task) {
+    struct fl_sim *sim = FL_CONTAINER(task, struct fl_sim, reconcile);
+    int rc = 0;
+    free_gone(sim);
+    if (sim->closing) {
+        maybe_closed(sim);
+        return;
+    }
+    FL_LIST_EACH (&sim->services, item, next) {
+        int one = reconcile_service(FL_CONTAINER(item, struct service, link));
+        if (one) rc = one;
+    }
+    if (rc) fl_io_timer_set(sim->io, &sim->reconcile_timer, fl_io_now_ms(sim->io) + RECONCILE_MS);
+}
+
+static void run_reconcile_timer(struct fl_timer *timer) {
+    struct fl_sim *sim = FL_CONTAINER(timer, struct fl_sim, reconcile_timer);
+    fl_io_defer(sim->io, &sim->reconcile);
+}
+
+/* --- orders --- */
+
+static void roll(struct service *service) {
+    if (service->rolling) return;
+    service->rolling = true;
+    service->generation++;
+    fl_io_defer(service->sim->io, &service->sim->reconcile);
+}
+
+int fl_sim_roll(struct fl_sim *sim, const char *service, struct fl_error *err) {
+    struct service *s = find(sim, service, err);
+    if (!s) return FL_EUSAGE;
+    roll(s);
+    return 0;
+}
+
+int fl_sim_scale(struct fl_sim *sim, const char *service, unsigned pods, struct fl_error *err) {
+    struct service *s = find(sim, service, err);
+    if (!s) return FL_EUSAGE;
+    s->wanted = pods;
+    fl_io_defer(sim->io, &sim->reconcile);
+    return 0;
+}
+
+int fl_sim_kill(struct fl_sim *sim, const char *service, struct fl_error *err) {
+    struct service *s = find(sim, service, err);
+    if (!s) return FL_EUSAGE;
+    uint64_t ready = fl_sim_ready(sim, service);
+    if (!ready) return fl_fail(err, FL_EEMPTY, "no pod of %s is ready", service);
+    uint64_t which = fl_random_below(&sim->pods.random, ready);
+    FL_LIST_EACH (&s->pods, item, next) {
+        struct fl_pod *pod = FL_CONTAINER(item, struct fl_pod, link);
+        if (pod->state != FL_SIM_POD_READY || which--) continue;
+        fl_pod_kill(pod);
+        break;
+    }
+    return 0;
+}
+
+bool fl_sim_rolling(const struct fl_sim *sim, const char *service) {
+    const struct service *s = find(sim, service, NULL);
+    return s && s->rolling;
+}
+
+unsigned fl_sim_ready(const struct fl_sim *sim, const char *service) {
+    const struct service *s = find(sim, service, NULL);
+    unsigned n = 0;
+    if (!s) return 0;
+    FL_LIST_EACH (&s->pods, item, next)
+        n += FL_CONTAINER(item, struct fl_pod, link)->state == FL_SIM_POD_READY;
+    return n;
+}
+
+bool fl_sim_settled(const struct fl_sim *sim) {
+    FL_LIST_EACH (&sim->services, item, next)
+        if (!is_settled(FL_CONTAINER(item, struct service, link))) return false;
+    return true;
+}
+
+static void run_roll_timer(struct fl_timer *timer) {
+    struct fl_sim *sim = FL_CONTAINER(timer, struct fl_sim, roll_timer);
+    FL_LIST_EACH (&sim->services, item, next) roll(FL_CONTAINER(item, struct service, link));
+    fl_io_timer_set(sim->io, timer, fl_io_now_ms(sim->io) + sim->roll_every_ms);
+}
+
+struct fl_cluster *fl_sim_cluster(struct fl_sim *sim) {
+    return sim->cluster;
+}
+
+struct fl_apiserver *fl_sim_apiserver(struct fl_sim *sim) {
+    return sim->apiserver;
+}
+
+/* --- life --- */
+
+static void sim_free(struct fl_sim *sim) {
+    FL_LIST_EACH (&sim->services, item, next) {
+        fl_list_remove(item);
+        fl_free(FL_CONTAINER(item, struct service, link));
+    }
+    fl_io_timer_deinit(sim->io, &sim->roll_timer);
+    fl_io_timer_deinit(sim->io, &sim->reconcile_timer);
+    fl_cluster_free(sim->cluster);
+    fl_free(sim);
+}
+
+static int add_service(struct fl_sim *sim, const struct fl_sim_service *spec,
+                       struct fl_error *err) {
+    const struct fl_k8s_service_port port = {.name = FL_STR("grpc"),
+                                             .protocol = FL_STR("TCP"),
+                                             .port = FL_SIM_SERVICE_PORT,
+                                             .target_port = sim->pods.port};
+    struct fl_str ns, name;
+    int rc = parse_name(spec->name, &ns, &name, err);
+    if (rc) return rc;
+    if (find(sim, spec->name, NULL))
+        return fl_fail(err, FL_EUSAGE, "service %s is given twice", spec->name);
+    struct service *service = FL_NEW(struct service);
+    if (!service) return fl_fail_nomem(err);
+    service->sim = sim;
+    service->wanted = spec->pods;
+    fl_str_copy(service->ns, sizeof service->ns, ns);
+    fl_str_copy(service->name, sizeof service->name, name);
+    fl_list_init(&service->pods);
+    fl_list_push(&sim->services, &service->link);
+    fl_cluster_time(sim->cluster, fl_io_wall_ms(sim->io) / 1000);
+    rc = fl_cluster_service(sim->cluster, ns, name, &port, 1);
+    return rc ? fl_fail(err, rc, "service %s", spec->name) : 0;
+}
+
+static void abort_accepted(void *arg, struct fl_sock *sock) {
+    struct fl_sim *sim = arg;
+    fl_sock_abort(sim->io, sock);
+}
+
+/* Can this machine give pods addresses of their own? Better said now than by pods that never get
+ * ready. */
+static int check_addresses(struct fl_sim *sim, struct fl_error *err) {
+    struct fl_listener *listener;
+    struct fl_error why;
+    char address[16];
+    fl_pod_address(1, address);
+    if (fl_io_listen(sim->io, fl_str_of(address), sim->pods.port, NULL, abort_accepted, sim,
+                     &listener, &why)) {
+        fl_error_prefix(&why, "pods need loopback addresses of their own, from %s", address);
+        return fl_error_copy(err, &why);
+    }
+    fl_listener_close(sim->io, listener);
+    return 0;
+}
+
+static void run_closed(struct fl_task *task) {
+    struct fl_sim *sim = FL_CONTAINER(task, struct fl_sim, closed);
+    void (*done)(void *arg) = sim->done;
+    void *arg = sim->done_arg;
+    sim_free(sim);
+    if (done) done(arg);
+}
+
+static struct fl_sim *sim_alloc(struct fl_io *io, const struct fl_sim_options *options) {
+    struct fl_sim *sim = FL_NEW(struct fl_sim);
+    if (!sim) return NULL;
+    sim->io = io;
+    sim->address_count = options->address_count ? options->address_count : ADDRESSES;
+    sim->roll_every_ms = options->roll_every_ms;
+    fl_list_init(&sim->services);
+    fl_list_init(&sim->gone);
+    fl_task_init(&sim->reconcile, run_reconcile);
+    fl_task_init(&sim->closed, run_closed);
+    sim->pods = (struct fl_pod_world){
+        .io = io,
+        .random = {options->seed},
+        .start_ms = options->start_ms ? options->start_ms : START_MS,
+        .grace_ms = options->grace_ms ? options->grace_ms : GRACE_MS,
+        .echo_delay_ms = options->echo_delay_ms,
+        .port = options->pod_port ? options->pod_port : POD_PORT,
+    };
+    if (fl_io_timer_init(io, &sim->roll_timer, run_roll_timer) ||
+        fl_io_timer_init(io, &sim->reconcile_timer, run_reconcile_timer) ||
+        fl_cluster_new(fl_random_u64(&sim->pods.random), HISTORY_MAX, &sim->cluster)) {
+        sim_free(sim);
+        return NULL;
+    }
+    sim->pods.cluster = sim->cluster;
+    return sim;
+}
+
+int fl_sim_new(struct fl_io *io, const struct fl_sim_options *options, struct fl_sim **out,
+               struct fl_error *err) {
+    struct fl_sim *sim = sim_alloc(io, options);
+    *out = NULL;
+    if (!sim) return fl_fail_nomem(err);
+    int rc = check_addresses(sim, err);
+    for (size_t i = 0; i < options->service_count && !rc; i++)
+        rc = add_service(sim, &options->services[i], err);
+    if (!rc) rc = fl_apiserver_new(io, sim->cluster, &options->apiserver, &sim->apiserver, err);
+    if (rc) {
+        sim_free(sim);
+        return rc;
+    }
+    if (sim->roll_every_ms)
+        fl_io_timer_set(io, &sim->roll_timer, fl_io_now_ms(io) + sim->roll_every_ms);
+    fl_io_defer(io, &sim->reconcile);
+    *out = sim;
+    return 0;
+}
+
+static void on_apiserver_closed(void *arg) {
+    struct fl_sim *sim = arg;
+    sim->apiserver = NULL;
+    fl_io_defer(sim->io, &sim->reconcile);
+}
+
+void fl_sim_close(struct fl_sim *sim, void (*done)(void *arg), void *arg) {
+    FL_ASSERT(!sim->closing);
+    sim->closing = true;
+    sim->done = done;
+    sim->done_arg = arg;
+    fl_io_timer_clear(sim->io, &sim->roll_timer);
+    fl_io_timer_clear(sim->io, &sim->reconcile_timer);
+    FL_LIST_EACH (&sim->services, item, next) {
+        struct service *service = FL_CONTAINER(item, struct service, link);
+        FL_LIST_EACH (&service->pods, each, after)
+            fl_pod_stop(FL_CONTAINER(each, struct fl_pod, link));
+    }
+    fl_apiserver_close(sim->apiserver, on_apiserver_closed, sim);
+}
