@@ -529,6 +529,35 @@ static void test_C8_goaway_is_unseen(void **state) {
     }
 }
 
+/* A server that leaves without a warning: what was on its way is above the last stream of the
+ * GOAWAY and is sent again on the next connection. */
+static void test_C8_goaway_in_one_step_retries(void **state) {
+    FL_UNUSED(state);
+    unsigned retries = 0;
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        struct fl_bed bed;
+        struct fl_bed_call calls[5];
+        struct fl_peer peer;
+        fl_bed_start(&bed, &(struct fl_world_options){.seed = seed});
+        fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+        peer.on_request = answer_echo;
+        fl_bed_open(&bed, NULL);
+        fl_bed_publish(&bed, 1);
+        fl_world_run_ms(bed.world, 2000);
+        for (size_t i = 0; i < FL_COUNT(calls); i++) fl_bed_call(&bed, &calls[i], NULL);
+        fl_peer_close(&peer); /* before anything of them has arrived */
+        fl_world_run_ms(bed.world, 100);
+        for (size_t i = 0; i < FL_COUNT(calls); i++) {
+            expect_ok(&calls[i]);
+            retries += calls[i].retries;
+        }
+        assert_int_equal(peer.requests, FL_COUNT(calls));
+        fl_peer_stop(&peer);
+        fl_bed_stop(&bed);
+    }
+    assert_int_equal(retries, 30 * 5);
+}
+
 static void test_killed_server(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -784,6 +813,7 @@ int main(void) {
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_refused_streams_are_tried_again_unseen),
         cmocka_unit_test(test_C8_goaway_is_unseen),
+        cmocka_unit_test(test_C8_goaway_in_one_step_retries),
         cmocka_unit_test(test_killed_server),
         cmocka_unit_test(test_deadline_of_an_answer_that_never_comes),
         cmocka_unit_test(test_cancel_in_every_state),

@@ -135,6 +135,12 @@ void fl_peer_drain(struct fl_peer *peer) {
     }
 }
 
+void fl_peer_close(struct fl_peer *peer) {
+    FL_LIST_EACH (&peer->conns, item, next) {
+        fl_http_conn_close(FL_CONTAINER(item, struct peer_conn, link)->conn);
+    }
+}
+
 void fl_peer_deny(struct fl_peer *peer) {
     if (peer->listener) fl_listener_close(peer->io, peer->listener);
     peer->listener = NULL;

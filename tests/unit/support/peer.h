@@ -32,6 +32,7 @@ struct fl_peer {
 void fl_peer_start(struct fl_peer *peer, struct fl_io *io, const char *host, uint16_t port,
                    enum fl_peer_manner manner);
 void fl_peer_drain(struct fl_peer *peer); /* every connection: GOAWAY in two steps */
+void fl_peer_close(struct fl_peer *peer); /* every connection: one GOAWAY and the end */
 void fl_peer_stop(struct fl_peer *peer);  /* and cuts every connection; run the world after it */
 void fl_peer_deny(struct fl_peer *peer);  /* stops listening only */
 
