@@ -27,7 +27,6 @@ struct fl_loop {
     uv_timer_t timer;              /* for the first deadline of io.timers */
     uint64_t timer_ms;             /* what it is set for */
     uv_prepare_t prepare;
-    uv_check_t check;
     size_t handles;         /* of libuv, not yet closed */
     size_t live;            /* socks and listeners */
     struct fl_list service; /* socks with something to do at the end of the turn */

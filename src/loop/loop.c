@@ -1,11 +1,11 @@
 /* loop.c - struct fl_io on the real system: the turn of a libuv loop.
  *
- * A turn is one iteration of libuv: its timers, then our prepare handle, then the poll phase
- * (socket events and posted tasks), then our check handle, then close callbacks. Both of our
- * handles do fl_loop_end_turn: due timers of io.timers, deferred tasks, one write for each sock
- * with queued bytes. So whatever queued work - our callbacks, a caller's own handle on the same
- * libuv loop, a close callback - is done before the loop next waits. What the end of a turn itself
- * causes (on_writable, say) is the next turn's, which the one uv_timer makes come at once.
+ * A turn goes from one prepare callback of libuv to the next, which comes right before the loop may
+ * wait: the poll phase (socket events and posted tasks), close callbacks, libuv's own timers. The
+ * prepare callback ends it by fl_loop_end_turn: due timers of io.timers, deferred tasks, one write
+ * for each sock with queued bytes. So whatever queued work - our callbacks, or a caller's own
+ * handle on the same libuv loop - it is done before the loop next waits. What the end of a turn
+ * itself causes (on_writable, say) is the next turn's, which the one uv_timer makes come at once.
  *
  * Memory: libuv, OpenSSL and c-ares keep the allocator they have. Their hooks are process-wide and
  * must be set before the first use of the library, and the program that links this one may use all
@@ -110,10 +110,6 @@ static void on_prepare(uv_prepare_t *prepare) {
     fl_loop_end_turn(loop);
 }
 
-static void on_check(uv_check_t *check) {
-    fl_loop_end_turn(FL_CONTAINER(check, struct fl_loop, check));
-}
-
 static void on_async(uv_async_t *async) {
     struct fl_loop *loop = FL_CONTAINER(async, struct fl_loop, postbox.async);
     fl_postbox_run(&loop->postbox);
@@ -125,14 +121,11 @@ static int open_handles(struct fl_loop *loop) {
     if (rc < 0) return rc;
     uv_timer_init(loop->uv, &loop->timer);
     uv_prepare_init(loop->uv, &loop->prepare);
-    uv_check_init(loop->uv, &loop->check);
     uv_prepare_start(&loop->prepare, on_prepare);
-    uv_check_start(&loop->check, on_check);
     uv_unref((uv_handle_t *)&loop->timer);
     uv_unref((uv_handle_t *)&loop->prepare);
-    uv_unref((uv_handle_t *)&loop->check);
     loop->has_handles = true;
-    loop->handles += 4;
+    loop->handles += 3;
     return 0;
 }
 
@@ -199,7 +192,7 @@ static void on_closed(uv_handle_t *handle) {
 
 static void close_handles(struct fl_loop *loop) {
     uv_handle_t *all[] = {(uv_handle_t *)&loop->postbox.async, (uv_handle_t *)&loop->timer,
-                          (uv_handle_t *)&loop->prepare, (uv_handle_t *)&loop->check};
+                          (uv_handle_t *)&loop->prepare};
     fl_postbox_quiesce(&loop->postbox);
     for (size_t i = 0; i < FL_COUNT(all); i++) {
         all[i]->data = loop;

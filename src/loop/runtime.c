@@ -95,6 +95,7 @@ void fl_runtime_turn(struct fl_runtime *runtime) {
     struct fl_loop *loop = loop_of(runtime);
     fl_loop_come_home(loop);
     uv_run(loop->uv, UV_RUN_NOWAIT);
+    fl_loop_end_turn(loop); /* of what this one brought; the prepare callback ended the last */
 }
 
 void fl_runtime_free(struct fl_runtime *runtime) {

@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -194,6 +195,7 @@ static void test_close_sends_what_is_queued(void **state) {
     fl_sock_close(p.io, p.client.sock);
     assert_int_equal(fl_sock_write(p.io, p.client.sock, FL_STR("x")), FL_ESHUTDOWN);
     fl_test_loop_until_true(p.runtime, &p.server.peer.eof);
+    assert_false(p.client.closed); /* it waits for our end */
     assert_int_equal(p.server.peer.in.len, sizeof(block));
     fl_test_loop_until_true(p.runtime, &p.client.closed);
     assert_int_equal(p.client.why.code, FL_OK);
@@ -354,14 +356,14 @@ static void test_abort_within_callbacks(void **state) {
     pair_end(&p);
 }
 
-/* The peer answers early and resets, as a server does that refuses an upload. */
+/* The peer answers early and resets, as a server does that refuses an upload. What we write then
+ * fails, and the answer is there to be read. */
 static void test_answer_before_reset_is_read(void **state) {
     (void)state;
     struct fl_runtime *runtime = fl_test_loop_new();
     struct fl_test_peer client;
     struct fl_error err;
     uint16_t port;
-    static char block[2 * 1024 * 1024];
     int listening = raw_listen(8, &port);
     fl_test_peer_init(&client, runtime);
     client.close_on_eof = false;
@@ -370,11 +372,13 @@ static void test_answer_before_reset_is_read(void **state) {
     int fd = accept(listening, NULL, NULL);
     assert_true(fd >= 0);
     fl_sock_pause(runtime->io, client.sock, true);
-    assert_int_equal(fl_sock_write(runtime->io, client.sock, fl_str_n(block, sizeof(block))), 0);
+    fl_test_peer_write(&client, "upload");
     fl_test_loop_settle(runtime);
     assert_int_equal(write(fd, "too large", 9), 9);
     close(fd); /* with unread bytes: RST follows the answer */
+    fl_test_loop_settle(runtime);
     fl_sock_pause(runtime->io, client.sock, false);
+    fl_test_peer_write(&client, "more of it");
     fl_test_loop_until_true(runtime, &client.closed);
     assert_int_equal(client.why.code, FL_ERESET);
     assert_true(fl_str_eq(fl_buf_str(&client.in), FL_STR("too large")));
@@ -456,6 +460,33 @@ static void test_closed_listener_refuses_and_accepted_socks_live(void **state) {
     pair_end(&p);
 }
 
+/* Without descriptors accepting rests, and goes on when there are some again. */
+static void test_no_descriptor_left(void **state) {
+    (void)state;
+    struct fl_runtime *runtime = fl_test_loop_new();
+    struct fl_test_server server;
+    struct rlimit before, none;
+    fl_test_server_init(&server, runtime, "127.0.0.1", NULL);
+    fl_test_loop_settle(runtime);
+    int fd = raw_connect(server.port);
+    int next = dup(fd);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    fl_test_loop_settle(runtime);
+    unsigned accepted = server.accepted;
+    int wait_ms = fl_runtime_deadline_ms(runtime);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(accepted, 0);
+    assert_true(wait_ms >= 0); /* it is going to try again */
+    fl_test_loop_until_true(runtime, &server.peer.open);
+    close(fd);
+    fl_test_loop_end(runtime, NULL, &server);
+}
+
 static void test_port_is_free_again_at_once(void **state) {
     (void)state;
     struct pair p;
@@ -531,6 +562,7 @@ int main(void) {
         cmocka_unit_test(test_write_to_a_gone_peer_is_an_error_only),
         cmocka_unit_test(test_wrong_use),
         cmocka_unit_test(test_closed_listener_refuses_and_accepted_socks_live),
+        cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_port_is_free_again_at_once),
         cmocka_unit_test(test_dial_survives_every_failed_allocation),
         cmocka_unit_test(test_listen_survives_every_failed_allocation),

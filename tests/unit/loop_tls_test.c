@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -193,6 +194,15 @@ static void test_address_is_no_name(void **state) { /* a DNS name that looks lik
     fl_test_cert_init(&odd, "127.0.0.1", &options);
     refuse(&odd, NULL, "certificate is not for \"127.0.0.1\"");
     fl_test_cert_deinit(&odd);
+}
+
+static void test_part_of_a_label_is_no_wildcard(void **state) {
+    (void)state;
+    struct fl_test_cert wild;
+    struct fl_test_cert_options options = {.issuer = &authority, .names = "DNS:e*.example.test"};
+    fl_test_cert_init(&wild, "wild", &options);
+    refuse(&wild, "echo.example.test", "certificate is not for \"echo.example.test\"");
+    fl_test_cert_deinit(&wild);
 }
 
 static void test_expired(void **state) {
@@ -447,6 +457,34 @@ static void test_server_survives_strangers(void **state) {
     link_end(&l);
 }
 
+#define UNFINISHED_MAX 1000 /* of listener.c */
+
+/* Peers that connect and say nothing: the oldest are dropped, and the next one gets in. */
+static void test_unfinished_handshakes_are_bounded(void **state) {
+    (void)state;
+    static int silent[UNFINISHED_MAX + 1];
+    struct link l;
+    struct fl_tls_config client = client_config(), server = server_config(&good);
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < 3 * UNFINISHED_MAX) skip();
+    limit.rlim_cur = FL_MAX(limit.rlim_cur, 3 * UNFINISHED_MAX);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    link_init(&l, &client, &server);
+    for (int i = 0; i <= UNFINISHED_MAX; i++) {
+        silent[i] = raw_connect(l.server.port);
+        fl_runtime_turn(l.runtime);
+    }
+    fl_test_loop_until(l.runtime, has_caller, &silent[0]); /* its end */
+    assert_false(has_caller(&silent[2]));
+    link_dial(&l, "echo.test");
+    assert_true(l.client.open);
+    for (int i = 0; i <= UNFINISHED_MAX; i++) close(silent[i]);
+    fl_listener_close(l.io, l.server.listener);
+    l.server.listener = NULL;
+    link_end(&l);
+}
+
 static void assert_config_error(const struct fl_tls_config *config, const char *words) {
     struct fl_runtime *runtime = fl_test_loop_new();
     struct fl_tls *tls;
@@ -583,6 +621,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_name),
         cmocka_unit_test(test_wrong_address),
         cmocka_unit_test(test_address_is_no_name),
+        cmocka_unit_test(test_part_of_a_label_is_no_wildcard),
         cmocka_unit_test(test_expired),
         cmocka_unit_test(test_not_yet_valid),
         cmocka_unit_test(test_system_authorities_do_not_know_ours),
@@ -598,6 +637,7 @@ int main(void) {
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_end_without_close_notify),
         cmocka_unit_test(test_server_survives_strangers),
+        cmocka_unit_test(test_unfinished_handshakes_are_bounded),
         cmocka_unit_test(test_wrong_configurations),
         cmocka_unit_test(test_encrypted_key_is_an_error),
         cmocka_unit_test(test_wrong_use),
