@@ -12,8 +12,6 @@
  * the later block's. The others equal the last one given and are passed over. */
 #include "discovery/walk.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "discovery/set_layout.h"
@@ -28,7 +26,17 @@ static struct fl_str protocol_of(const struct fl_walk_item *item) {
     return set_protocol(port.protocol);
 }
 
+/* The kind, then seven bytes of the address; for IPv4, which has four, the port as well. */
+static uint64_t key_of(const struct fl_address *address, uint16_t port) {
+    bool v4 = address->kind == FL_ADDRESS_V4, name = address->kind == FL_ADDRESS_NAME;
+    struct fl_str bytes = name ? address->name : fl_str_n(address->ip, v4 ? 4 : 16);
+    uint64_t key = (uint64_t)address->kind;
+    for (size_t i = 0; i < 7; i++) key = key << 8 | (i < bytes.n ? (uint8_t)bytes.p[i] : 0);
+    return v4 ? key | port : key;
+}
+
 int fl_walk_cmp(const struct fl_walk_item *a, const struct fl_walk_item *b) {
+    if (a->key != b->key) return a->key < b->key ? -1 : 1;
     int order = fl_address_cmp(&a->address, &b->address);
     if (order) return order;
     if (a->port != b->port) return a->port < b->port ? -1 : 1;
@@ -122,6 +130,7 @@ static void scan_port(struct fl_walk *walk, struct fl_walk_item *item) {
     for (size_t i = 0; i < count; i++) {
         fl_block_address_at(item->block, i, &item->address);
         if (!passes(walk->filter, item->place, &item->address)) continue;
+        item->key = key_of(&item->address, item->port);
         item->endpoint = (uint32_t)i;
         item->flags = (uint8_t)fl_block_flags_at(item->block, i);
         offer(walk, item);
@@ -206,8 +215,9 @@ void fl_walk_unpack(const struct fl_walk_item *item, struct fl_endpoint *out) {
     out->terminating = (e.flags & FL_ENDPOINT_TERMINATING) != 0;
     out->node = e.node.p;
     out->zone = e.zone.p;
-    snprintf(out->pod, sizeof(out->pod), "%.*s%.*s", FL_STR_ARG(e.pod_prefix),
-             FL_STR_ARG(e.pod_suffix));
+    fl_str_copy(out->pod, sizeof(out->pod), e.pod_prefix);
+    size_t prefix = FL_MIN(e.pod_prefix.n, sizeof(out->pod) - 1);
+    fl_str_copy(out->pod + prefix, sizeof(out->pod) - prefix, e.pod_suffix);
     memcpy(out->uid, e.uid, sizeof(out->uid));
 }
 
