@@ -232,7 +232,7 @@ static size_t common(struct fl_str a, struct fl_str b) {
 static inline void narrow_prefix(struct fl_block_builder *b, struct fl_str first,
                                  struct fl_str rest) {
     struct fl_str prefix = fl_str_n(b->text.data + b->prefix_at, b->prefix_len);
-    if (first.n == 0 && fl_str_starts(rest, prefix)) return; /* the usual case */
+    if (fl_str_starts(first.n ? first : rest, prefix)) return; /* the usual case */
     size_t n = common(prefix, first);
     if (n == first.n) n += common(fl_str_from(prefix, n), rest);
     b->prefix_len = (uint32_t)n;
