@@ -137,6 +137,14 @@ static void list_contexts(const json_t *root, char *out, size_t size) {
     }
 }
 
+static int set_source(const struct parse *p, const char *context) {
+    size_t size = strlen(p->path) + strlen(context) + sizeof(" (context )");
+    p->out->source = fl_alloc(size);
+    if (!p->out->source) return fl_fail_nomem(p->err);
+    snprintf(p->out->source, size, "%s (context %s)", p->path, context);
+    return FL_OK;
+}
+
 static int pick_context(struct parse *p, const json_t *root, const char *wanted,
                         const json_t **out) {
     char there[120];
@@ -153,7 +161,7 @@ static int pick_context(struct parse *p, const json_t *root, const char *wanted,
                        name, there);
     p->kind = "context";
     p->name = name;
-    return FL_OK;
+    return set_source(p, name);
 }
 
 static int read_cluster(const struct parse *p, const json_t *cluster) {
@@ -162,7 +170,7 @@ static int read_cluster(const struct parse *p, const json_t *cluster) {
     int rc;
     if ((rc = text_of(p, cluster, "server", &server)) < 0) return rc;
     if (!server) return entry_fail(p, "has no server");
-    if ((rc = fl_server_url_parse(fl_str_of(server), p->out, &why)) < 0) {
+    if (fl_server_url_parse(fl_str_of(server), p->out, &why) < 0) {
         fl_error_prefix(&why, "%s: %s \"%.64s\"", p->path, p->kind, p->name);
         return fl_error_copy(p->err, &why);
     }
@@ -230,14 +238,6 @@ static int read_member(struct parse *p, const json_t *root, const json_t *contex
     return read(&inner, entry);
 }
 
-static int set_source(struct parse *p) {
-    size_t size = strlen(p->path) + strlen(p->name) + sizeof(" (context )");
-    p->out->source = fl_alloc(size);
-    if (!p->out->source) return fl_fail_nomem(p->err);
-    snprintf(p->out->source, size, "%s (context %s)", p->path, p->name);
-    return FL_OK;
-}
-
 static int read_root(struct parse *p, const json_t *root, const char *wanted) {
     const json_t *context = NULL;
     int rc;
@@ -245,7 +245,7 @@ static int read_root(struct parse *p, const json_t *root, const char *wanted) {
         return fl_fail(p->err, FL_ECONFIG, "%s: this is no kubeconfig: it has no contexts",
                        p->path);
     if ((rc = pick_context(p, root, wanted, &context)) < 0) return rc;
-    if ((rc = set_source(p)) < 0 || (rc = text_copy(p, context, "namespace", &p->out->ns)) < 0 ||
+    if ((rc = text_copy(p, context, "namespace", &p->out->ns)) < 0 ||
         (rc = read_member(p, root, context, "clusters", "cluster", read_cluster)) < 0 ||
         (rc = read_member(p, root, context, "users", "user", read_user)) < 0)
         return rc;

@@ -47,7 +47,7 @@ static int encode(struct fl_buf *out, struct fl_str value) {
 int fl_query_add(struct fl_buf *out, const char *key, struct fl_str value) {
     if (value.n == 0) return FL_OK;
     struct fl_str url = fl_buf_str(out);
-    char separator = memchr(url.p, '?', url.n) ? '&' : '?';
+    char separator = url.n && memchr(url.p, '?', url.n) ? '&' : '?';
     int rc = fl_buf_printf(out, "%c%s=", separator, key);
     return rc < 0 ? rc : encode(out, value);
 }

@@ -90,7 +90,7 @@ static int owner_of(struct fl_service_index *index, const struct fl_kube_entry *
 static int slice_add(struct fl_indexed_service *service, const struct fl_kube_entry *slice) {
     if (service->slice_count == service->slice_cap) {
         size_t cap = service->slice_cap ? service->slice_cap * 2 : 1;
-        void *slices = fl_realloc(service->slices, cap * sizeof(*service->slices));
+        void *slices = fl_realloc(service->slices, cap * sizeof(struct fl_kube_entry *));
         if (!slices) return FL_ENOMEM;
         service->slices = slices;
         service->slice_cap = cap;

@@ -206,7 +206,7 @@ static int publish(struct fl_scope *scope, const struct fl_indexed_service *serv
         .external_name = record ? record->external_name : FL_STR_NONE,
         .freshness = scope->freshness,
     };
-    struct fl_block **blocks = fl_calloc(spec.block_count + 1, sizeof(*blocks));
+    struct fl_block **blocks = fl_calloc(spec.block_count + 1, sizeof(struct fl_block *));
     struct fl_set_port *ports = fl_calloc(spec.port_count + 1, sizeof(*ports));
     bool ok = blocks && ports;
     if (ok) {
