@@ -17,6 +17,7 @@
 #define WINDOW_BYTES     ((uint32_t)1024 * 1024)
 #define HEADER_BYTES_MAX ((uint32_t)16 * 1024)
 #define STREAMS_MAX      1000
+#define SNIFFED_MAX      ((size_t)1024 * 1024)         /* more than any one read */
 #define WINDOW_BYTES_MAX ((uint32_t)512 * 1024 * 1024) /* four of them are a window still */
 
 static const uint32_t moves[] = {
@@ -314,7 +315,7 @@ static struct fl_http_conn *conn_new(struct fl_io *io, const struct fl_http_opti
     fl_list_init(&conn->spare);
     fl_list_init(&conn->writable);
     fl_task_init(&conn->turn, run_turn);
-    fl_buf_init(&conn->sniffed, SIZE_MAX / 4);
+    fl_buf_init(&conn->sniffed, SNIFFED_MAX);
     fl_fields_init(&conn->fields, conn->options.header_bytes_max);
     if (fl_io_timer_init(io, &conn->phase, phase_due) != 0) {
         free_conn(conn);

@@ -118,9 +118,11 @@ void fl_http_stream_attach(struct fl_http_stream *stream,
 /* Server: the response's head, once. FL_ENOMEM, FL_EPROTO (second head). */
 FL_MUST int fl_http_stream_respond(struct fl_http_stream *stream,
                                    const struct fl_http_response *head, bool end);
-/* Queues a copy of body bytes. FL_EFULL (nothing was taken), FL_ENOMEM, FL_ESHUTDOWN. */
+/* Queues a copy of body bytes. FL_EFULL (nothing was taken), FL_ENOMEM, FL_ESHUTDOWN; FL_EUSAGE:
+ * more than FL_HTTP_QUEUE_MAX at once; FL_EPROTO: server, before fl_http_stream_respond. */
 FL_MUST int fl_http_stream_write(struct fl_http_stream *stream, struct fl_str bytes, bool end);
-/* Ends the body with trailers (HTTP/1.1: chunked trailers). FL_ENOMEM. */
+/* Ends the body with trailers (HTTP/1.1: chunked trailers). FL_ENOMEM, FL_ETOO_LARGE; FL_ESHUTDOWN
+ * and FL_EPROTO as above. */
 FL_MUST int fl_http_stream_trailers(struct fl_http_stream *stream, struct fl_http_headers trailers);
 /* Body bytes queued and not yet handed to the sock. */
 size_t fl_http_stream_queued(const struct fl_http_stream *stream);

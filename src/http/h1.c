@@ -73,20 +73,8 @@ static int on_value(llhttp_t *parser, const char *at, size_t n) {
     return answer(h1, fl_fields_value(&h1->conn->fields, fl_str_n(at, n)));
 }
 
-/* RFC 9110 section 5.6.2; the parser may have been built to take more for a name. */
-static bool is_token(struct fl_str s) {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i], lower = (char)(c | 0x20);
-        bool plain = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
-        if (!plain && !memchr(others, c, sizeof others - 1)) return false;
-    }
-    return true;
-}
-
 static int on_name(llhttp_t *parser, const char *at, size_t n) {
     struct fl_h1 *h1 = h1_of(parser);
-    if (!is_token(fl_str_n(at, n))) return answer(h1, FL_EPROTO);
     int rc = h1->in_name ? 0 : fl_fields_begin(&h1->conn->fields);
     h1->in_name = true;
     h1->value_begun = false;

@@ -183,7 +183,10 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
     if (!stream || late) return 0; /* on_stream_close says it */
     struct fl_error why;
     fl_fail(&why, FL_ETOO_LARGE, "the head could not be sent: %s", nghttp2_strerror(lib_error));
-    fl_http_stream_reset(stream, NGHTTP2_INTERNAL_ERROR, &why);
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        fl_http_stream_end(stream, &why); /* to the peer this stream does not exist */
+    else
+        fl_http_stream_reset(stream, NGHTTP2_INTERNAL_ERROR, &why);
     return 0;
 }
 

@@ -226,6 +226,7 @@ static int may_write(const struct fl_http_stream *stream) {
 }
 
 int fl_http_stream_write(struct fl_http_stream *stream, struct fl_str bytes, bool end) {
+    if (bytes.n > FL_HTTP_QUEUE_MAX) return FL_EUSAGE; /* no waiting makes room for it */
     int rc = may_write(stream);
     if (rc) return rc;
     rc = fl_buf_append(&stream->out, bytes);

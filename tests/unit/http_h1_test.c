@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "http/inner.h"
+
 static const struct fl_world_options plain = {.seed = 1};
 
 #define REQUEST  "GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -156,6 +158,24 @@ static void test_shorter_than_its_content_length(void **state) {
     bed_run(&b, 100);
     assert_closed(r, FL_EUSAGE);
     assert_closed(h, FL_ERESET);
+    assert_int_equal(h->ends, 0);
+    bed_deinit(&b);
+}
+
+static void test_longer_than_its_content_length(void **state) {
+    struct bed b;
+    struct fl_http_header length = {FL_STR("content-length"), FL_STR("1000")};
+    struct fl_http_response head = {200, {&length, 1}};
+    FL_UNUSED(state);
+    bed_h1(&b, &plain);
+    bed_connect(&b);
+    struct heard *h = bed_ask(&b, "GET", "/");
+    bed_run(&b, 100);
+    struct heard *r = bed_request(&b, 0);
+    assert_int_equal(fl_http_stream_respond(r->stream, &head, false), 0);
+    bed_fill(r, 1001, true);
+    bed_run(&b, 100);
+    assert_closed(r, FL_EUSAGE);
     assert_int_equal(h->ends, 0);
     bed_deinit(&b);
 }
@@ -351,6 +371,19 @@ static void test_silence_ends_by_deadline(void **state) {
     }
 }
 
+/* The end of the response and of the connection in one turn of a loop. */
+static void test_end_of_both_at_once(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    struct heard *h = ask_raw(&b, "GET");
+    b.client.conn->proto->feed(b.client.conn, FL_STR(RESPONSE "Content-Length: 2\r\n\r\nok"));
+    b.client.conn->proto->eof(b.client.conn);
+    bed_run(&b, 100);
+    assert_complete(h, 200);
+    assert_int_equal(b.client.closes, 1);
+    bed_deinit(&b);
+}
+
 static void test_early_response(void **state) {
     struct bed b;
     FL_UNUSED(state);
@@ -411,6 +444,71 @@ static void test_two_requests_in_one_write(void **state) {
     assert_true(bed_raw_got(&b, "connection: close\r\n"));
     assert_int_equal(b.request_count, 3);
     assert_int_equal(b.servers[0].closes, 1);
+    bed_deinit(&b);
+}
+
+/* A large body behind a request that is not answered yet stays with its sender. */
+static void test_bytes_ahead_are_held_back(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_init(&b, &plain);
+    bed_raw_dial(&b, FL_STR("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n"
+                            "POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n"));
+    static char body[3000000];
+    bed_raw_send(&b, fl_str_n(body, sizeof body));
+    bed_run(&b, 10000);
+    assert_true(fl_sock_queued(b.io, b.raw.sock) > 2500000);
+    bed_respond(bed_request(&b, 0), 200, true);
+    bed_run(&b, 10000);
+    assert_int_equal(bed_request(&b, 1)->body.len, sizeof body);
+    bed_deinit(&b);
+}
+
+/* A client that closed its side behind two requests is answered both, then it is over. */
+static void test_requests_then_eof(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_init(&b, &plain);
+    bed_raw_dial(&b,
+                 FL_STR("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"));
+    fl_sock_close(b.io, b.raw.sock);
+    bed_run(&b, 100);
+    bed_respond(bed_request(&b, 0), 200, true);
+    fl_world_step(b.world);
+    fl_world_fault(b.world, FL_STR("127.0.0.1"), FL_WORLD_BLACKHOLE); /* no reset comes back */
+    bed_run(&b, 100);
+    bed_respond(bed_request(&b, 1), 200, true);
+    bed_run(&b, 2000);
+    assert_closed(bed_request(&b, 1), FL_OK);
+    assert_int_equal(b.servers[0].closes, 1);
+    assert_int_equal(b.servers[0].why.code, FL_ECLOSED);
+    fl_world_fault(b.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
+    bed_deinit(&b);
+}
+
+/* A response before the request is whole: what is left of the request is not read. */
+static void test_response_before_the_request_is_whole(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_init(&b, &plain);
+    bed_raw_dial(&b, FL_STR("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf"));
+    bed_run(&b, 100);
+    bed_respond(bed_request(&b, 0), 413, true);
+    bed_run(&b, 100);
+    assert_true(bed_raw_got(&b, "HTTP/1.1 413 "));
+    assert_closed(bed_request(&b, 0), FL_OK);
+    assert_int_equal(b.servers[0].closes, 1);
+    bed_deinit(&b);
+}
+
+static void test_upgrade_is_not_taken_up(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    raw_request(&b, FL_STR("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n"
+                           "Connection: upgrade\r\n\r\n" REQUEST));
+    assert_int_equal(b.request_count, 2);
+    assert_true(bed_raw_got(&b, "HTTP/1.1 200 OK\r\n"));
+    assert_int_equal(b.servers[0].closes, 0);
     bed_deinit(&b);
 }
 
@@ -767,6 +865,7 @@ int main(void) {
         cmocka_unit_test(test_chunks_over_minutes),
         cmocka_unit_test(test_bodies_by_content_length),
         cmocka_unit_test(test_shorter_than_its_content_length),
+        cmocka_unit_test(test_longer_than_its_content_length),
         cmocka_unit_test(test_head_has_no_body),
         cmocka_unit_test(test_status_without_body),
         cmocka_unit_test(test_body_until_close),
@@ -778,9 +877,14 @@ int main(void) {
         cmocka_unit_test(test_bytes_without_a_request),
         cmocka_unit_test(test_header_bomb_from_a_server),
         cmocka_unit_test(test_silence_ends_by_deadline),
+        cmocka_unit_test(test_end_of_both_at_once),
         cmocka_unit_test(test_early_response),
         cmocka_unit_test(test_one_port_for_both_versions),
         cmocka_unit_test(test_two_requests_in_one_write),
+        cmocka_unit_test(test_bytes_ahead_are_held_back),
+        cmocka_unit_test(test_requests_then_eof),
+        cmocka_unit_test(test_response_before_the_request_is_whole),
+        cmocka_unit_test(test_upgrade_is_not_taken_up),
         cmocka_unit_test(test_http_10_client),
         cmocka_unit_test(test_absolute_form_and_expect),
         cmocka_unit_test(test_P13_ambiguous_requests_are_refused),

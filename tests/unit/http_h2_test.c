@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "http/h2.h"
+
 static const struct fl_world_options plain = {.seed = 1};
 
 /* Frames by hand. */
@@ -30,6 +32,9 @@ static void test_request_and_response(void **state) {
     struct bed b;
     FL_UNUSED(state);
     bed_echo(&b, &plain);
+    char peer[64];
+    fl_http_conn_peer(b.client.conn, peer, sizeof peer);
+    assert_string_equal(peer, "127.0.0.1:7000");
     assert_true(fl_http_conn_is_h2(b.client.conn));
     struct heard *h = bed_ask_open(&b, "POST", "/a?b=c");
     bed_write(h, FL_STR("hello"), true);
@@ -190,6 +195,8 @@ static void test_queue_is_bounded_and_writable_says_when(void **state) {
     bed_fill(h, FL_HTTP_QUEUE_MAX, false);
     assert_int_equal(fl_http_stream_write(h->stream, FL_STR("x"), false), FL_EFULL);
     assert_int_equal(fl_http_stream_queued(h->stream), FL_HTTP_QUEUE_MAX);
+    static char huge[FL_HTTP_QUEUE_MAX + 1];
+    assert_int_equal(fl_http_stream_write(h->stream, fl_str_n(huge, sizeof huge), true), FL_EUSAGE);
     assert_int_equal(h->writables, 0);
     bed_run(&b, 10000);
     assert_int_equal(h->writables, 1);
@@ -222,6 +229,68 @@ static void test_abandoned_bodies_do_not_eat_the_window(void **state) {
         assert_closed(bed_request(&b, i), FL_ESTREAM_RESET);
         assert_int_equal(bed_request(&b, i)->h2_code, 8);
     }
+    bed_deinit(&b);
+}
+
+static void test_consuming_in_on_close(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_h2(&b, &plain);
+    b.client_options.window_bytes = 65536;
+    bed_connect(&b);
+    for (size_t i = 0; i < 20; i++) {
+        struct heard *h = bed_ask(&b, "GET", "/");
+        h->late = true;
+        bed_run(&b, 100);
+        bed_respond(bed_request(&b, i), 200, false);
+        bed_fill(bed_request(&b, i), 65536, true);
+        bed_run_closed(&b, h);
+        assert_complete(h, 200);
+        assert_pattern(h, 65536);
+    }
+    bed_deinit(&b);
+}
+
+/* The sock's queue is kept short, so that heads do not stand behind megabytes of bodies. */
+static void test_sock_queue_is_kept_short(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_h2(&b, &plain);
+    b.server_options.window_bytes = 8000000;
+    bed_connect(&b);
+    bed_run(&b, 100);
+    fl_world_fault(b.world, FL_STR("127.0.0.1"), FL_WORLD_BLACKHOLE);
+    bed_fill(bed_ask_open(&b, "POST", "/"), 3000000, false);
+    bed_run(&b, 1000);
+    assert_in_range(fl_sock_queued(b.io, b.client.conn->sock), FL_SOCK_QUEUE_HIGH / 2,
+                    FL_SOCK_QUEUE_HIGH + 32768);
+    fl_world_fault(b.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
+    bed_deinit(&b);
+}
+
+static struct heard *other_writer;
+
+static void reset_other(struct heard *h) {
+    FL_UNUSED(h);
+    if (other_writer->stream) bed_reset(other_writer, 8);
+}
+
+/* One that ended meanwhile is not told that it may write. */
+static void test_writable_after_the_end(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_h2(&b, &plain);
+    bed_connect(&b);
+    bed_run(&b, 100);
+    struct heard *h = bed_ask_open(&b, "POST", "/");
+    other_writer = bed_ask_open(&b, "POST", "/");
+    h->on_writable = reset_other;
+    bed_fill(h, FL_HTTP_QUEUE_MAX / 4, false); /* both cross the mark with their first frame */
+    bed_fill(other_writer, FL_HTTP_QUEUE_MAX / 4, false);
+    bed_run(&b, 1000);
+    assert_int_equal(h->writables, 1);
+    assert_closed(other_writer, FL_ECANCELLED);
+    assert_int_equal(other_writer->writables, 0);
     bed_deinit(&b);
 }
 
@@ -384,6 +453,24 @@ static void test_limit_changes_in_flight(void **state) {
     bed_run(&b, 100);
     assert_int_equal(b.client.rooms, 1);
     assert_int_equal(fl_http_conn_room(b.client.conn), 1);
+    bed_deinit(&b);
+}
+
+/* A connection that has used its 2^30 streams says so and gives way to another. */
+static void test_stream_ids_run_out(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_echo(&b, &plain);
+    nghttp2_session *session = b.client.conn->h2->session;
+    assert_int_equal(nghttp2_session_set_next_stream_id(session, INT32_MAX), 0);
+    struct heard *last = bed_ask(&b, "GET", "/"), *none;
+    assert_int_equal(bed_try_ask(&b, "GET", "/", &none), FL_EGOAWAY);
+    bed_run(&b, 100);
+    assert_complete(last, 200);
+    assert_int_equal(b.client.goaways, 1);
+    assert_string_equal(b.client.goaway_debug, "stream ids are used up");
+    assert_int_equal(b.client.why.code, FL_OK);
+    assert_int_equal(b.client.closes, 1);
     bed_deinit(&b);
 }
 
@@ -867,6 +954,94 @@ static void test_ping_flood(void **state) {
     bed_deinit(&b);
 }
 
+/* Requests that are refused for their size, from a peer that reads no refusal. */
+static void test_refusal_flood(void **state) {
+    struct bed b;
+    struct fl_buf flood;
+    FL_UNUSED(state);
+    bed_init(&b, &plain);
+    b.server_options.header_bytes_max = 60;
+    fl_buf_init(&flood, (size_t)4 << 20);
+    for (uint32_t id = 3; id < 100000; id += 2) {
+        char frame[] = "\0\0\x10\1\5\0\0\0\0\x82\x86\x84\0\1a\x9"
+                       "123456789";
+        frame[5] = (char)(id >> 24);
+        frame[6] = (char)(id >> 16);
+        frame[7] = (char)(id >> 8);
+        frame[8] = (char)id;
+        assert_int_equal(fl_buf_append(&flood, fl_str_n(frame, 25)), 0);
+    }
+    bed_raw_dial(&b, BYTES(PREFACE SETTINGS));
+    fl_sock_pause(b.io, b.raw.sock, true);
+    bed_raw_send(&b, fl_buf_str(&flood));
+    bed_run(&b, 10000);
+    assert_int_equal(b.request_count, 0);
+    assert_int_equal(b.servers[0].closes, 1);
+    assert_int_equal(b.servers[0].why.code, FL_EPROTO);
+    fl_buf_deinit(&flood);
+    bed_deinit(&b);
+}
+
+/* A field that HTTP forbids makes the message malformed; it is not just left out. */
+static void test_malformed_field(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_h2(&b, &plain);
+    b.raw_server = true;
+    b.raw.greeting = BYTES(SETTINGS);
+    bed_connect(&b);
+    struct heard *h = bed_ask(&b, "GET", "/");
+    bed_run(&b, 100);
+    bed_raw_send(&b, BYTES("\0\0\6\1\5\0\0\0\1\x88\0\1a\1\1"));
+    bed_run(&b, 100);
+    assert_closed(h, FL_EPROTO);
+    assert_int_equal(h->heads, 0);
+    assert_int_equal(b.client.closes, 0);
+    bed_deinit(&b);
+}
+
+/* What stands behind the request that made its owner abort is not shown any more. */
+static void test_abort_at_a_request(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_init(&b, &plain);
+    b.abort = true;
+    bed_raw_dial(&b, BYTES(PREFACE SETTINGS GET_HEADERS "\0\0\6\1\5\0\0\0\3\x82\x86\x84\x41\x01x"));
+    bed_run(&b, 100);
+    assert_int_equal(b.request_count, 1);
+    assert_closed(bed_request(&b, 0), FL_ECANCELLED);
+    bed_deinit(&b);
+}
+
+static void test_head_too_large_to_send(void **state) {
+    struct bed b;
+    static char value[100000];
+    FL_UNUSED(state);
+    memset(value, 'v', sizeof value);
+    bed_echo(&b, &plain);
+    struct fl_http_header header = {FL_STR("x-a"), fl_str_n(value, sizeof value)};
+    struct fl_http_request head = {
+        FL_STR("GET"), FL_STR("http"), FL_STR("h"), FL_STR("/"), {&header, 1}};
+    struct heard *h = bed_heard(&b);
+    assert_int_equal(
+        fl_http_conn_request(b.client.conn, &head, true, &bed_events, h, &h->stream, NULL), 0);
+    struct heard *other = bed_ask(&b, "GET", "/");
+    bed_run(&b, 1000);
+    assert_closed(h, FL_ETOO_LARGE);
+    assert_complete(other, 200);
+    b.echo = false;
+    struct heard *third = bed_ask(&b, "GET", "/");
+    bed_run(&b, 100);
+    struct fl_http_response answer = {200, {&header, 1}};
+    struct heard *r = bed_request(&b, 1);
+    assert_int_equal(fl_http_stream_respond(r->stream, &answer, true), 0);
+    bed_run(&b, 100);
+    assert_closed(r, FL_ETOO_LARGE);
+    assert_closed(third, FL_ESTREAM_RESET);
+    assert_int_equal(b.client.closes, 0);
+    bed_deinit(&b);
+}
+
 static void test_push_is_refused(void **state) {
     struct bed b;
     FL_UNUSED(state);
@@ -954,6 +1129,9 @@ int main(void) {
         cmocka_unit_test(test_receiver_that_does_not_consume_stops_the_sender),
         cmocka_unit_test(test_queue_is_bounded_and_writable_says_when),
         cmocka_unit_test(test_abandoned_bodies_do_not_eat_the_window),
+        cmocka_unit_test(test_consuming_in_on_close),
+        cmocka_unit_test(test_sock_queue_is_kept_short),
+        cmocka_unit_test(test_writable_after_the_end),
         cmocka_unit_test(test_refused_stream),
         cmocka_unit_test(test_reset_after_the_head_is_no_refusal),
         cmocka_unit_test(test_early_response),
@@ -963,6 +1141,7 @@ int main(void) {
         cmocka_unit_test(test_calls_in_wrong_order_are_refused),
         cmocka_unit_test(test_room_follows_the_peers_limit),
         cmocka_unit_test(test_limit_changes_in_flight),
+        cmocka_unit_test(test_stream_ids_run_out),
         cmocka_unit_test(test_C12_silent_server_ends_with_timeout),
         cmocka_unit_test(test_refused_dial),
         cmocka_unit_test(test_half_a_frame_and_silence),
@@ -987,6 +1166,10 @@ int main(void) {
         cmocka_unit_test(test_header_bomb_refuses_the_stream),
         cmocka_unit_test(test_header_bomb_against_a_server),
         cmocka_unit_test(test_ping_flood),
+        cmocka_unit_test(test_refusal_flood),
+        cmocka_unit_test(test_malformed_field),
+        cmocka_unit_test(test_abort_at_a_request),
+        cmocka_unit_test(test_head_too_large_to_send),
         cmocka_unit_test(test_push_is_refused),
         cmocka_unit_test(test_any_chopping),
         cmocka_unit_test(test_cut_at_any_moment),

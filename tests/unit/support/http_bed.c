@@ -42,7 +42,7 @@ static void on_data(void *arg, struct fl_http_stream *stream, struct fl_str byte
     assert_int_equal(h->ends + h->trailers, 0);
     int rc = fl_buf_append(&h->body, bytes);
     assert_true(rc == 0 || h->bed->tolerant);
-    if (!h->hoard) fl_http_stream_consume(stream, bytes.n);
+    if (!h->hoard && !h->late) fl_http_stream_consume(stream, bytes.n);
 }
 
 static void on_trailers(void *arg, struct fl_http_stream *stream, struct fl_http_headers trailers) {
@@ -71,7 +71,9 @@ static void on_end(void *arg, struct fl_http_stream *stream) {
 }
 
 static void on_writable(void *arg, struct fl_http_stream *stream) {
-    hear(arg, stream)->writables++;
+    struct heard *h = hear(arg, stream);
+    h->writables++;
+    if (h->on_writable) h->on_writable(h);
 }
 
 static void on_stream_close(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
@@ -79,7 +81,7 @@ static void on_stream_close(void *arg, struct fl_http_stream *stream, const stru
     struct heard *h = arg;
     assert_false(h->bed->in_call);
     assert_int_equal(h->closes, 0);
-    FL_UNUSED(stream);
+    if (h->late) fl_http_stream_consume(stream, h->body.len);
     h->closes++;
     h->stream = NULL;
     h->why = *why;
@@ -141,6 +143,7 @@ static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stre
     write_down(h, head->headers);
     fl_http_stream_attach(stream, &bed_events, h);
     if (b->refuse) bed_reset(h, 7);
+    if (b->abort) fl_http_conn_abort(conn, &(struct fl_error){FL_ECANCELLED, "enough"});
 }
 
 static void on_goaway(void *arg, struct fl_http_conn *conn, uint32_t code, struct fl_str debug) {

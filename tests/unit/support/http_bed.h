@@ -19,6 +19,7 @@ struct heard {
     struct bed *bed;
     struct fl_http_stream *stream; /* NULL after on_close */
     bool hoard;                    /* does not consume */
+    bool late;                     /* consumes only in on_close */
     bool echo;                     /* answers at the end with what it got */
     int heads, trailers, ends, closes, writables;
     int status;
@@ -28,6 +29,7 @@ struct heard {
     struct fl_error why;
     uint32_t h2_code;
     void (*on_close)(struct heard *h); /* the test's own, after all this */
+    void (*on_writable)(struct heard *h);
 };
 
 struct conn_end {
@@ -60,6 +62,7 @@ struct bed {
     size_t server_count;
     bool raw_server; /* accepted socks go to `raw` */
     bool refuse;     /* the server resets each request with REFUSED_STREAM */
+    bool abort;      /* the server aborts the connection at a request */
     struct raw raw;
     struct heard *asked[BED_HEARD_MAX];    /* client side, in order */
     struct heard *requests[BED_HEARD_MAX]; /* server side, in order */
