@@ -233,6 +233,6 @@ int fl_tcp_dial(struct fl_io *io, const struct fl_dial *dial, const struct fl_so
     *out = sock;
     return 0;
 fail:
-    fl_tcp_finish_code(sock, rc); /* without events nobody is told */
+    fl_tcp_abort(sock); /* without events nobody is told */
     return rc;
 }

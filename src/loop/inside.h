@@ -11,7 +11,8 @@
 #include "loop/resolver.h"
 #include "loop/signals.h"
 
-#define FL_LOOP_BUFFER ((size_t)64 * 1024)
+#define FL_LOOP_BUFFER     ((size_t)64 * 1024)
+#define FL_LOOP_SPARES_MAX 8
 
 /* One real event loop. What is not marked belongs to the loop's thread. */
 struct fl_loop {
@@ -30,6 +31,9 @@ struct fl_loop {
     size_t handles;         /* of libuv, not yet closed */
     size_t live;            /* socks and listeners */
     struct fl_list service; /* socks with something to do at the end of the turn */
+    /* Memory that queues of socks had and may have again; sock.c. */
+    struct fl_buf spares[FL_LOOP_SPARES_MAX];
+    size_t spare_count;
     struct fl_resolver resolver;
     struct fl_signals signals;
     struct fl_metric *socks_open, *accepts_dropped;

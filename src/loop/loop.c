@@ -218,6 +218,7 @@ void fl_loop_deinit(struct fl_loop *loop) {
     if (loop->has_postbox) fl_postbox_deinit(&loop->postbox);
     fl_timers_deinit(&loop->io.timers);
     fl_metrics_free(loop->io.metrics);
+    while (loop->spare_count) fl_buf_deinit(&loop->spares[--loop->spare_count]);
     fl_free(loop->input);
     fl_free(loop->plain);
 }

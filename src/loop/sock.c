@@ -20,7 +20,8 @@
 #include "base/alloc.h"
 #include "loop/inside.h"
 
-#define FLUSH_MS UINT64_C(1000)
+#define FLUSH_MS  UINT64_C(1000)
+#define SPARE_MAX ((size_t)16 * 1024) /* more is given back to the system */
 
 static const uint32_t moves[] = {
     [FL_SOCK_DIALLING] = FL_TO(FL_SOCK_HANDSHAKE) | FL_TO(FL_SOCK_OPEN) | FL_TO(FL_SOCK_CLOSED),
@@ -65,7 +66,7 @@ static void on_deadline(struct fl_timer *timer) {
         fl_dialling_expire(sock);
     } else if (sock->state == FL_SOCK_HANDSHAKE) {
         fl_fail(&why, FL_ETIMEOUT, "no answer to the TLS handshake in time");
-        fl_tcp_finish_tls(sock, &why);
+        fl_tcp_finish_with_peer(sock, &why);
     } else if (sock->state == FL_SOCK_OPEN) {
         fl_tcp_finish_errno(sock, sock->write_error);
     } else {
@@ -109,7 +110,7 @@ void fl_tcp_finish(struct fl_sock *sock, const struct fl_error *why) {
     }
 }
 
-void fl_tcp_finish_tls(struct fl_sock *sock, struct fl_error *why) {
+void fl_tcp_finish_with_peer(struct fl_sock *sock, struct fl_error *why) {
     char peer[FL_SOCKET_TEXT_MAX];
     fl_socket_format(&sock->peer, peer);
     fl_error_prefix(why, "%s", peer);
@@ -119,7 +120,7 @@ void fl_tcp_finish_tls(struct fl_sock *sock, struct fl_error *why) {
 void fl_tcp_finish_code(struct fl_sock *sock, int code) {
     struct fl_error why;
     fl_fail(&why, code, "%s", fl_error_text(code));
-    fl_tcp_finish_tls(sock, &why);
+    fl_tcp_finish_with_peer(sock, &why);
 }
 
 void fl_tcp_finish_errno(struct fl_sock *sock, int error) {
@@ -183,6 +184,25 @@ static void receive(struct fl_sock *sock) {
     }
 }
 
+/* A queue's memory goes back when it is empty: to the loop, for whoever writes next, so that a
+ * connection at work costs no allocation a turn and an idle one holds nothing. */
+static void borrow_memory(struct fl_loop *loop, struct fl_buf *queue) {
+    if (queue->data || loop->spare_count == 0) return;
+    size_t max = queue->max;
+    *queue = loop->spares[--loop->spare_count];
+    queue->max = max;
+}
+
+static void return_memory(struct fl_loop *loop, struct fl_buf *queue) {
+    if (queue->len || !queue->data) return;
+    if (loop->spare_count == FL_LOOP_SPARES_MAX || queue->cap > SPARE_MAX) {
+        fl_buf_release(queue);
+        return;
+    }
+    loop->spares[loop->spare_count++] = *queue;
+    fl_buf_init(queue, queue->max);
+}
+
 static bool has_output(const struct fl_sock *sock) {
     if (sock->queue.len) return true;
     if (!sock->tls) return false;
@@ -218,7 +238,7 @@ static bool send_output(struct fl_sock *sock) {
     }
     sock->blocked = (size_t)n < out->len;
     fl_buf_consume(out, (size_t)n);
-    fl_buf_release(out);
+    return_memory(sock->loop, out);
     return true;
 }
 
@@ -233,7 +253,11 @@ static void linger(struct fl_sock *sock) {
 
 static void flush(struct fl_sock *sock) {
     while (!sock->blocked && has_output(sock)) {
-        if (sock->tls && !fl_tcp_tls_encrypt(sock)) return;
+        if (sock->tls) {
+            borrow_memory(sock->loop, &sock->tls->wire);
+            if (!fl_tcp_tls_encrypt(sock)) return;
+            return_memory(sock->loop, &sock->queue);
+        }
         if (!send_output(sock)) return;
     }
     if (sock->state == FL_SOCK_FLUSHING && !has_output(sock)) {
@@ -293,6 +317,7 @@ void fl_tcp_attach(struct fl_sock *sock, const struct fl_sock_events *events, vo
 int fl_tcp_write(struct fl_sock *sock, struct fl_str bytes) {
     if (sock->state != FL_SOCK_OPEN) return FL_ESHUTDOWN;
     if (sock->write_error) return 0; /* on_close will say so */
+    borrow_memory(sock->loop, &sock->queue);
     int rc = fl_buf_append(&sock->queue, bytes);
     if (rc < 0) {
         fl_tcp_finish_code(sock, rc);

@@ -54,9 +54,10 @@ FL_MUST int fl_tcp_take_fd(struct fl_sock *sock, int fd);
 void fl_tcp_move(struct fl_sock *sock, int state);
 /* The end, whatever the state: on_close with *why follows. Nothing if it has come already. */
 void fl_tcp_finish(struct fl_sock *sock, const struct fl_error *why);
-void fl_tcp_finish_code(struct fl_sock *sock, int code);            /* with the list's text */
-void fl_tcp_finish_errno(struct fl_sock *sock, int error);          /* with the peer's address */
-void fl_tcp_finish_tls(struct fl_sock *sock, struct fl_error *why); /* puts the address before */
+void fl_tcp_finish_code(struct fl_sock *sock, int code);   /* with the list's text */
+void fl_tcp_finish_errno(struct fl_sock *sock, int error); /* with the peer's address */
+void fl_tcp_finish_with_peer(struct fl_sock *sock,
+                             struct fl_error *why); /* puts the address before */
 /* fl_tcp_serve at the end of this turn. */
 void fl_tcp_want_service(struct fl_sock *sock);
 /* Delivers what TLS held back, sends what is queued. The loop's call. */

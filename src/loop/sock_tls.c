@@ -15,7 +15,7 @@
 static void fail(struct fl_sock *sock, struct fl_error *why) {
     struct fl_str alert = fl_buf_str(&sock->tls->wire);
     if (alert.n && fl_socket_send(sock->poll.fd, alert) > 0) fl_buf_truncate(&sock->tls->wire, 0);
-    fl_tcp_finish_tls(sock, why);
+    fl_tcp_finish_with_peer(sock, why);
 }
 
 static void shake_hands(struct fl_sock *sock) {
@@ -85,7 +85,7 @@ void fl_tcp_tls_eof(struct fl_sock *sock) {
     } else {
         fl_fail(&why, FL_ERESET, "connection closed by the peer without a TLS close_notify");
     }
-    fl_tcp_finish_tls(sock, &why);
+    fl_tcp_finish_with_peer(sock, &why);
 }
 
 bool fl_tcp_tls_encrypt(struct fl_sock *sock) {
@@ -95,12 +95,11 @@ bool fl_tcp_tls_encrypt(struct fl_sock *sock) {
         struct fl_str plain = fl_buf_str(&sock->queue);
         plain.n = FL_MIN(plain.n, FL_TLS_RECORD_MAX);
         if (fl_tls_session_write(tls, plain, &why) < 0) {
-            fl_tcp_finish_tls(sock, &why);
+            fl_tcp_finish_with_peer(sock, &why);
             return false;
         }
         fl_buf_consume(&sock->queue, plain.n);
     }
-    fl_buf_release(&sock->queue);
     if (sock->state == FL_SOCK_FLUSHING && !sock->queue.len && !sock->ended) {
         sock->ended = true;
         fl_tls_session_end(tls);

@@ -15,7 +15,6 @@ struct fl_tls {
     atomic_uint references;
     SSL_CTX *context;
     bool server;
-    bool verify;
     uint8_t *alpn; /* as on the wire: length, name, length, name; NULL: none */
     size_t alpn_len;
 };

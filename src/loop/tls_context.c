@@ -62,10 +62,10 @@ static bool add_own(SSL_CTX *context, X509 *certificate, size_t index) {
 
 static int load_authorities(struct fl_tls *tls, const struct fl_tls_config *config,
                             struct fl_error *err) {
-    tls->verify = config->server ? config->ca_pem.n > 0 : !config->insecure_skip_verify;
-    int mode = tls->verify ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE;
+    bool verify = config->server ? config->ca_pem.n > 0 : !config->insecure_skip_verify;
+    int mode = verify ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(tls->context, mode, NULL);
-    if (!tls->verify) return 0;
+    if (!verify) return 0;
     if (config->ca_pem.n) { /* as Go does, also when it is not a root */
         X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls->context), X509_V_FLAG_PARTIAL_CHAIN);
         return each_certificate(config->ca_pem, "authorities", add_authority, tls->context, err);

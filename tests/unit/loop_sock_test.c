@@ -74,27 +74,20 @@ static void test_ipv6(void **state) {
     pair_end(&p);
 }
 
-static int raw_connect(uint16_t port) {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
-    return fd;
-}
-
-/* A server of the test's own: blocking, so it is used only when its bytes are there. */
-static int raw_listen(int backlog, uint16_t *port) {
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t size = sizeof(at);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(listen(fd, backlog), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
-    *port = ntohs(at.sin_port);
-    return fd;
+static void test_working_connection_allocates_nothing(void **state) {
+    (void)state;
+    struct pair p;
+    pair_init(&p, "127.0.0.1");
+    p.server.peer.echo = true;
+    size_t before = 0;
+    for (int i = 0; i < 100; i++) {
+        if (i == 10) before = fl_test_alloc_count();
+        fl_test_peer_write(&p.client, "ping");
+        fl_test_peer_expect(p.runtime, &p.client, "ping");
+        fl_buf_truncate(&p.server.peer.in, 0);
+    }
+    assert_int_equal(fl_test_alloc_count(), before);
+    pair_end(&p);
 }
 
 static void test_peer_ends_first_and_is_still_answered(void **state) {
@@ -104,7 +97,7 @@ static void test_peer_ends_first_and_is_still_answered(void **state) {
     char got[16] = "";
     fl_test_server_init(&server, runtime, "127.0.0.1", NULL);
     server.peer.close_on_eof = false;
-    int fd = raw_connect(server.port);
+    int fd = fl_test_raw_connect(server.port);
     assert_int_equal(write(fd, "question", 8), 8);
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
     fl_test_loop_until_true(runtime, &server.peer.eof);
@@ -206,7 +199,7 @@ static void test_close_sends_what_is_queued(void **state) {
 static void test_close_gives_up_on_a_peer_that_reads_nothing(void **state) {
     (void)state;
     uint16_t port;
-    int listening = raw_listen(8, &port);
+    int listening = fl_test_raw_listen(8, &port);
     struct fl_runtime *runtime = fl_test_loop_new();
     struct fl_test_peer client;
     struct fl_error err;
@@ -252,7 +245,7 @@ static void test_refused(void **state) {
     struct fl_error err;
     uint16_t port;
     char want[64];
-    close(raw_listen(1, &port));
+    close(fl_test_raw_listen(1, &port));
     fl_test_peer_init(&client, runtime);
     assert_int_equal(fl_test_peer_dial(&client, "127.0.0.1", port, NULL, &err), 0);
     assert_false(client.closed);
@@ -287,7 +280,7 @@ static void test_dial_ends_at_its_deadline(void **state) {
     struct fl_test_peer client;
     struct fl_error err;
     uint16_t port;
-    int fds[64], listening = raw_listen(0, &port);
+    int fds[64], listening = fl_test_raw_listen(0, &port);
     size_t count = fill_backlog(port, fds, 64);
     if (count == 0) skip();
     fl_test_peer_init(&client, runtime);
@@ -364,7 +357,7 @@ static void test_answer_before_reset_is_read(void **state) {
     struct fl_test_peer client;
     struct fl_error err;
     uint16_t port;
-    int listening = raw_listen(8, &port);
+    int listening = fl_test_raw_listen(8, &port);
     fl_test_peer_init(&client, runtime);
     client.close_on_eof = false;
     assert_int_equal(fl_test_peer_dial(&client, "127.0.0.1", port, NULL, &err), 0);
@@ -393,7 +386,7 @@ static void test_write_to_a_gone_peer_is_an_error_only(void **state) {
     struct fl_test_peer client;
     struct fl_error err;
     uint16_t port;
-    int listening = raw_listen(8, &port);
+    int listening = fl_test_raw_listen(8, &port);
     fl_test_peer_init(&client, runtime);
     client.close_on_eof = false;
     assert_int_equal(fl_test_peer_dial(&client, "127.0.0.1", port, NULL, &err), 0);
@@ -468,7 +461,7 @@ static void test_no_descriptor_left(void **state) {
     struct rlimit before, none;
     fl_test_server_init(&server, runtime, "127.0.0.1", NULL);
     fl_test_loop_settle(runtime);
-    int fd = raw_connect(server.port);
+    int fd = fl_test_raw_connect(server.port);
     int next = dup(fd);
     assert_true(next >= 0);
     close(next);
@@ -508,7 +501,7 @@ static void test_dial_survives_every_failed_allocation(void **state) {
     (void)state;
     struct fl_runtime *runtime = fl_test_loop_new();
     uint16_t port;
-    int listening = raw_listen(512, &port);
+    int listening = fl_test_raw_listen(512, &port);
     FL_TEST_EACH_FAILURE(n) {
         struct fl_test_peer client;
         struct fl_error err;
@@ -548,6 +541,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
         cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_working_connection_allocates_nothing),
         cmocka_unit_test(test_peer_ends_first_and_is_still_answered),
         cmocka_unit_test(test_big_write_waits_for_the_reader),
         cmocka_unit_test(test_queue_has_a_bound),

@@ -25,21 +25,12 @@ fl_unit_test(kube_store ROOMS kube)
 fl_unit_test(http_h1 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h2 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_pool ROOMS http sim SOURCES unit/support/http_bed.c)
-fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
-fl_unit_test(loop_eyeballs ROOMS loop)
-fl_unit_test(loop_resolve ROOMS loop SOURCES unit/support/loop_peer.c)
-fl_unit_test(loop_runtime ROOMS loop SOURCES unit/support/loop_peer.c LIBRARIES PkgConfig::UV)
-fl_unit_test(loop_system ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(discovery_diff ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_hub ROOMS discovery sim
   SOURCES unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_set ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
-fl_unit_test(loop_tls ROOMS loop
-  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
-fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
-  LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
@@ -58,3 +49,12 @@ fl_unit_test(wire_json ROOMS wire)
 fl_unit_test(wire_k8s ROOMS wire)
 fl_unit_test(wire_pb ROOMS wire)
 fl_unit_test(wire_yaml ROOMS wire LIBRARIES PkgConfig::JANSSON)
+fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_eyeballs ROOMS loop)
+fl_unit_test(loop_resolve ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_runtime ROOMS loop SOURCES unit/support/loop_peer.c LIBRARIES PkgConfig::UV)
+fl_unit_test(loop_system ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_tls ROOMS loop
+  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
+fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
+  LIBRARIES PkgConfig::OPENSSL)

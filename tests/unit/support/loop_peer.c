@@ -1,7 +1,9 @@
 /* loop_peer.c - a loop that the test turns, and owners of socks that keep what they are told. */
 #include "support/loop_peer.h"
 
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "support/alloc.h"
 
@@ -170,4 +172,26 @@ void fl_test_loop_end(struct fl_runtime *runtime, struct fl_test_peer *client,
         fl_test_server_deinit(server);
     }
     fl_runtime_free(runtime);
+}
+
+int fl_test_raw_connect(uint16_t port) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+int fl_test_raw_listen(int backlog, uint16_t *port) {
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t size = sizeof(at);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
 }

@@ -49,6 +49,10 @@ void fl_test_server_init(struct fl_test_server *server, struct fl_runtime *runti
                          const char *host, struct fl_tls *tls);
 void fl_test_server_deinit(struct fl_test_server *server);
 
+/* Ends of the test's own, blocking; on 127.0.0.1. */
+int fl_test_raw_connect(uint16_t port);
+int fl_test_raw_listen(int backlog, uint16_t *port);
+
 /* Closes both, waits for it, and frees everything. */
 void fl_test_loop_end(struct fl_runtime *runtime, struct fl_test_peer *client,
                       struct fl_test_server *server);
