@@ -2,7 +2,8 @@
  *
  * A call lies in one allocation with its method and request, so that an attempt that no server
  * processed can be made again. Every end goes through one of two doors: an exchange that is over
- * (on_close), or fl_call_give_up for what this side decides. */
+ * (on_close), or fl_call_give_up for what this side decides. The time of a call that another thread
+ * started runs from when the loop takes it up: only the loop knows what time it is. */
 #include "channel/call.h"
 
 #include "base/alloc.h"

@@ -61,16 +61,16 @@ static void prepare_metrics(struct fl_channel *channel) {
     struct fl_metrics *metrics = channel->io->metrics;
     channel->loop_data.queued =
         fl_metrics_get(metrics, FL_METRIC_GAUGE, "fairlead_channel_queued_calls",
-                       "calls that wait for an endpoint or a stream", "");
+                       "Calls that wait for an endpoint or a stream.", "");
     channel->loop_data.retries =
         fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_channel_transparent_retries_total",
-                       "attempts that no server processed", "");
+                       "Attempts that no server processed.", "");
     for (int status = FL_STATUS_OK; status <= FL_STATUS_UNAUTHENTICATED; status++) {
         char labels[48];
         snprintf(labels, sizeof(labels), "status=%s", fl_status_name((enum fl_status)status));
         channel->loop_data.calls[status] =
             fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_channel_calls_total",
-                           "calls that ended, by status", labels);
+                           "Calls that ended, by status.", labels);
     }
 }
 
@@ -216,7 +216,7 @@ static void init_loop_data(struct fl_channel *channel) {
         .arg = channel,
     };
     fl_list_init(&connector->transports);
-    fl_map_init(&channel->loop_data.subs, 0);
+    fl_map_init(&channel->loop_data.subs, (uint64_t)(uintptr_t)channel);
     fl_list_init(&channel->loop_data.sub_list);
     fl_round_robin_init(&channel->loop_data.round);
     fl_list_init(&channel->loop_data.waiting);

@@ -41,20 +41,18 @@ static void external_name(const struct fl_set *set, struct fl_error *cause) {
 static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
                                           struct fl_error *cause) {
     const struct fl_subchannel *failed = NULL;
-    bool ready = false, hopeful = false;
+    bool hopeful = false;
     FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
         const struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
         if (!sub->wanted) continue;
-        if (sub->state == FL_CHANNEL_READY)
-            ready = true;
-        else if (sub->failed)
+        if (sub->state == FL_CHANNEL_READY) {
+            fl_fail(cause, FL_EFULL, "every connection is at the peer's stream limit");
+            return FL_CHANNEL_READY;
+        }
+        if (sub->failed)
             failed = sub;
         else
             hopeful = true;
-    }
-    if (ready) {
-        fl_fail(cause, FL_EFULL, "every connection is at the peer's stream limit");
-        return FL_CHANNEL_READY;
     }
     if (hopeful) {
         fl_fail(cause, FL_EUNREACHABLE, "no endpoint of %s is connected yet", channel->target);

@@ -145,6 +145,8 @@ void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     channel->loop_data.trouble = trouble ? *trouble : (struct fl_error){FL_OK, ""};
     channel->loop_data.changed = true;
     if (set != channel->loop_data.newest) {
+        if (!channel->loop_data.newest)
+            channel->loop_data.round.start = fl_random_u64(&channel->io->jitter);
         fl_set_unref(channel->loop_data.newest);
         channel->loop_data.newest = fl_set_ref(set);
         /* Which of several ports is meant nobody knows: then nothing is connected. */

@@ -18,7 +18,7 @@ void fl_round_robin_deinit(struct fl_round_robin *round) {
 int fl_round_robin_reserve(struct fl_round_robin *round, size_t count) {
     if (count <= round->cap) return 0;
     size_t cap = FL_MAX(count, round->cap + round->cap / 2);
-    struct fl_pick **picks = fl_realloc(round->picks, cap * sizeof(*picks));
+    struct fl_pick **picks = fl_realloc(round->picks, cap * sizeof(struct fl_pick *));
     if (!picks) return FL_ENOMEM;
     round->picks = picks;
     round->cap = cap;
@@ -42,7 +42,8 @@ void fl_round_robin_add(struct fl_round_robin *round, struct fl_pick *pick) {
     if (pick->in) return;
     FL_ASSERT(round->count < round->cap);
     size_t at = find(round, pick->order);
-    memmove(round->picks + at + 1, round->picks + at, (round->count - at) * sizeof(*round->picks));
+    memmove(round->picks + at + 1, round->picks + at,
+            (round->count - at) * sizeof(struct fl_pick *));
     round->picks[at] = pick;
     round->count++;
     pick->in = true;
@@ -54,7 +55,8 @@ void fl_round_robin_remove(struct fl_round_robin *round, struct fl_pick *pick) {
     size_t at = find(round, pick->order);
     FL_ASSERT(round->picks[at] == pick);
     round->count--;
-    memmove(round->picks + at, round->picks + at + 1, (round->count - at) * sizeof(*round->picks));
+    memmove(round->picks + at, round->picks + at + 1,
+            (round->count - at) * sizeof(struct fl_pick *));
     pick->in = false;
     if (at < round->next) round->next--;
     if (round->next >= round->count) round->next = 0;

@@ -17,7 +17,7 @@ static void count(const struct fl_transport *transport, const char *name, const 
 
 static void count_open(struct fl_io *io, int n) {
     fl_metric_add(fl_metrics_get(io->metrics, FL_METRIC_GAUGE, "fairlead_channel_connections",
-                                 "connections of channels that are ready", ""),
+                                 "Connections of channels that are ready.", ""),
                   n);
 }
 
@@ -26,7 +26,7 @@ static void on_ready(void *arg, struct fl_http_conn *conn) {
     struct fl_transport *transport = arg;
     transport->ready = true;
     count_open(transport->sub->connector->io, 1);
-    count(transport, "fairlead_channel_connects_total", "attempts to connect, by result", "OK");
+    count(transport, "fairlead_channel_connects_total", "Attempts to connect, by result.", "OK");
     fl_subchannel_on_ready(transport->sub, transport);
 }
 
@@ -53,10 +53,10 @@ static void on_close(void *arg, struct fl_http_conn *conn, const struct fl_error
     const char *cause = transport->end ? transport->end : fl_error_name(why->code);
     if (transport->ready) {
         count_open(connector->io, -1);
-        count(transport, "fairlead_channel_disconnects_total", "connections that ended, by cause",
+        count(transport, "fairlead_channel_disconnects_total", "Connections that ended, by cause.",
               cause);
     } else {
-        count(transport, "fairlead_channel_connects_total", "attempts to connect, by result",
+        count(transport, "fairlead_channel_connects_total", "Attempts to connect, by result.",
               cause);
     }
     fl_list_remove(&transport->sub_link);

@@ -3,9 +3,10 @@
  *     call_bench HOST:PORT [--calls N] [--concurrency M] [--json FILE]
  *
  * Calls grpc.examples.echo.Echo/UnaryEcho with 64 bytes on one connection, M in flight, after a
- * tenth as many for warming up, and divides its own processor time by the calls. The server is
- * another process: ours, or whatever h2load is measured against. */
+ * tenth as many for warming up, and divides its own processor time and its allocations by the
+ * calls. The server is another process: ours, or whatever h2load is measured against. */
 #include <fairlead/fairlead.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -22,8 +23,28 @@ struct bench {
     unsigned long warmup, calls, concurrency;
     unsigned long to_start, ended, failed;
     double cpu_s, wall_s; /* when the warm-up was over; then what the calls took */
+    unsigned long allocations;
     char request[TEXT_BYTES + 2];
 };
+
+static atomic_ulong allocations;
+
+static void *count_alloc(void *arg, size_t size) {
+    (void)arg;
+    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+    return malloc(size);
+}
+
+static void *count_realloc(void *arg, void *old, size_t size) {
+    (void)arg;
+    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+    return realloc(old, size);
+}
+
+static void no_count_free(void *arg, void *memory) {
+    (void)arg;
+    free(memory);
+}
 
 static double seconds(const struct timeval *t) {
     return (double)t->tv_sec + (double)t->tv_usec / 1e6;
@@ -58,12 +79,14 @@ static void on_end(void *arg, const struct fl_call_result *result) {
     if (bench->ended == bench->warmup) {
         bench->cpu_s = cpu_now();
         bench->wall_s = wall_now();
+        bench->allocations = atomic_load(&allocations);
     }
     if (bench->to_start > 0) {
         start_call(bench);
     } else if (bench->ended == bench->warmup + bench->calls) {
         bench->cpu_s = cpu_now() - bench->cpu_s;
         bench->wall_s = wall_now() - bench->wall_s;
+        bench->allocations = atomic_load(&allocations) - bench->allocations;
         fl_channel_close(bench->channel, channel_closed, bench);
     }
 }
@@ -112,6 +135,7 @@ static int run(struct bench *bench, const char *target, struct fl_error *err) {
 }
 
 int main(int argc, char **argv) {
+    static const struct fl_allocator counting = {count_alloc, count_realloc, no_count_free, NULL};
     struct bench bench = {.calls = 100000, .concurrency = 32, .request = {10, TEXT_BYTES}};
     struct fl_bench_report report;
     struct fl_error err;
@@ -121,6 +145,7 @@ int main(int argc, char **argv) {
                 argv[0]);
         return 2;
     }
+    fl_alloc_configure(&counting);
     if (run(&bench, argv[1], &err) != 0) {
         fprintf(stderr, "call_bench: %s\n", err.detail);
         return 1;
@@ -130,5 +155,7 @@ int main(int argc, char **argv) {
     fl_bench_add(&report, subject, "client CPU per call", bench.cpu_s / (double)bench.calls * 1e6,
                  "us");
     fl_bench_add(&report, subject, "calls per second", (double)bench.calls / bench.wall_s, "1/s");
+    fl_bench_add(&report, subject, "allocations per call",
+                 (double)bench.allocations / (double)bench.calls, "");
     return fl_bench_close(&report) && bench.failed == 0 ? 0 : 1;
 }

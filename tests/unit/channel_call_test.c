@@ -19,6 +19,13 @@ static void expect_ok(const struct fl_bed_call *call) {
     assert_memory_equal(call->response, "\12\2hi", 4);
 }
 
+static void answer_echo(struct fl_peer *peer, struct fl_http_stream *stream,
+                        const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    fl_peer_answer(stream, 200, "application/grpc", "\0\0\0\0\4\12\2hi", 9, "0");
+}
+
 /* --- who gets them --- */
 
 static void test_one_call(void **state) {
@@ -157,6 +164,32 @@ static void test_terminating_only_without_a_ready_one(void **state) {
     assert_int_equal(fl_echo_calls(echo[1]), 6);
     for (int i = 0; i < 2; i++) fl_bed_kill(&bed, echo[i]);
     fl_bed_stop(&bed);
+}
+
+/* IPv6 addresses and host names are endpoints as others are. */
+static void test_addresses_of_every_kind(void **state) {
+    FL_UNUSED(state);
+    static const struct {
+        const char *address, *listen, *peer;
+    } rows[] = {{"fd00::1", "fd00::1", "[fd00::1]:50051"},
+                {"localhost", "127.0.0.1", "localhost:50051"}};
+    for (size_t i = 0; i < FL_COUNT(rows); i++) {
+        struct fl_bed bed;
+        struct fl_bed_call call;
+        struct fl_peer peer;
+        struct fl_hand_endpoint endpoint = {rows[i].address, FL_BED_PORT, READY, 1, NULL};
+        fl_bed_start(&bed, NULL);
+        fl_peer_start(&peer, bed.io, rows[i].listen, FL_BED_PORT, FL_PEER_HTTP);
+        peer.on_request = answer_echo;
+        fl_bed_open(&bed, NULL);
+        fl_hand_publish(bed.hand, FL_SET_SOME, &endpoint, 1);
+        fl_bed_call_now(&bed, &call, 100);
+        expect_ok(&call);
+        assert_string_equal(call.peer, rows[i].peer);
+        assert_string_equal(peer.last_authority, "echo"); /* the service, whoever serves it */
+        fl_peer_stop(&peer);
+        fl_bed_stop(&bed);
+    }
 }
 
 /* --- the four answers --- */
@@ -361,13 +394,6 @@ static void test_stream_limit_queues(void **state) {
 }
 
 /* --- how they end --- */
-
-static void answer_echo(struct fl_peer *peer, struct fl_http_stream *stream,
-                        const struct fl_http_request *head) {
-    FL_UNUSED(peer);
-    FL_UNUSED(head);
-    fl_peer_answer(stream, 200, "application/grpc", "\0\0\0\0\4\12\2hi", 9, "0");
-}
 
 static void test_headers(void **state) {
     FL_UNUSED(state);
@@ -799,6 +825,7 @@ int main(void) {
         cmocka_unit_test(test_C6_restarted_last_backend),
         cmocka_unit_test(test_C20_kept_endpoints_keep_their_connection),
         cmocka_unit_test(test_terminating_only_without_a_ready_one),
+        cmocka_unit_test(test_addresses_of_every_kind),
         cmocka_unit_test(test_unknown_waits),
         cmocka_unit_test(test_absent_and_empty_fail_fast),
         cmocka_unit_test(test_several_ports_and_none_named),
