@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "http/pool.h"
+#include "kube/secret.h"
 
 #define TOKEN_MS        60000
 #define TOKEN_MAX       ((size_t)64 * 1024)
@@ -45,11 +46,6 @@ struct fl_kube_request {
 
 /* --- the token --- */
 
-static void wipe_buf(struct fl_buf *buf) {
-    if (buf->data) explicit_bzero(buf->data, buf->cap);
-    fl_buf_deinit(buf);
-}
-
 static bool token_valid(struct fl_str token) {
     for (size_t i = 0; i < token.n; i++)
         if (token.p[i] <= ' ' || token.p[i] >= 0x7f) return false;
@@ -63,10 +59,10 @@ static int token_set(struct fl_kube_client *client, struct fl_str token) {
     fl_buf_init(&fresh, TOKEN_MAX + scheme.n);
     if (!fl_buf_reserve(&fresh, scheme.n + token.n) || fl_buf_append(&fresh, scheme) < 0 ||
         fl_buf_append(&fresh, token) < 0) {
-        wipe_buf(&fresh);
+        fl_secret_buf_deinit(&fresh);
         return FL_ENOMEM;
     }
-    wipe_buf(&client->authorization);
+    fl_secret_buf_deinit(&client->authorization);
     client->authorization = fresh;
     client->token_generation++;
     return FL_OK;
@@ -85,7 +81,7 @@ static void token_read(struct fl_kube_client *client, struct fl_error *err) {
         else if (token_set(client, token) < 0)
             fl_fail_nomem(err);
     }
-    wipe_buf(&text);
+    fl_secret_buf_deinit(&text);
 }
 
 static void token_refresh(struct fl_kube_client *client) {
@@ -244,7 +240,7 @@ uint64_t fl_kube_request_last_read_ms(const struct fl_kube_request *request) {
 static void client_free(struct fl_kube_client *client) {
     if (!client) return;
     fl_tls_unref(client->io, client->tls);
-    wipe_buf(&client->authorization);
+    fl_secret_buf_deinit(&client->authorization);
     fl_free(client->authority);
     fl_free(client->prefix);
     fl_free(client->token_file);

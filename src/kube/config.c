@@ -5,16 +5,7 @@
 
 #include "base/alloc.h"
 #include "kube/kubeconfig.h"
-
-static void wipe_text(char *text) {
-    if (text) explicit_bzero(text, strlen(text));
-    fl_free(text);
-}
-
-static void wipe_buf(struct fl_buf *buf) {
-    if (buf->data) explicit_bzero(buf->data, buf->cap);
-    fl_buf_deinit(buf);
-}
+#include "kube/secret.h"
 
 void fl_kube_config_deinit(struct fl_kube_config *config) {
     fl_free(config->host);
@@ -23,10 +14,10 @@ void fl_kube_config_deinit(struct fl_kube_config *config) {
     fl_free(config->server_name);
     fl_free(config->token_file);
     fl_free(config->source);
-    wipe_text(config->token);
+    fl_secret_free(config->token);
     fl_buf_deinit(&config->ca_pem);
     fl_buf_deinit(&config->cert_pem);
-    wipe_buf(&config->key_pem);
+    fl_secret_buf_deinit(&config->key_pem);
     *config = (struct fl_kube_config){0};
 }
 
@@ -55,7 +46,7 @@ static int load_file(struct fl_io *io, const char *path, const char *context,
     fl_buf_init(&text, FL_KUBECONFIG_MAX);
     int rc = fl_io_file_read(io, path, &text, err);
     if (rc == FL_OK) rc = fl_kubeconfig_parse(fl_buf_str(&text), path, context, out, &files, err);
-    wipe_buf(&text);
+    fl_secret_buf_deinit(&text);
     if (rc == FL_OK) rc = read_pem(io, out, "certificate-authority", files.ca, &out->ca_pem, err);
     if (rc == FL_OK) rc = read_pem(io, out, "client-certificate", files.cert, &out->cert_pem, err);
     if (rc == FL_OK) rc = read_pem(io, out, "client-key", files.key, &out->key_pem, err);
@@ -67,7 +58,7 @@ static bool readable(struct fl_io *io, const char *path) {
     struct fl_buf text;
     fl_buf_init(&text, FL_KUBECONFIG_MAX);
     bool ok = fl_io_file_read(io, path, &text, NULL) == FL_OK;
-    wipe_buf(&text);
+    fl_secret_buf_deinit(&text);
     return ok;
 }
 

@@ -13,7 +13,7 @@ struct fl_kubeconfig_files {
     char *ca, *cert, *key;
 };
 
-#define FL_KUBECONFIG_MAX ((size_t)4 * 1024 * 1024)
+#define FL_KUBECONFIG_MAX ((size_t)1024 * 1024)
 #define FL_PEM_MAX        ((size_t)1024 * 1024)
 
 void fl_kube_config_init(struct fl_kube_config *config);

@@ -162,10 +162,10 @@ static void trouble_over(struct fl_reflector *r) {
 }
 
 /* "list endpointslices in namespace x" */
-#define DESCRIPTION_MAX 96
+#define DESCRIPTION_MAX 104
 
 static const char *describe(const struct fl_reflector *r, char out[DESCRIPTION_MAX]) {
-    snprintf(out, DESCRIPTION_MAX, "%s %s in %s%.60s", r->work == LIST ? "list" : "watch",
+    snprintf(out, DESCRIPTION_MAX, "%s %s in %s%.63s", r->work == LIST ? "list" : "watch",
              fl_resource_name(r->kind), r->ns[0] ? "namespace " : "all namespaces", r->ns);
     return out;
 }

@@ -1,0 +1,273 @@
+/* kube_listwatch_test.c - a reflector on a loop, against the simulated API server in a simulated
+ * world. */
+#include "support/alloc.h"
+
+#include <fairlead/log.h>
+#include <stdio.h>
+
+#include "kube/kubeconfig.h"
+#include "kube/listwatch.h"
+#include "sim/apiserver.h"
+#include "sim/world.h"
+
+#define SHOP FL_STR("shop")
+#define HOST FL_STR("127.0.0.1")
+
+struct fixture {
+    struct fl_world *world;
+    struct fl_io *io;
+    struct fl_cluster *cluster;
+    struct fl_apiserver *server;
+    struct fl_kube_client *client;
+    struct fl_listwatch *lw;
+    bool lw_closed, client_closed, server_closed;
+    bool close_at_trouble;
+    unsigned changes, synced, troubles;
+    struct fl_error trouble;
+};
+
+static void on_lw_closed(void *arg) { ((struct fixture *)arg)->lw_closed = true; }
+static void on_client_closed(void *arg) { ((struct fixture *)arg)->client_closed = true; }
+static void on_server_closed(void *arg) { ((struct fixture *)arg)->server_closed = true; }
+
+static void close_lw(struct fixture *f) {
+    fl_listwatch_close(f->lw, on_lw_closed, f);
+    f->lw = NULL;
+}
+
+static int on_change(void *arg, const struct fl_kube_entry *old, const struct fl_kube_entry *now) {
+    struct fixture *f = arg;
+    FL_UNUSED(old);
+    FL_UNUSED(now);
+    assert_false(f->lw_closed);
+    f->changes++;
+    return FL_OK;
+}
+
+static void on_synced(void *arg) { ((struct fixture *)arg)->synced++; }
+
+static void on_trouble(void *arg, const struct fl_error *why) {
+    struct fixture *f = arg;
+    assert_non_null(f->lw);
+    f->troubles++;
+    f->trouble = *why;
+    if (f->close_at_trouble) close_lw(f);
+}
+
+static const struct fl_listwatch_events events = {
+    .on_change = on_change, .on_synced = on_synced, .on_trouble = on_trouble};
+
+static int open_lw(struct fixture *f) {
+    const struct fl_listwatch_options options = {
+        .client = f->client, .kind = FL_K8S_SERVICE, .ns = SHOP};
+    f->lw_closed = false;
+    return fl_listwatch_new(f->io, &options, &events, f, &f->lw, NULL);
+}
+
+static void open_client(struct fixture *f, bool http2) {
+    const struct fl_kube_client_options options = {.http2_cleartext = http2};
+    struct fl_kube_config config;
+    char url[64];
+    fl_kube_config_init(&config);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", fl_apiserver_port(f->server));
+    assert_int_equal(fl_server_url_parse(fl_str_of(url), &config, NULL), FL_OK);
+    assert_int_equal(fl_kube_client_new(f->io, &config, &options, &f->client, NULL), FL_OK);
+    fl_kube_config_deinit(&config);
+}
+
+static void add_service(struct fixture *f, const char *name) {
+    const struct fl_k8s_service_port port = {.protocol = FL_STR("TCP"), .port = 80};
+    assert_int_equal(fl_cluster_service(f->cluster, SHOP, fl_str_of(name), &port, 1), FL_OK);
+}
+
+/* A server that sends no bookmark for an hour, with two services. */
+static void setup(struct fixture *f, bool http2) {
+    const struct fl_world_options world = {.seed = 3, .chop = true, .reorder = true};
+    const struct fl_apiserver_options server = {.host = HOST, .bookmark_ms = 3600000};
+    *f = (struct fixture){0};
+    assert_int_equal(fl_world_new(&world, &f->world), FL_OK);
+    f->io = fl_world_io(f->world);
+    assert_int_equal(fl_cluster_new(1, 1000, &f->cluster), FL_OK);
+    assert_int_equal(fl_apiserver_new(f->io, f->cluster, &server, &f->server, NULL), FL_OK);
+    add_service(f, "a");
+    add_service(f, "b");
+    open_client(f, http2);
+}
+
+static void run(struct fixture *f, uint64_t ms) { fl_world_run_ms(f->world, ms); }
+
+static void teardown(struct fixture *f) {
+    if (f->lw) close_lw(f);
+    run(f, 1000);
+    assert_true(f->lw_closed);
+    fl_kube_client_close(f->client, on_client_closed, f);
+    run(f, 5000);
+    assert_true(f->client_closed);
+    fl_apiserver_close(f->server, on_server_closed, f);
+    run(f, 60000);
+    assert_true(f->server_closed);
+    assert_int_equal(fl_world_open_socks(f->world), 0);
+    fl_cluster_free(f->cluster);
+    fl_world_free(f->world);
+}
+
+static void setup_open(struct fixture *f, bool http2) {
+    setup(f, http2);
+    assert_int_equal(open_lw(f), FL_OK);
+    assert_int_equal(f->changes + f->synced + f->troubles, 0);
+    run(f, 1000);
+}
+
+static int64_t counter(struct fixture *f, const char *name, const char *labels) {
+    return fl_metric_value(fl_metrics_get(f->io->metrics, FL_METRIC_COUNTER, name, "", labels));
+}
+
+static void test_the_store_follows(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    for (int http2 = 0; http2 < 2; http2++) {
+        setup_open(&f, http2);
+        assert_true(fl_listwatch_synced(f.lw));
+        assert_int_equal(fl_kube_store_count(fl_listwatch_store(f.lw)), 2);
+        add_service(&f, "c");
+        run(&f, 100);
+        assert_int_equal(fl_kube_store_count(fl_listwatch_store(f.lw)), 3);
+        assert_int_equal(fl_cluster_service_delete(f.cluster, SHOP, FL_STR("a")), FL_OK);
+        run(&f, 100);
+        assert_null(fl_kube_store_peek(fl_listwatch_store(f.lw), SHOP, FL_STR("a")));
+        assert_int_equal(f.synced, 1);
+        assert_int_equal(f.troubles, 0);
+        teardown(&f);
+    }
+}
+
+static void test_what_happens_is_counted(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_open(&f, false);
+    add_service(&f, "c");
+    fl_apiserver_fault(f.server, FL_APISERVER_GONE_STATUS, 1);
+    run(&f, 100);
+    fl_apiserver_end_watches(f.server);
+    run(&f, 10000);
+    assert_int_equal(
+        counter(&f, "fairlead_kube_reflector_total", "resource=services,what=relist_gone"), 1);
+    assert_int_equal(
+        counter(&f, "fairlead_kube_reflector_total", "resource=services,what=watch_resume"), 1);
+    assert_true(counter(&f, "fairlead_kube_events_total", "resource=services") >= 6);
+    assert_true(counter(&f, "fairlead_kube_read_bytes", "resource=services") > 100);
+    assert_int_equal(f.synced, 2);
+    teardown(&f);
+}
+
+/* A watch with nothing to say is proved alive by the PINGs of its connection. */
+static void test_W8_a_quiet_watch_over_http2_stays_fresh(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_open(&f, true);
+    for (int i = 0; i < 250; i++) {
+        run(&f, 1000);
+        assert_true(fl_io_now_ms(f.io) - fl_listwatch_proof_ms(f.lw) <= 45000);
+    }
+    assert_int_equal(f.troubles, 0);
+    teardown(&f);
+}
+
+/* The connection died without a word: noticed by PING after 30 s and 15 s, not after 15 minutes. */
+static void test_W8_a_dead_connection_is_noticed(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_open(&f, true);
+    uint64_t proof_ms = fl_listwatch_proof_ms(f.lw);
+    fl_world_fault(f.world, HOST, FL_WORLD_BLACKHOLE);
+    run(&f, 40000);
+    assert_int_equal(f.troubles, 0);
+    run(&f, 6000);
+    assert_int_equal(f.trouble.code, FL_ETIMEOUT);
+    assert_int_equal(fl_listwatch_proof_ms(f.lw), proof_ms);
+    fl_world_fault(f.world, HOST, FL_WORLD_OK);
+    fl_world_cut(f.world, HOST);
+    run(&f, 70000);
+    assert_int_equal(f.trouble.code, FL_OK);
+    assert_int_equal(f.synced, 1);
+    teardown(&f);
+}
+
+static void test_closing_at_any_moment(void **state) {
+    FL_UNUSED(state);
+    for (unsigned steps = 0; steps < 80; steps++) {
+        struct fixture f;
+        setup(&f, steps % 2);
+        assert_int_equal(open_lw(&f), FL_OK);
+        for (unsigned i = 0; i < steps; i++) fl_world_step(f.world);
+        unsigned told = f.changes + f.synced + f.troubles;
+        close_lw(&f);
+        assert_false(f.lw_closed);
+        add_service(&f, "c");
+        run(&f, 1000);
+        assert_true(f.lw_closed);
+        assert_int_equal(f.changes + f.synced + f.troubles, told);
+        teardown(&f);
+    }
+}
+
+static void test_closing_from_within_trouble(void **state) {
+    static const enum fl_apiserver_fault faults[] = {FL_APISERVER_UNAVAILABLE, FL_APISERVER_GARBAGE,
+                                                     FL_APISERVER_SILENT};
+    FL_UNUSED(state);
+    for (size_t i = 0; i < FL_COUNT(faults); i++) {
+        struct fixture f;
+        setup(&f, false);
+        f.close_at_trouble = true;
+        fl_apiserver_fault(f.server, faults[i], 1);
+        assert_int_equal(open_lw(&f), FL_OK);
+        run(&f, 40000);
+        assert_int_equal(f.troubles, 1);
+        assert_true(f.lw_closed);
+        teardown(&f);
+    }
+}
+
+static void test_a_server_that_is_not_there(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f, false);
+    fl_world_fault(f.world, HOST, FL_WORLD_REFUSE);
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 1000);
+    assert_int_equal(f.trouble.code, FL_EREFUSED);
+    fl_world_fault(f.world, HOST, FL_WORLD_OK);
+    run(&f, 10000);
+    assert_int_equal(f.trouble.code, FL_OK);
+    assert_int_equal(f.synced, 1);
+    teardown(&f);
+}
+
+static void test_each_failed_allocation_of_the_constructor(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f, false);
+    FL_TEST_EACH_FAILURE(n) {
+        int rc = open_lw(&f);
+        assert_true(rc == FL_OK || rc == FL_ENOMEM);
+        if (rc == FL_OK) close_lw(&f);
+        run(&f, 100);
+        assert_int_equal(f.lw_closed, rc == FL_OK);
+    }
+    teardown(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_store_follows),
+        cmocka_unit_test(test_what_happens_is_counted),
+        cmocka_unit_test(test_W8_a_quiet_watch_over_http2_stays_fresh),
+        cmocka_unit_test(test_W8_a_dead_connection_is_noticed),
+        cmocka_unit_test(test_closing_at_any_moment),
+        cmocka_unit_test(test_closing_from_within_trouble),
+        cmocka_unit_test(test_a_server_that_is_not_there),
+        cmocka_unit_test(test_each_failed_allocation_of_the_constructor),
+    };
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
+    return fl_test_run(tests, FL_COUNT(tests));
+}
