@@ -132,14 +132,19 @@ void net_sock_retry(struct fl_sock *sock) {
                  world->now_us + fl_random_below(&world->random, RETRANSMIT_US_MAX));
 }
 
-/* The connection breaks now: what is on its way is lost. */
+/* The connection breaks now, whatever the network is like: what is on its way is lost, and each
+ * side finds out a little later. */
 void net_sock_cut(struct fl_sock *sock) {
+    struct fl_world *world = world_of(sock);
     sock->segment_count = 0;
     sock->arrived = 0;
     sock->held = false;
-    fl_timer_clear(&world_of(sock)->events, &sock->arrive);
+    fl_timer_clear(&world->events, &sock->arrive);
     fl_buf_consume(&sock->in, sock->in.len);
-    if (sock->state != NET_GONE) net_segment_send(sock, SEGMENT_RST, 0);
+    if (!is_open(sock) && sock->state != NET_DIALLING) return;
+    trace(sock, NET_RESET);
+    end(sock, sock->state == NET_CLOSING ? FL_OK : FL_ERESET, "connection reset by the peer");
+    net_schedule(world, &sock->ending, world->now_us + net_latency_us(world));
 }
 
 /* --- sending --- */

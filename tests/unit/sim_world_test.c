@@ -463,6 +463,24 @@ static void test_black_hole_swallows_resets(void **state) {
     pair_free(&p);
 }
 
+/* A cut is no message: no black hole holds it. */
+static void test_cut_in_a_black_hole(void **state) {
+    struct pair p;
+    FL_UNUSED(state);
+    pair_connect(&p, &plain);
+    fl_world_fault(p.world, FL_STR("127.0.0.1"), FL_WORLD_BLACKHOLE);
+    end_write(&p.client, FL_STR("lost"));
+    fl_world_run_ms(p.world, 10);
+    fl_world_cut(p.world, FL_STR("127.0.0.1"));
+    fl_world_run_ms(p.world, 10);
+    assert_int_equal(p.client.code, FL_ERESET);
+    assert_int_equal(p.server.code, FL_ERESET);
+    fl_world_fault(p.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
+    fl_world_run_ms(p.world, 1000);
+    assert_int_equal(p.client.closes + p.server.closes, 2);
+    pair_free(&p);
+}
+
 static void test_cut(void **state) {
     struct pair p;
     FL_UNUSED(state);
@@ -732,6 +750,7 @@ int main(void) {
         cmocka_unit_test(test_black_hole_holds_bytes),
         cmocka_unit_test(test_black_hole_swallows_resets),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_cut_in_a_black_hole),
         cmocka_unit_test(test_posted_tasks_coalesce),
         cmocka_unit_test(test_timers_run_on_time),
         cmocka_unit_test(test_run_until_has_a_limit),

@@ -1,0 +1,73 @@
+/* oracle.h - what must hold in every simulated world.
+ *
+ *  1. No call goes to an endpoint that is absent from the set it was picked from, or may not take
+ *     calls by that set. (The sets are the subscriber's own, by version; a pick from a version that
+ *     the subscriber skipped is counted, not judged.)
+ *  2. A subscriber never sees an older version after a newer one, and nothing after its close.
+ *  3. At quiescence the subscriber's set is the cluster's truth: the same addresses, ports, flags
+ *     and identities.
+ *  4. Every call that was started ends exactly once.
+ *  5. In a world where no pod is killed and no pod's connection cut, a call that nobody cancelled
+ *     succeeds if, from FL_ORACLE_STEADY_MS before its start until its end, one and the same pod
+ * was ready in the cluster and listed as usable in the subscriber's set. (What the API server does
+ *     meanwhile, and which other pods come and go, must not matter.)
+ *
+ * The first violation is kept as text and noted in the trace. */
+#ifndef FL_TEST_ORACLE_H
+#define FL_TEST_ORACLE_H
+
+#include <fairlead/call.h>
+
+#include "discovery/set.h"
+#include "sim/sim.h"
+#include "sim/store.h"
+#include "sim/world.h"
+
+#define FL_ORACLE_STEADY_MS 1500
+#define FL_ORACLE_TEXT_MAX  512
+
+struct oracle_pod { /* one that was ready or usable at least once */
+    uint8_t uid[16];
+    uint64_t ready_since_ms, usable_since_ms; /* 0: it is not */
+    bool listed;                              /* in the set being read */
+};
+
+struct oracle {
+    struct fl_world *world;
+    struct fl_io *io;
+    struct fl_store *store;
+    struct fl_store_observer observer;
+    const char *service;                /* of namespace default */
+    bool violence;                      /* kills or cuts: no promise about calls */
+    char violation[FL_ORACLE_TEXT_MAX]; /* "": none */
+
+    struct fl_set **sets; /* every one that the subscriber saw, in order */
+    size_t set_count, set_cap;
+    bool subscribed, troubled;
+
+    struct oracle_pod *pods;
+    size_t pod_count, pod_cap;
+
+    uint64_t picks, unjudged;
+    uint64_t calls, ended, succeeded, failed, cancelled;
+};
+
+struct oracle_call {
+    uint64_t started_ms;
+    bool active, cancelled;
+};
+
+void oracle_init(struct oracle *o, struct fl_world *world, struct fl_sim *sim, const char *service);
+void oracle_deinit(struct oracle *o);
+
+void oracle_violated(struct oracle *o, const char *format, ...) FL_PRINTF(2, 3);
+
+void oracle_set(struct oracle *o, struct fl_set *set, const struct fl_error *trouble);
+void oracle_pick(struct oracle *o, uint64_t version, const char *peer);
+void oracle_call_started(struct oracle *o, struct oracle_call *call);
+void oracle_call_ended(struct oracle *o, struct oracle_call *call,
+                       const struct fl_call_result *result);
+/* Is the newest set what the cluster says? `why` (of FL_ORACLE_TEXT_MAX): what differs. */
+bool oracle_converged(const struct oracle *o, char *why);
+
+#endif

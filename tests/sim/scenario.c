@@ -1,0 +1,509 @@
+/* scenario.c - see scenario.h.
+ *
+ * The seed makes a plan first: the network, the deployment, how the API server is, how many callers
+ * there are, and a list of orders with their times. While orders run, each caller calls, waits a
+ * little, calls again; some calls are cancelled. After the last order everything works again, and
+ * within SETTLE_MS the subscriber must know the truth and calls must succeed. */
+#include "scenario.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "channel/channel.h"
+#include "oracle.h"
+#include "registry/discovery.h"
+
+#define SERVICE     "echo"
+#define TARGET      "kubernetes:///default/echo:grpc"
+#define API_PORT    6443
+#define API         "127.0.0.1:6443"
+#define METHOD      "/grpc.examples.echo.Echo/UnaryEcho"
+#define CALLERS_MAX 6
+#define ORDERS_MAX  12
+#define CHANNELS    2
+#define SETTLE_MS   180000 /* within which everything is well again; see reflector backoff, pings */
+#define CLOSE_MS    30000
+#define END_MS      30000 /* within which the last calls end */
+#define QUIET_MS    2000  /* the truth must stay known for so long */
+
+enum order_kind {
+    ORDER_ROLL,
+    ORDER_SCALE,
+    ORDER_API_CUT,
+    ORDER_API_REFUSE,
+    ORDER_API_BLACKHOLE,
+    ORDER_API_FAULT,
+    ORDER_END_WATCHES,
+    ORDER_COMPACT,
+    ORDER_KILL, /* from here on: violence */
+    ORDER_POD_CUT,
+    ORDER_KINDS
+};
+
+static const char *const order_names[ORDER_KINDS] = {
+    "roll",      "scale",       "api cut", "api refuse", "api black hole",
+    "api fault", "end watches", "compact", "kill",       "pod cut",
+};
+
+struct order {
+    enum order_kind kind;
+    uint64_t at_ms;  /* from the start */
+    uint32_t number; /* pods, fault, address */
+    uint32_t for_ms; /* refuse, black hole; API fault: so many times */
+};
+
+struct plan {
+    struct fl_world_options world;
+    struct fl_sim_options sim;
+    struct fl_sim_service service;
+    bool token;
+    unsigned callers;
+    uint32_t pause_ms_max; /* between two calls */
+    uint64_t faults_ms;    /* how long orders come */
+    struct order orders[ORDERS_MAX];
+    size_t order_count;
+    bool violence;
+};
+
+struct caller {
+    struct scenario *scenario;
+    unsigned number, round;
+    struct fl_timer timer; /* the next call, or the cancelling of this one */
+    struct fl_call *call;
+    struct oracle_call judged;
+    char request[32];
+    size_t request_len;
+};
+
+struct scenario {
+    struct plan plan;
+    struct fl_random random;
+    struct fl_world *world;
+    struct fl_io *io;
+    struct fl_sim *sim;
+    struct fl_discovery *discovery;
+    struct fl_subscription *subscription;
+    struct fl_channel *channels[CHANNELS];
+    struct oracle oracle;
+    struct caller callers[CALLERS_MAX];
+    struct fl_timer order_timer, heal_timer;
+    size_t next_order;
+    uint64_t start_ms;
+    uint32_t pause_ms_max;
+    bool calling;
+    unsigned closes; /* close callbacks still to come */
+};
+
+/* --- the plan --- */
+
+static uint64_t draw(struct fl_random *r, uint64_t low, uint64_t high) {
+    return low + fl_random_below(r, high - low + 1);
+}
+
+static bool chance(struct fl_random *r, unsigned percent) {
+    return fl_random_below(r, 100) < percent;
+}
+
+static void plan_network(struct plan *plan, struct fl_random *r, uint64_t seed) {
+    static const uint32_t latencies[][2] = {{50, 500}, {50, 500}, {200, 5000}, {1000, 40000}};
+    size_t i = fl_random_below(r, FL_COUNT(latencies));
+    plan->world = (struct fl_world_options){.seed = seed,
+                                            .latency_us_min = latencies[i][0],
+                                            .latency_us_max = latencies[i][1],
+                                            .chop = chance(r, 30),
+                                            .reorder = chance(r, 60)};
+}
+
+static void plan_deployment(struct plan *plan, struct fl_random *r) {
+    static const uint32_t delays[] = {0, 0, 1, 5, 20};
+    plan->service = (struct fl_sim_service){SERVICE, (unsigned)draw(r, 0, 5)};
+    plan->token = chance(r, 20);
+    plan->sim = (struct fl_sim_options){
+        .apiserver = {.host = FL_STR("127.0.0.1"),
+                      .port = API_PORT,
+                      .bookmark_ms = (uint32_t)draw(r, 500, 60000),
+                      .no_streaming_list = chance(r, 20),
+                      .no_endpointslices = chance(r, 10)},
+        .service_count = 1,
+        .seed = fl_random_u64(r),
+        .start_ms = (uint32_t)draw(r, 50, 600),
+        .grace_ms = (uint32_t)draw(r, 500, 5000),
+        .echo_delay_ms = delays[fl_random_below(r, FL_COUNT(delays))],
+        .address_count = chance(r, 50) ? (uint32_t)draw(r, 12, 16) : 0,
+    };
+}
+
+static struct order plan_order(struct plan *plan, struct fl_random *r) {
+    struct order order = {.at_ms = draw(r, 200, plan->faults_ms)};
+    uint64_t kinds = plan->violence ? ORDER_KINDS : ORDER_KILL;
+    /* What moves pods comes as often as all else together. */
+    order.kind = chance(r, 50) ? (enum order_kind)fl_random_below(r, ORDER_API_CUT)
+                               : (enum order_kind)draw(r, ORDER_API_CUT, kinds - 1);
+    if (order.kind == ORDER_SCALE) order.number = (uint32_t)draw(r, 0, 6);
+    if (order.kind == ORDER_POD_CUT) order.number = (uint32_t)draw(r, 1, 12);
+    if (order.kind == ORDER_API_REFUSE || order.kind == ORDER_API_BLACKHOLE)
+        order.for_ms = (uint32_t)draw(r, 50, 4000);
+    if (order.kind == ORDER_API_FAULT) {
+        order.number = (uint32_t)draw(r, FL_APISERVER_GONE_STATUS, FL_APISERVER_SHORT);
+        order.for_ms = (uint32_t)draw(r, 1, 3);
+    }
+    return order;
+}
+
+static void plan_make(struct plan *plan, uint64_t seed) {
+    struct fl_random r = {seed ^ UINT64_C(0x5eed0f0a1d7ea1a5)};
+    *plan = (struct plan){.violence = chance(&r, 25)};
+    plan_network(plan, &r, seed);
+    plan_deployment(plan, &r);
+    plan->callers = (unsigned)draw(&r, 1, CALLERS_MAX);
+    plan->pause_ms_max = (uint32_t)draw(&r, 5, 100);
+    plan->faults_ms = draw(&r, 2000, 8000);
+    plan->order_count = draw(&r, 1, ORDERS_MAX);
+    for (size_t i = 0; i < plan->order_count; i++) {
+        struct order order = plan_order(plan, &r);
+        size_t at = i;
+        for (; at && plan->orders[at - 1].at_ms > order.at_ms; at--)
+            plan->orders[at] = plan->orders[at - 1];
+        plan->orders[at] = order;
+    }
+}
+
+/* --- notes --- */
+
+static FL_PRINTF(2, 3) void note(struct scenario *s, const char *format, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fl_world_note(s->world, fl_str_of(text));
+}
+
+/* --- orders --- */
+
+static void heal(struct scenario *s) {
+    fl_io_timer_clear(s->io, &s->heal_timer);
+    fl_world_fault(s->world, FL_STR(API), FL_WORLD_OK);
+}
+
+static void run_heal(struct fl_timer *timer) {
+    heal(FL_CONTAINER(timer, struct scenario, heal_timer));
+}
+
+static void api_fault(struct scenario *s, enum fl_world_fault fault, uint32_t for_ms) {
+    fl_world_fault(s->world, FL_STR(API), fault);
+    fl_io_timer_set(s->io, &s->heal_timer, fl_io_now_ms(s->io) + for_ms);
+}
+
+static void obey(struct scenario *s, const struct order *order) {
+    char address[32];
+    int rc = 0;
+    note(s, "order: %s %u %u", order_names[order->kind], order->number, order->for_ms);
+    switch (order->kind) {
+    case ORDER_ROLL:
+        rc = fl_sim_roll(s->sim, SERVICE, NULL);
+        break;
+    case ORDER_SCALE:
+        rc = fl_sim_scale(s->sim, SERVICE, order->number, NULL);
+        break;
+    case ORDER_API_CUT:
+        fl_world_cut(s->world, FL_STR(API));
+        break;
+    case ORDER_API_REFUSE:
+        fl_world_cut(s->world, FL_STR(API));
+        api_fault(s, FL_WORLD_REFUSE, order->for_ms);
+        break;
+    case ORDER_API_BLACKHOLE:
+        api_fault(s, FL_WORLD_BLACKHOLE, order->for_ms);
+        break;
+    case ORDER_API_FAULT:
+        fl_apiserver_fault(fl_sim_apiserver(s->sim), (enum fl_apiserver_fault)order->number,
+                           order->for_ms);
+        break;
+    case ORDER_END_WATCHES:
+        fl_apiserver_end_watches(fl_sim_apiserver(s->sim));
+        break;
+    case ORDER_COMPACT:
+        fl_cluster_compact(fl_sim_cluster(s->sim));
+        break;
+    case ORDER_KILL:
+        rc = fl_sim_kill(s->sim, SERVICE, NULL);
+        if (rc == FL_EEMPTY) rc = 0; /* nobody to kill */
+        break;
+    case ORDER_POD_CUT:
+        snprintf(address, sizeof address, "127.1.0.%u", order->number);
+        fl_world_cut(s->world, fl_str_of(address));
+        break;
+    case ORDER_KINDS:
+        break;
+    }
+    FL_ASSERT(rc == 0);
+}
+
+static void run_orders(struct fl_timer *timer) {
+    struct scenario *s = FL_CONTAINER(timer, struct scenario, order_timer);
+    const struct plan *plan = &s->plan;
+    uint64_t now = fl_io_now_ms(s->io) - s->start_ms;
+    while (s->next_order < plan->order_count && plan->orders[s->next_order].at_ms <= now)
+        obey(s, &plan->orders[s->next_order++]);
+    if (s->next_order < plan->order_count)
+        fl_io_timer_set(s->io, timer, s->start_ms + plan->orders[s->next_order].at_ms);
+}
+
+/* --- callers --- */
+
+static void pause_caller(struct caller *caller) {
+    struct scenario *s = caller->scenario;
+    if (!s->calling) return;
+    fl_io_timer_set(s->io, &caller->timer,
+                    fl_io_now_ms(s->io) + fl_random_below(&s->random, s->pause_ms_max + 1));
+}
+
+static void on_result(void *arg, const struct fl_call_result *result) {
+    struct caller *caller = arg;
+    struct scenario *s = caller->scenario;
+    note(s, "caller %u round %u: %s %s %s", caller->number, caller->round,
+         fl_status_name(result->status), result->peer, result->message);
+    if (result->status == FL_STATUS_OK &&
+        !fl_str_eq(fl_str_n(result->response, result->response_len),
+                   fl_str_n(caller->request, caller->request_len)))
+        oracle_violated(&s->oracle, "an answer belongs to another call");
+    oracle_call_ended(&s->oracle, &caller->judged, result);
+    caller->call = NULL;
+    fl_io_timer_clear(s->io, &caller->timer);
+    pause_caller(caller);
+}
+
+static void start_call(struct caller *caller) {
+    struct scenario *s = caller->scenario;
+    bool patient = chance(&s->random, 20), fickle = chance(&s->random, 3);
+    struct fl_call_options options = {.timeout_ms = patient ? 10000 : 5000,
+                                      .wait_for_ready = patient};
+    struct fl_channel *channel = s->channels[caller->number % CHANNELS];
+    int n = snprintf(caller->request + 2, sizeof caller->request - 2, "caller %u round %u",
+                     caller->number, ++caller->round);
+    caller->request[0] = 0x0a; /* EchoRequest {string message = 1} */
+    caller->request[1] = (char)n;
+    caller->request_len = (size_t)n + 2;
+    oracle_call_started(&s->oracle, &caller->judged);
+    int rc = fl_call_unary(channel, METHOD, caller->request, caller->request_len, &options,
+                           on_result, caller, &caller->call, NULL);
+    FL_ASSERT(rc == 0);
+    if (fickle)
+        fl_io_timer_set(s->io, &caller->timer,
+                        fl_io_now_ms(s->io) + fl_random_below(&s->random, 10));
+}
+
+static void run_caller(struct fl_timer *timer) {
+    struct caller *caller = FL_CONTAINER(timer, struct caller, timer);
+    if (!caller->judged.active) {
+        start_call(caller);
+    } else {
+        caller->judged.cancelled = true;
+        fl_call_cancel(caller->call);
+    }
+}
+
+static void call_from_now_on(struct scenario *s, uint32_t pause_ms_max) {
+    s->calling = true;
+    s->pause_ms_max = pause_ms_max;
+    for (unsigned i = 0; i < s->plan.callers; i++)
+        if (!s->callers[i].judged.active) pause_caller(&s->callers[i]);
+}
+
+static bool all_ended(void *arg) {
+    struct scenario *s = arg;
+    return s->oracle.calls == s->oracle.ended;
+}
+
+static void stop_calling(struct scenario *s) {
+    s->calling = false;
+    for (unsigned i = 0; i < s->plan.callers; i++)
+        if (!s->callers[i].judged.active) fl_io_timer_clear(s->io, &s->callers[i].timer);
+    if (!fl_world_run_until(s->world, all_ended, s, END_MS))
+        oracle_violated(&s->oracle, "%u calls never ended",
+                        (unsigned)(s->oracle.calls - s->oracle.ended));
+}
+
+/* --- what the oracle hears --- */
+
+static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
+                   const struct fl_error *trouble) {
+    struct scenario *s = arg;
+    FL_UNUSED(previous);
+    note(s, "set %u: %s%s%s", (unsigned)fl_set_version(set), fl_set_state_name(fl_set_state(set)),
+         trouble ? ", trouble: " : "", trouble ? trouble->detail : "");
+    oracle_set(&s->oracle, set, trouble);
+}
+
+static void on_pick(void *arg, uint64_t version, const char *peer) {
+    oracle_pick(&((struct scenario *)arg)->oracle, version, peer);
+}
+
+/* --- life --- */
+
+static int write_kubeconfig(struct scenario *s) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "apiVersion: v1\nkind: Config\ncurrent-context: sim\n"
+             "clusters: [{name: sim, cluster: {server: \"http://" API "\"}}]\n"
+             "users: [{name: sim, user: {%s}}]\n"
+             "contexts: [{name: sim, context: {cluster: sim, user: sim}}]\n",
+             s->plan.token ? "token: secret" : "");
+    int rc = fl_world_file(s->world, "/kubeconfig", fl_str_of(text));
+    return rc ? rc : fl_world_env(s->world, "KUBECONFIG", "/kubeconfig");
+}
+
+static int start_client(struct scenario *s) {
+    struct fl_channel_options options = {0};
+    struct fl_channel_watcher watcher = {.on_pick = on_pick, .arg = s};
+    int rc = fl_discovery_new_on(s->io, NULL, &s->discovery, NULL);
+    s->oracle.subscribed = true;
+    if (!rc)
+        rc = fl_discovery_subscribe_on(s->discovery, s->io, TARGET, on_set, s, &s->subscription,
+                                       NULL);
+    for (int i = 0; i < CHANNELS && !rc; i++) {
+        rc = fl_channel_open(s->io, s->discovery, TARGET, &options, &s->channels[i], NULL);
+        if (!rc) fl_channel_watch(s->channels[i], &watcher);
+    }
+    return rc;
+}
+
+static int start_timers(struct scenario *s) {
+    int rc = fl_io_timer_init(s->io, &s->order_timer, run_orders);
+    if (!rc) rc = fl_io_timer_init(s->io, &s->heal_timer, run_heal);
+    for (unsigned i = 0; i < CALLERS_MAX && !rc; i++) {
+        s->callers[i].scenario = s;
+        s->callers[i].number = i;
+        rc = fl_io_timer_init(s->io, &s->callers[i].timer, run_caller);
+    }
+    return rc;
+}
+
+static void start(struct scenario *s, uint64_t seed, void (*line)(void *arg, const char *text),
+                  void *arg) {
+    struct fl_error err;
+    *s = (struct scenario){.random = {seed + 1}};
+    plan_make(&s->plan, seed);
+    int rc = fl_world_new(&s->plan.world, &s->world);
+    FL_ASSERT(rc == 0);
+    s->io = fl_world_io(s->world);
+    fl_world_observe(s->world, line, arg);
+    if (s->plan.token) s->plan.sim.apiserver.token = FL_STR("secret");
+    s->plan.sim.services = &s->plan.service;
+    rc = fl_sim_new(s->io, &s->plan.sim, &s->sim, &err);
+    FL_ASSERT(rc == 0);
+    oracle_init(&s->oracle, s->world, s->sim, SERVICE);
+    s->oracle.violence = s->plan.violence;
+    rc = write_kubeconfig(s);
+    if (!rc) rc = start_timers(s);
+    if (!rc) rc = start_client(s);
+    FL_ASSERT(rc == 0);
+    s->start_ms = fl_io_now_ms(s->io);
+}
+
+static void on_closed(void *arg) { ((struct scenario *)arg)->closes--; }
+
+static bool is_closed(void *arg) { return ((struct scenario *)arg)->closes == 0; }
+
+static void wait_closed(struct scenario *s, const char *what) {
+    if (!fl_world_run_until(s->world, is_closed, s, CLOSE_MS))
+        oracle_violated(&s->oracle, "%s did not close", what);
+    FL_ASSERT(s->closes == 0); /* what is still open cannot be freed */
+}
+
+static void finish(struct scenario *s) {
+    s->closes = CHANNELS;
+    for (int i = 0; i < CHANNELS; i++) fl_channel_close(s->channels[i], on_closed, s);
+    wait_closed(s, "a channel");
+    s->closes = 1;
+    fl_subscription_close(s->subscription, on_closed, s);
+    wait_closed(s, "the subscription");
+    s->oracle.subscribed = false;
+    s->closes = 1;
+    fl_discovery_close(s->discovery, on_closed, s);
+    wait_closed(s, "discovery");
+    oracle_deinit(&s->oracle);
+    s->closes = 1;
+    fl_sim_close(s->sim, on_closed, s);
+    wait_closed(s, "the deployment");
+    fl_world_run_ms(s->world, 1000); /* the network's last words */
+    if (fl_world_open_socks(s->world)) oracle_violated(&s->oracle, "socks were left open");
+    fl_io_timer_deinit(s->io, &s->order_timer);
+    fl_io_timer_deinit(s->io, &s->heal_timer);
+    for (unsigned i = 0; i < CALLERS_MAX; i++) fl_io_timer_deinit(s->io, &s->callers[i].timer);
+}
+
+/* --- the story --- */
+
+static bool is_well(void *arg) {
+    struct scenario *s = arg;
+    char why[FL_ORACLE_TEXT_MAX];
+    return fl_sim_settled(s->sim) && oracle_converged(&s->oracle, why);
+}
+
+static void live_through_orders(struct scenario *s) {
+    if (s->plan.order_count)
+        fl_io_timer_set(s->io, &s->order_timer, s->start_ms + s->plan.orders[0].at_ms);
+    call_from_now_on(s, s->plan.pause_ms_max);
+    fl_world_run_ms(s->world, s->plan.faults_ms);
+    heal(s);
+    fl_apiserver_fault(fl_sim_apiserver(s->sim), FL_APISERVER_OK, 0);
+    note(s, "no more orders");
+}
+
+static bool is_ill(void *arg) { return !is_well(arg); }
+
+/* Returns how long it took. An old trouble may be heard of late: well means to stay well. */
+static uint64_t become_quiet(struct scenario *s) {
+    char why[FL_ORACLE_TEXT_MAX];
+    uint64_t from = fl_io_now_ms(s->io), took = 0;
+    s->pause_ms_max = 500;
+    for (bool quiet = false; !quiet;) {
+        uint64_t gone = fl_io_now_ms(s->io) - from;
+        if (gone >= SETTLE_MS || !fl_world_run_until(s->world, is_well, s, SETTLE_MS - gone)) {
+            (void)oracle_converged(&s->oracle, why);
+            oracle_violated(&s->oracle, "%u s after the last order: %s", SETTLE_MS / 1000,
+                            fl_sim_settled(s->sim) ? why : "the deployment has not settled");
+            return gone;
+        }
+        took = fl_io_now_ms(s->io) - from;
+        quiet = !fl_world_run_until(s->world, is_ill, s, QUIET_MS);
+    }
+    return took;
+}
+
+/* All is well: every call succeeds, however many pods were killed before. */
+static void call_in_peace(struct scenario *s) {
+    if (!fl_sim_ready(s->sim, SERVICE)) return;
+    uint64_t bad = s->oracle.failed;
+    call_from_now_on(s, s->plan.pause_ms_max);
+    fl_world_run_ms(s->world, 300);
+    stop_calling(s);
+    if (s->oracle.failed != bad)
+        oracle_violated(&s->oracle, "%u calls failed in peace", (unsigned)(s->oracle.failed - bad));
+}
+
+void scenario_run(uint64_t seed, void (*line)(void *arg, const char *text), void *arg,
+                  struct scenario_result *out) {
+    struct scenario s;
+    *out = (struct scenario_result){.trace = 0};
+    start(&s, seed, line, arg);
+    live_through_orders(&s);
+    out->converged_ms = become_quiet(&s);
+    stop_calling(&s);
+    call_in_peace(&s);
+    out->virtual_ms = fl_io_now_ms(s.io) - s.start_ms;
+    out->sets = s.oracle.set_count;
+    finish(&s);
+    out->calls = s.oracle.calls;
+    out->succeeded = s.oracle.succeeded;
+    out->failed = s.oracle.failed;
+    out->cancelled = s.oracle.cancelled;
+    out->picks = s.oracle.picks;
+    out->unjudged = s.oracle.unjudged;
+    out->trace = fl_world_trace(s.world);
+    snprintf(out->violation, sizeof out->violation, "%s", s.oracle.violation);
+    fl_world_free(s.world);
+}
