@@ -513,6 +513,32 @@ static void test_names_of_a_namespace(void **state) {
     teardown(&f);
 }
 
+/* W7: the list after a 410 is consistent, so the server gives it in pages. */
+static void test_W7_more_services_than_a_page(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f, NULL);
+    for (unsigned i = 0; i < 1200; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "s%u", i);
+        add_service(&f, SHOP, fl_str_of(name));
+    }
+    struct fl_names *names = watch_names(&f, SHOP);
+    run(&f, 5000);
+    assert_int_equal(f.names, 1200);
+    fl_apiserver_fault(f.server, FL_APISERVER_GONE_EVENT, 2);
+    fl_apiserver_end_watches(f.server);
+    uint64_t requests = fl_apiserver_requests(f.server);
+    run(&f, 10000);
+    assert_true(fl_apiserver_requests(f.server) - requests >= 2 + 4 + 2);
+    add_service(&f, SHOP, FL_STR("later"));
+    run(&f, 1000);
+    assert_int_equal(f.names, 1201);
+    assert_int_equal(f.names_trouble.code, FL_OK);
+    fl_names_close(names);
+    teardown(&f);
+}
+
 /* One pair of reflectors serves all services under an open names watch. */
 static void test_a_names_watch_serves_the_services_under_it(void **state) {
     struct fixture f;
@@ -584,14 +610,17 @@ static void test_each_failed_allocation_of_the_provider(void **state) {
 
 /* Memory that fails anywhere on the way delays the answer and no more. */
 static void test_each_failed_allocation_on_the_way_is_survived(void **state) {
+    bool failed = true;
     FL_UNUSED(state);
-    for (size_t n = 1; n < 400; n += 7) {
+    for (size_t n = 1; failed; n++) {
         struct fixture f;
         setup_echo(&f, 2);
         struct seen *seen = subscribe(&f, "kubernetes:///shop/echo");
         fl_test_alloc_fail_at(n);
-        run(&f, 120000);
+        run(&f, 2000);
+        failed = fl_test_alloc_did_fail();
         fl_test_alloc_fail_at(0);
+        run(&f, 120000);
         assert_int_equal(seen->endpoints, 2);
         teardown(&f);
     }
@@ -616,6 +645,7 @@ int main(void) {
         cmocka_unit_test(test_a_server_that_is_cut_off_leaves_the_last_set),
         cmocka_unit_test(test_W16_several_watches_never_mix),
         cmocka_unit_test(test_names_of_a_namespace),
+        cmocka_unit_test(test_W7_more_services_than_a_page),
         cmocka_unit_test(test_a_names_watch_serves_the_services_under_it),
         cmocka_unit_test(test_staleness_is_measured),
         cmocka_unit_test(test_each_failed_allocation_of_the_provider),
