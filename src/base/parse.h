@@ -14,7 +14,7 @@ struct fl_parse {
 
 static inline struct fl_parse fl_parse_of(struct fl_str s) {
     const uint8_t *p = (const uint8_t *)s.p;
-    return (struct fl_parse){p, p + s.n, false};
+    return (struct fl_parse){p, s.n ? p + s.n : p, false}; /* p may be NULL then */
 }
 static inline size_t fl_parse_left(const struct fl_parse *r) { return (size_t)(r->end - r->p); }
 

@@ -485,6 +485,89 @@ static void test_unchanged_endpoints_are_reused(void **state) {
     }
 }
 
+/* A block that holds the first endpoint's hash but another node: what comes out of it was not read
+ * from the bytes. */
+static struct fl_block *impostor_of(const struct fl_block *block) {
+    struct fl_block_builder *builder;
+    struct fl_block_endpoint e;
+    struct fl_block *out;
+    fl_block_endpoint_at(block, 0, &e);
+    e.node = S("not-in-the-bytes");
+    assert_int_equal(fl_block_builder_new(8, &builder), 0);
+    fl_block_builder_start(builder, NULL);
+    assert_int_equal(fl_block_builder_add(builder, &e), 0);
+    assert_int_equal(fl_block_builder_finish(builder, &out), 0);
+    fl_block_builder_free(builder);
+    return out;
+}
+
+static void expect_reuse(const struct body *body) {
+    struct seen seen;
+    struct fl_error err;
+    seen_init(&seen);
+    seen.hold = true;
+    assert_int_equal(decode_pieces(&seen, body, 0, SIZE_MAX, &err), 0);
+    struct fl_block *impostor = impostor_of(seen.held);
+    fl_block_unref(seen.held);
+    seen.held = impostor;
+    fl_buf_truncate(&seen.text, 0);
+    assert_int_equal(decode_pieces(&seen, body, 0, 10, &err), 0);
+    assert_int_equal(fl_buf_byte(&seen.text, '\0'), 0);
+    assert_non_null(strstr(fl_buf_str(&seen.text).p, "[10.0.0.1 RS- not-in-the-bytes/"));
+    assert_non_null(strstr(fl_buf_str(&seen.text).p, "[10.0.0.2 "));
+    seen_deinit(&seen);
+}
+
+static void test_reused_endpoints_are_not_read(void **state) {
+    FL_UNUSED(state);
+    EACH_FORMAT(format) {
+        struct fl_k8s_slice_spec spec = slice_spec();
+        struct fl_buf object, out;
+        fl_buf_init(&out, 1 << 20);
+        struct fl_str slice = encoded_slice(&object, format, &spec);
+        assert_int_equal(
+            fl_k8s_encode_event(&out, format, FL_K8S_ADDED, FL_K8S_ENDPOINTSLICE, slice), 0);
+        struct body body = {FL_K8S_ENDPOINTSLICE, FL_K8S_BODY_WATCH, format, fl_buf_str(&out)};
+        expect_reuse(&body);
+        fl_buf_truncate(&out, 0);
+        fl_buf_truncate(&object, 0);
+        assert_int_equal(fl_k8s_encode_endpoints(&object, format, &spec), 0);
+        assert_int_equal(
+            fl_k8s_encode_event(&out, format, FL_K8S_ADDED, FL_K8S_ENDPOINTS, fl_buf_str(&object)),
+            0);
+        body = (struct body){FL_K8S_ENDPOINTS, FL_K8S_BODY_WATCH, format, fl_buf_str(&out)};
+        expect_reuse(&body);
+        fl_buf_deinit(&object);
+        fl_buf_deinit(&out);
+    }
+}
+
+static void test_ports_of_a_service_are_bounded(void **state) {
+    FL_UNUSED(state);
+    struct fl_k8s_service_port *many = fl_calloc(FL_K8S_SERVICE_PORTS_MAX + 1, sizeof *many);
+    assert_non_null(many);
+    EACH_FORMAT(format) {
+        for (size_t extra = 0; extra < 2; extra++) {
+            struct fl_k8s_service_spec spec = service_spec();
+            struct fl_buf object, out;
+            struct fl_error err;
+            spec.ports = many;
+            spec.port_count = FL_K8S_SERVICE_PORTS_MAX + extra;
+            fl_buf_init(&object, 1 << 20);
+            fl_buf_init(&out, 1 << 20);
+            assert_int_equal(fl_k8s_encode_service(&object, format, &spec), 0);
+            assert_int_equal(fl_k8s_encode_event(&out, format, FL_K8S_ADDED, FL_K8S_SERVICE,
+                                                 fl_buf_str(&object)),
+                             0);
+            struct body body = {FL_K8S_SERVICE, FL_K8S_BODY_WATCH, format, fl_buf_str(&out)};
+            assert_int_equal(decode_code(&body, &err), extra ? FL_ETOO_LARGE : 0);
+            fl_buf_deinit(&object);
+            fl_buf_deinit(&out);
+        }
+    }
+    fl_free(many);
+}
+
 static void test_status_bodies(void **state) {
     FL_UNUSED(state);
     EACH_FORMAT(format) {
@@ -943,6 +1026,8 @@ int main(void) {
         cmocka_unit_test(test_W18_absent_conditions),
         cmocka_unit_test(test_json_keys_in_any_order),
         cmocka_unit_test(test_unchanged_endpoints_are_reused),
+        cmocka_unit_test(test_reused_endpoints_are_not_read),
+        cmocka_unit_test(test_ports_of_a_service_are_bounded),
         cmocka_unit_test(test_status_bodies),
         cmocka_unit_test(test_W20_other_kinds_are_refused),
         cmocka_unit_test(test_cut_bodies),
