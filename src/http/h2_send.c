@@ -73,7 +73,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (stream->now.has_trailers) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        if (submit_trailers(h2, stream) != 0) return NGHTTP2_ERR_CALLBACK_FAILURE;
+        if (submit_trailers(h2, stream) != 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     return (ssize_t)n;
 }
