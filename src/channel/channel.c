@@ -91,7 +91,6 @@ static void on_empty(void *arg) {
 static void pump(struct fl_task *task) {
     struct fl_channel *channel = FL_CONTAINER(task, struct fl_channel, loop_data.pump);
     if (channel->loop_data.closing) return;
-    fl_channel_apply(channel);
     fl_channel_run_queue(channel);
 }
 
@@ -197,6 +196,7 @@ static void wake(struct fl_task *task) {
     bool closing = atomic_load(&channel->shared_data.closing);
     take_inbox(channel);
     if (closing && !channel->loop_data.closing) begin_close(channel);
+    if (!closing) fl_channel_apply(channel); /* if there was no memory even for its timer */
     finish_calls(channel);
     if (closing && is_empty(channel)) end_close(channel);
 }

@@ -62,7 +62,8 @@ static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
         fl_fail(cause, failed->why.code, "no endpoint of %s can be reached; %s: %s",
                 channel->target, failed->peer, failed->why.detail);
     else
-        fl_fail(cause, FL_EEMPTY, "%s has no endpoint that may take calls", channel->target);
+        fl_fail(cause, FL_EEMPTY, "service %s has no endpoint that may take calls",
+                fl_set_service(channel->loop_data.newest));
     return FL_CHANNEL_TRANSIENT_FAILURE;
 }
 

@@ -102,7 +102,7 @@ static void try_again(struct fl_channel *channel) {
 }
 
 static void again(struct fl_timer *timer) {
-    fl_channel_pump(FL_CONTAINER(timer, struct fl_channel, loop_data.apply));
+    fl_channel_apply(FL_CONTAINER(timer, struct fl_channel, loop_data.apply));
 }
 
 static int apply_newest(struct fl_channel *channel) {
@@ -129,6 +129,7 @@ void fl_channel_apply(struct fl_channel *channel) {
     if (!channel->loop_data.apply_ready)
         channel->loop_data.apply_ready =
             fl_io_timer_init(channel->io, &channel->loop_data.apply, again) == 0;
+    fl_channel_pump(channel);
     if (apply_newest(channel) != 0) {
         try_again(channel);
         return;

@@ -393,6 +393,55 @@ static void test_stream_limit_queues(void **state) {
     fl_bed_stop(&bed);
 }
 
+/* Two streams allowed, every answer at once: each makes room for the next. */
+static void test_room_that_comes_back_is_used(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call calls[20];
+    struct fl_peer peer;
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    peer.streams_max = 2;
+    peer.on_request = answer_echo;
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 100);
+    for (int i = 0; i < 20; i++) fl_bed_call(&bed, &calls[i], NULL);
+    fl_world_run_ms(bed.world, 100);
+    for (int i = 0; i < 20; i++) expect_ok(&calls[i]);
+    fl_peer_stop(&peer);
+    fl_bed_stop(&bed);
+}
+
+static void ignore(void *arg, const struct fl_call_result *result) {
+    FL_UNUSED(arg);
+    FL_UNUSED(result);
+}
+
+/* What was sent and not processed goes before what has waited meanwhile. */
+static void test_retried_calls_go_first(void **state) {
+    FL_UNUSED(state);
+    static const char *const methods[] = {"/s/A", "/s/B", "/s/C"};
+    struct fl_bed bed;
+    struct fl_peer peer;
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    peer.streams_max = 1;
+    peer.on_request = answer_echo;
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 2000);
+    for (size_t i = 0; i < FL_COUNT(methods); i++) {
+        int rc = fl_call_unary(bed.channel, methods[i], "", 0, NULL, ignore, NULL, NULL, NULL);
+        assert_int_equal(rc, 0);
+    }
+    fl_peer_close(&peer); /* A is on its way, B and C wait */
+    fl_world_run_ms(bed.world, 100);
+    assert_string_equal(peer.order, "ABC");
+    fl_peer_stop(&peer);
+    fl_bed_stop(&bed);
+}
+
 /* --- how they end --- */
 
 static void test_headers(void **state) {
@@ -668,11 +717,6 @@ static void test_close_at_every_step_ends_all_calls(void **state) {
     }
 }
 
-static void ignore(void *arg, const struct fl_call_result *result) {
-    FL_UNUSED(arg);
-    FL_UNUSED(result);
-}
-
 static void test_bad_usage(void **state) {
     FL_UNUSED(state);
     static const char *const methods[] = {"", "x", "/", "/a b", "/a\n", "/\377"};
@@ -789,7 +833,7 @@ static void test_each_allocation_failing(void **state) {
 }
 
 /* Every allocation from a set to an answered call fails in turn: the call that was started ends,
- * once, and a later one is well. */
+ * once and in time, and a later one is well. */
 static void test_memory_comes_back(void **state) {
     FL_UNUSED(state);
     static const struct fl_hand_endpoint one = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
@@ -810,6 +854,7 @@ static void test_memory_comes_back(void **state) {
         reached = fl_test_alloc_did_fail();
         fl_test_alloc_fail_at(0);
         assert_int_equal(sizes.ended, rc == 0 ? 1 : 0);
+        assert_int_not_equal(sizes.status, FL_STATUS_DEADLINE_EXCEEDED); /* nothing was forgotten */
         fl_bed_call_now(&bed, &later, 10000);
         expect_ok(&later);
         fl_bed_kill(&bed, echo);
@@ -836,6 +881,8 @@ int main(void) {
         cmocka_unit_test(test_wait_for_ready_outlives_failures),
         cmocka_unit_test(test_queue_is_bounded),
         cmocka_unit_test(test_stream_limit_queues),
+        cmocka_unit_test(test_room_that_comes_back_is_used),
+        cmocka_unit_test(test_retried_calls_go_first),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_refused_streams_are_tried_again_unseen),

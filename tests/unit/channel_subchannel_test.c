@@ -222,6 +222,10 @@ static void test_new_identity_forgets_backoff(void **state) {
     fl_subchannel_want(f.sub, true);
     fl_world_run_ms(f.world, 100000); /* far into the backoff */
     assert_int_equal(f.sub->state, FL_CHANNEL_TRANSIENT_FAILURE);
+    fl_subchannel_renew(f.sub); /* refused again, but its backoff begins anew */
+    fl_world_run_ms(f.world, 10);
+    assert_int_equal(f.sub->state, FL_CHANNEL_TRANSIENT_FAILURE);
+    assert_true(f.sub->timer.at_ms - fl_io_now_ms(f.io) <= 1200);
     fl_peer_start(&f.peer, f.io, HOST, PORT, FL_PEER_HTTP);
     fl_subchannel_renew(f.sub);
     assert_int_equal(f.sub->state, FL_CHANNEL_CONNECTING);

@@ -29,6 +29,8 @@ static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stre
     FL_UNUSED(conn);
     struct fl_peer *peer = ((struct peer_conn *)arg)->peer;
     struct fl_http_headers h = head->headers;
+    if (peer->requests < sizeof(peer->order) - 1)
+        peer->order[peer->requests] = head->path.p[head->path.n - 1];
     peer->requests++;
     copy(peer->last_authority, sizeof(peer->last_authority), head->authority);
     copy(peer->last_path, sizeof(peer->last_path), head->path);

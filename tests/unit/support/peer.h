@@ -26,6 +26,7 @@ struct fl_peer {
     unsigned accepted, requests, open;
     bool content_types_ok; /* every request was a gRPC POST with te: trailers */
     uint64_t accepted_at_ms[64];
+    char order[64]; /* the last letter of each request's path */
     char last_authority[64], last_path[64], last_timeout[32], last_agent[64];
 };
 
