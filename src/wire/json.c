@@ -327,6 +327,15 @@ static enum fl_json_token word_done(struct fl_json *json, struct fl_str piece) {
     return fl_json_is_number(word) ? FL_JSON_NUMBER : syntax(json, "neither a value nor a number");
 }
 
+/* Whether the chunk goes on with `name` and something that ends it. */
+static inline bool take_name(struct fl_json *json, const char *name, size_t n) {
+    if ((size_t)(json->end - json->p) <= n || memcmp(json->p, name, n) != 0 || is_word(json->p[n]))
+        return false;
+    json->p += n;
+    scalar_done(json);
+    return true;
+}
+
 static enum fl_json_token take_word(struct fl_json *json) {
     const char *from = json->p, *p = from;
     while (p < json->end && is_word(*p)) p++;
@@ -372,7 +381,7 @@ static bool skip_begin(struct fl_json *json, char c) {
     return c == '"' || is_word(c);
 }
 
-static bool skip_bracket(struct fl_json *json, char c) {
+static inline bool skip_bracket(struct fl_json *json, char c) {
     if (c == '{' || c == '[') return push(json, c == '{');
     if (!pop(json, c)) return false;
     if (json->depth == json->skip_depth) json->lex = LEX_NONE;
@@ -500,6 +509,8 @@ static enum fl_json_token close_container(struct fl_json *json, char c) {
 static enum fl_json_token take_value(struct fl_json *json, char c) {
     if (c == '"') return begin_string(json, false);
     if (c == '{' || c == '[') return open_container(json, c == '{');
+    if (c == 't' && take_name(json, "true", 4)) return FL_JSON_TRUE;
+    if (c == 'f' && take_name(json, "false", 5)) return FL_JSON_FALSE;
     return is_word(c) ? take_word(json) : syntax(json, "expected a value");
 }
 
