@@ -39,16 +39,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM; the rest of the list is skipped */
 }
 
-/* RFC 9113 section 8.2.1: a malformed field makes the message malformed; nghttp2 alone would drop
- * the field and go on. */
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
-                             const uint8_t *name, size_t name_n, const uint8_t *value,
-                             size_t value_n, uint8_t flags, void *arg) {
-    FL_UNUSED(session), FL_UNUSED(frame), FL_UNUSED(name), FL_UNUSED(name_n);
-    FL_UNUSED(value), FL_UNUSED(value_n), FL_UNUSED(flags), FL_UNUSED(arg);
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
 static int got_request(struct fl_h2 *h2, int32_t id) {
     struct fl_http_conn *conn = h2->conn;
     struct fl_http_request head;
@@ -210,7 +200,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks) {
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

@@ -173,7 +173,7 @@ static void test_longer_than_its_content_length(void **state) {
     bed_run(&b, 100);
     struct heard *r = bed_request(&b, 0);
     assert_int_equal(fl_http_stream_respond(r->stream, &head, false), 0);
-    bed_fill(r, 1001, true);
+    bed_fill(r, 1001, false);
     bed_run(&b, 100);
     assert_closed(r, FL_EUSAGE);
     assert_int_equal(h->ends, 0);

@@ -251,6 +251,27 @@ static void test_consuming_in_on_close(void **state) {
     bed_deinit(&b);
 }
 
+/* What is given back late is given back once: not the bytes that another stream still has. */
+static void test_window_is_given_back_once(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_h2(&b, &plain);
+    b.client_options.window_bytes = 65536;
+    bed_connect(&b);
+    struct heard *h[2] = {bed_ask(&b, "GET", "/"), bed_ask(&b, "GET", "/")};
+    h[0]->hoard = h[1]->late = true;
+    bed_run(&b, 100);
+    for (size_t i = 0; i < 2; i++) {
+        bed_respond(bed_request(&b, i), 200, false);
+        bed_fill(bed_request(&b, i), 65536, i == 1);
+    }
+    bed_run(&b, 1000);
+    assert_complete(h[1], 200);
+    assert_in_range(nghttp2_session_get_remote_window_size(b.servers[0].conn->h2->session), 65536,
+                    3 * 65536);
+    bed_deinit(&b);
+}
+
 /* The sock's queue is kept short, so that heads do not stand behind megabytes of bodies. */
 static void test_sock_queue_is_kept_short(void **state) {
     struct bed b;
@@ -291,6 +312,64 @@ static void test_writable_after_the_end(void **state) {
     assert_int_equal(h->writables, 1);
     assert_closed(other_writer, FL_ECANCELLED);
     assert_int_equal(other_writer->writables, 0);
+    bed_deinit(&b);
+}
+
+/* --- a peer that does not read --- */
+
+/* The client is ready, its window is large, and what it sends stays in its sock. */
+static void bed_blocked(struct bed *b) {
+    bed_h2(b, &plain);
+    b->raw_server = true;
+    b->raw.greeting = BYTES("\0\0\6\4\0\0\0\0\0\0\4\0\x80\0\0" /* 8 MiB per stream */
+                            "\0\0\4\x8\0\0\0\0\0\0\x80\0\0");  /* and as much together */
+    bed_connect(b);
+    bed_run(b, 100);
+}
+
+static void block(struct bed *b) {
+    fl_sock_pause(b->io, b->raw.sock, true);
+    struct heard *filler = bed_ask_open(b, "POST", "/filler");
+    for (int i = 0; i < 10; i++) {
+        bed_fill(filler, 300000, false);
+        bed_run(b, 100);
+    }
+}
+
+/* Its RST_STREAM could not leave yet: what the peer still sends for the old stream does not reach
+ * the owner of a new one. */
+static void test_frames_for_a_stream_that_is_gone(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_blocked(&b);
+    struct heard *old = bed_ask(&b, "GET", "/1");
+    bed_run(&b, 100);
+    block(&b);
+    bed_reset(old, 8);
+    bed_run(&b, 100);
+    assert_closed(old, FL_ECANCELLED);
+    struct heard *new = bed_ask(&b, "GET", "/5");
+    bed_raw_send(&b, BYTES("\0\0\1\1\4\0\0\0\1\x88\0\0\1\0\1\0\0\0\1x"));
+    bed_run(&b, 100);
+    assert_int_equal(new->heads + new->closes, 0);
+    fl_sock_pause(b.io, b.raw.sock, false);
+    bed_run(&b, 100);
+    assert_int_equal(new->heads + new->closes, 0);
+    assert_int_equal(b.client.closes, 0);
+    bed_deinit(&b);
+}
+
+static void test_C8_goaway_while_a_request_waits_to_be_sent(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_blocked(&b);
+    block(&b);
+    struct heard *unsent = bed_ask(&b, "GET", "/");
+    bed_run(&b, 100);
+    bed_raw_send(&b, BYTES("\0\0\x8\7\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\0"));
+    bed_run(&b, 100);
+    assert_closed(unsent, FL_EGOAWAY);
+    assert_int_equal(b.asked[0]->closes, 0);
     bed_deinit(&b);
 }
 
@@ -679,6 +758,20 @@ static void test_C8_drain_in_two_steps(void **state) {
     bed_deinit(&b);
 }
 
+/* An idle connection is not just closed: a request may be on its way. */
+static void test_C8_drain_of_an_idle_connection(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_echo(&b, &plain);
+    bed_run(&b, 100);
+    fl_http_conn_drain(b.servers[0].conn);
+    struct heard *crossing = bed_ask(&b, "GET", "/crossing");
+    bed_run(&b, 1000);
+    assert_complete(crossing, 200);
+    assert_int_equal(b.client.closes + b.servers[0].closes, 2);
+    bed_deinit(&b);
+}
+
 /* A client that does not answer the PING gets the second GOAWAY after five seconds. */
 static void test_drain_does_not_wait_for_ever(void **state) {
     struct bed b;
@@ -832,6 +925,35 @@ static void test_connection_cut_in_the_middle(void **state) {
     assert_closed(h, FL_ERESET);
     assert_int_equal(h->ends, 0);
     assert_closed(bed_request(&b, 0), FL_ERESET);
+    bed_deinit(&b);
+}
+
+static struct heard *neighbour;
+
+static void consume_neighbour(struct heard *h) {
+    FL_UNUSED(h);
+    if (neighbour->stream) bed_consume(neighbour, neighbour->body.len);
+}
+
+/* An owner that asks for something in the last moment does not outlive the connection. */
+static void test_consuming_elsewhere_in_on_close(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_h2(&b, &plain);
+    bed_connect(&b);
+    struct heard *h = bed_ask(&b, "GET", "/");
+    neighbour = bed_ask(&b, "GET", "/");
+    h->on_close = consume_neighbour;
+    neighbour->hoard = true;
+    bed_run(&b, 100);
+    bed_respond(bed_request(&b, 1), 200, false);
+    bed_fill(bed_request(&b, 1), 1000, false);
+    bed_run(&b, 100);
+    fl_world_cut(b.world, FL_STR("127.0.0.1"));
+    bed_run(&b, 100);
+    assert_closed(h, FL_ERESET);
+    assert_closed(neighbour, FL_ERESET);
+    assert_int_equal(b.client.closes, 1);
     bed_deinit(&b);
 }
 
@@ -1130,7 +1252,10 @@ int main(void) {
         cmocka_unit_test(test_queue_is_bounded_and_writable_says_when),
         cmocka_unit_test(test_abandoned_bodies_do_not_eat_the_window),
         cmocka_unit_test(test_consuming_in_on_close),
+        cmocka_unit_test(test_window_is_given_back_once),
         cmocka_unit_test(test_sock_queue_is_kept_short),
+        cmocka_unit_test(test_frames_for_a_stream_that_is_gone),
+        cmocka_unit_test(test_C8_goaway_while_a_request_waits_to_be_sent),
         cmocka_unit_test(test_writable_after_the_end),
         cmocka_unit_test(test_refused_stream),
         cmocka_unit_test(test_reset_after_the_head_is_no_refusal),
@@ -1152,6 +1277,7 @@ int main(void) {
         cmocka_unit_test(test_C8_goaway_finishes_accepted_and_reports_the_rest),
         cmocka_unit_test(test_C8_request_never_sent_is_unprocessed),
         cmocka_unit_test(test_C8_drain_in_two_steps),
+        cmocka_unit_test(test_C8_drain_of_an_idle_connection),
         cmocka_unit_test(test_drain_does_not_wait_for_ever),
         cmocka_unit_test(test_client_drain),
         cmocka_unit_test(test_close_sends_what_is_queued),
@@ -1160,6 +1286,7 @@ int main(void) {
         cmocka_unit_test(test_abort_when_ready),
         cmocka_unit_test(test_close_while_dialling),
         cmocka_unit_test(test_connection_cut_in_the_middle),
+        cmocka_unit_test(test_consuming_elsewhere_in_on_close),
         cmocka_unit_test(test_garbage_from_a_server),
         cmocka_unit_test(test_garbage_from_a_client),
         cmocka_unit_test(test_violation_ends_streams),

@@ -136,6 +136,10 @@ static void test_waiting_is_bounded(void **state) {
 
 /* --- failures --- */
 
+static void count_dials(void *arg, const char *line) {
+    if (strstr(line, " dial ")) ++*(int *)arg;
+}
+
 static void test_refused_dial_ends_those_waiting(void **state) {
     const struct fl_http_pool_options *versions[] = {&h1, &h2};
     FL_UNUSED(state);
@@ -143,9 +147,12 @@ static void test_refused_dial_ends_those_waiting(void **state) {
         struct pool_bed p;
         pool_open(&p, versions[v]);
         fl_world_fault(p.b.world, FL_STR("127.0.0.1"), FL_WORLD_REFUSE);
+        int dials = 0;
+        fl_world_observe(p.b.world, count_dials, &dials);
         for (int i = 0; i < 12; i++) pool_ask(&p, "GET");
         bed_run(&p.b, 1000);
         for (int i = 0; i < 12; i++) assert_closed(p.b.asked[i], FL_EREFUSED);
+        assert_int_equal(dials, v == 0 ? 12 : 1);
         fl_world_fault(p.b.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
         struct heard *h = pool_ask(&p, "GET");
         bed_run(&p.b, 1000);
@@ -245,6 +252,39 @@ static void test_P2_keep_alive_race(void **state) {
         }
         pool_shut(&p);
     }
+}
+
+/* What a fresh connection's end means is the caller's to judge. */
+static void test_no_repetition_on_a_fresh_connection(void **state) {
+    struct pool_bed p;
+    int dials = 0;
+    FL_UNUSED(state);
+    pool_open(&p, &h1);
+    p.b.abort = true;
+    fl_world_observe(p.b.world, count_dials, &dials);
+    struct heard *h = pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    assert_closed(h, FL_ERESET);
+    assert_int_equal(dials, 1);
+    pool_shut(&p);
+}
+
+static void test_repeated_before_those_that_wait(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_2, .conns_max = 1});
+    p.b.server_options.streams_max = 1;
+    p.b.refuse = true;
+    p.b.echo = false;
+    pool_ask(&p, "PUT");
+    pool_ask(&p, "POST");
+    while (p.b.request_count == 0) assert_true(fl_world_step(p.b.world));
+    p.b.refuse = false;
+    p.b.echo = true;
+    bed_run(&p.b, 1000);
+    assert_int_equal(p.b.request_count, 3);
+    assert_string_equal(bed_request(&p.b, 1)->method, "PUT");
+    pool_shut(&p);
 }
 
 /* A response that had begun is never begun again. */
@@ -395,6 +435,8 @@ int main(void) {
         cmocka_unit_test(test_C8_requests_above_the_last_stream_are_repeated),
         cmocka_unit_test(test_refused_streams_are_repeated_a_few_times),
         cmocka_unit_test(test_P2_keep_alive_race),
+        cmocka_unit_test(test_no_repetition_on_a_fresh_connection),
+        cmocka_unit_test(test_repeated_before_those_that_wait),
         cmocka_unit_test(test_no_repetition_after_the_head),
         cmocka_unit_test(test_deadline_covers_waiting),
         cmocka_unit_test(test_cancel),
