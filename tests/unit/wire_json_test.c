@@ -262,7 +262,7 @@ static void expect_bounded(const char *text, size_t piece) {
 static void test_token_length_is_bounded(void **state) {
     FL_UNUSED(state);
     static const char *const texts[] = {
-        "[\"12345678\"]",        "[\"123456789\"]",     "[12345678]",
+        "[\"12345678\"]",        "[\"123456789\"]",  "[12345678]",
         "[123456789]",           "{\"R\":[1,2,34]}", "{\"R\":[1,2,3,49]}",
         "[\"\\u003912345678\"]",
     };
