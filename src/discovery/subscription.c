@@ -12,8 +12,8 @@
  * thread. What each side may touch lies in a struct of its own; `shared_data` is atomic. The
  * discovery lives until its last subscription is freed.
  *
- * States, on the hub's loop; joining and leaving may come in either order, since only tasks of one
- * sender keep theirs:
+ * States, on the hub's loop; leaving may come before joining, which waits for a next turn while
+ * there is no memory for the hub's timer:
  *
  *     NEW --join--> PLACED or UNPLACED (no watch: at a bound, no memory; each tick tries again)
  *     NEW --leave--> LEAVING --join--> LEFT

@@ -398,6 +398,10 @@ static void test_is_tells_whether_anything_is_new(void **state) {
     struct fl_set_spec other = spec;
     other.block_count = 0;
     assert_false(fl_set_is(set, &other));
+    struct fl_set *empty; /* made of a spec that says SOME */
+    assert_int_equal(fl_set_new(&other, 1, &empty), 0);
+    assert_true(fl_set_is(empty, &other));
+    fl_set_unref(empty);
     other = spec;
     other.state = FL_SET_ABSENT;
     assert_false(fl_set_is(set, &other));

@@ -30,6 +30,9 @@ static int open_feed(struct fl_fake *fake, const char *prefix, struct fl_str ser
         return fl_fail(err, FL_EREFUSED, "not now");
     }
     for (size_t i = 0; i < FL_FAKE_FEEDS_MAX; i++) {
+        assert_ptr_not_equal(fake->feeds[i].feed, feed); /* it was unwatched first */
+    }
+    for (size_t i = 0; i < FL_FAKE_FEEDS_MAX; i++) {
         if (fake->feeds[i].feed) continue;
         fake->feeds[i].feed = feed;
         snprintf(fake->feeds[i].service, sizeof(fake->feeds[i].service), "%s%.*s", prefix,
