@@ -35,8 +35,10 @@ install(DIRECTORY include/fairlead ${PROJECT_BINARY_DIR}/include/fairlead
 # The libraries that a static link needs besides ours, for pkg-config and the CMake package alike.
 set(FL_REQUIRES_PRIVATE "libuv openssl libnghttp2 libcares jansson yaml-0.1")
 configure_file(cmake/fairlead.pc.in fairlead.pc @ONLY)
-configure_file(cmake/fairlead-config.cmake.in fairlead-config.cmake @ONLY)
 include(CMakePackageConfigHelpers)
+configure_package_config_file(cmake/fairlead-config.cmake.in fairlead-config.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fairlead
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/fairlead-config-version.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/fairlead.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -5,12 +5,7 @@ include(cmake/sources.cmake)
 
 function(fl_room name)
   cmake_parse_arguments(ROOM "" "" "ROOMS;LIBRARIES" ${ARGN})
-  if(NOT FL_SOURCES_${name})
-    file(WRITE ${PROJECT_BINARY_DIR}/${name}_empty.c "typedef int fl_empty;\n")
-    set(FL_SOURCES_${name} ${PROJECT_BINARY_DIR}/${name}_empty.c)
-  endif()
   add_library(fl_${name} STATIC ${FL_SOURCES_${name}})
-  set_target_properties(fl_${name} PROPERTIES LINKER_LANGUAGE C)
   target_include_directories(fl_${name} PUBLIC
     ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
   target_link_libraries(fl_${name} PRIVATE fl_settings ${ROOM_LIBRARIES})

@@ -36,7 +36,7 @@ struct fl_endpoint {
     const char *protocol;     /* "TCP", "UDP", "SCTP" */
     const char *app_protocol; /* "" if not given */
     bool ready;               /* absent means true (EndpointConditions, discovery.k8s.io/v1) */
-    bool serving;             /* absent means the value of ready */
+    bool serving;             /* absent means true */
     bool terminating;
     const char *node; /* "" if not given */
     const char *zone; /* "" if not given */

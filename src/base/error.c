@@ -29,6 +29,7 @@ enum fl_reaction fl_error_reaction(int code) { return cause_of(code)->reaction; 
 
 /* Formats into a copy first: an argument may be the error's own detail. Longer text than `raw` is
  * cut by FL_ERROR_DETAIL_MAX anyway. */
+FL_PRINTF(2, 0)
 static void set_detail(struct fl_error *err, const char *format, va_list args) {
     char raw[2 * FL_ERROR_DETAIL_MAX];
     int n = vsnprintf(raw, sizeof(raw), format, args);

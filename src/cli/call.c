@@ -222,7 +222,7 @@ const struct fl_command fl_command_call = {
     "call", "TARGET SERVICE/METHOD [-d JSON|@FILE|-] [--repeat N --concurrency M]",
     "A gRPC call, or many, to the endpoints that are alive now",
     "TARGET: kubernetes:///[NS/]SERVICE[:PORT], static:A:1,B:2 or HOST:PORT. Methods:\n"
-    "grpc.examples.echo.Echo/UnaryEcho {\"message\"} and grpc.health.v1.Health/Check "
-    "{\"service\"}.\n"
-    "Exit codes: 0 every call was OK, 1 a call failed, 2 usage, 3 absent, 4 empty, 5 not started.",
+    "grpc.examples.echo.Echo/UnaryEcho {\"message\"} and grpc.health.v1.Health/Check\n"
+    "{\"service\"}. Exit codes: 0 every call was OK, 1 a call failed, 2 usage, 3 absent, 4\n"
+    "empty, 5 not started.",
     run};

@@ -373,11 +373,9 @@ static int run(const struct fl_command *self, int argc, char **argv) {
     return exit_code;
 }
 
-const struct fl_command fl_command_demo = {"demo", "",
-                                           "A rolling update under load, in half a minute",
-                                           "Starts a simulated API server and a service \"echo\" "
-                                           "of three pods, each a real gRPC server on a\n"
-                                           "loopback address of its own; calls it all the while "
-                                           "through a channel; replaces every pod. Exit\n"
-                                           "code 0 if no call failed.",
-                                           run};
+const struct fl_command fl_command_demo = {
+    "demo", "", "A rolling update under load, in half a minute",
+    "Starts a simulated API server and a service \"echo\" of three pods, each a real gRPC\n"
+    "server on a loopback address of its own; calls it all the while through a channel;\n"
+    "replaces every pod. Exit code 0 if no call failed.",
+    run};

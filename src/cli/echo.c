@@ -76,7 +76,7 @@ static int run(const struct fl_command *self, int argc, char **argv) {
 const struct fl_command fl_command_echo = {
     "echo", "[--listen ADDR] [--delay TIME] [--grace TIME]",
     "A gRPC server that echoes, for trying and for tests",
-    "Serves grpc.examples.echo.Echo/UnaryEcho and grpc.health.v1.Health/Check in cleartext. At "
-    "SIGTERM it\n"
-    "stops listening, says GOAWAY in two steps, finishes what it accepted and exits.",
+    "Serves grpc.examples.echo.Echo/UnaryEcho and grpc.health.v1.Health/Check in\n"
+    "cleartext. At SIGTERM it stops listening, says GOAWAY in two steps, finishes what it\n"
+    "accepted and exits.",
     run};

@@ -268,10 +268,8 @@ static int run(const struct fl_command *self, int argc, char **argv) {
 const struct fl_command fl_command_get = {
     "get", "SERVICE[:PORT] | -A [-n NS] [-o FORMAT] [--timeout TIME]",
     "The endpoints of a service, now",
-    "SERVICE may be NAME, NS/NAME or a whole target such as kubernetes:///NS/NAME; PORT a name or "
-    "number\n"
-    "of the service's ports. Ports shown are the pods' own. Exit codes: 0 an answer, 2 usage or a "
-    "port\n"
-    "that the service does not have, 3 absent, 4 empty (nothing may take calls), 5 could not find "
-    "out.",
+    "SERVICE may be NAME, NS/NAME or a whole target such as kubernetes:///NS/NAME; PORT a\n"
+    "name or number of the service's ports. Ports shown are the pods' own. Exit codes: 0\n"
+    "an answer, 2 usage or a port that the service does not have, 3 absent, 4 empty\n"
+    "(nothing may take calls), 5 could not find out.",
     run};

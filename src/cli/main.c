@@ -1,4 +1,5 @@
 /* main.c - the fairlead command: finds the subcommand and runs it. */
+#include <fairlead/log.h>
 #include <fairlead/version.h>
 #include <signal.h>
 
@@ -59,7 +60,9 @@ const struct fl_command fl_command_version = {"version", "", "The version of thi
                                               run_version};
 
 int main(int argc, char **argv) {
+    static const struct fl_log_options quiet = {.level = FL_LOG_OFF};
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
+    fl_log_configure(&quiet); /* commands tell their troubles themselves, once and in words */
     if (argc < 2) {
         print_overview(stderr);
         return FL_EXIT_USAGE;

@@ -95,12 +95,13 @@ static int simulate(const struct fl_sim_options *options, const char *kubeconfig
 static int run(const struct fl_command *self, int argc, char **argv) {
     const char *listen = "127.0.0.1:8001", *kubeconfig = NULL;
     struct fl_texts texts = {0};
-    uint64_t roll_ms = 0, seed = 1;
+    uint64_t roll_ms = 0, seed = 1, pod_port = 50051;
     const struct fl_option options[] = {
         {"listen", 0, FL_OPTION_TEXT, &listen, "ADDR", "address:port (default 127.0.0.1:8001)"},
         {"service", 0, FL_OPTION_LIST, &texts, "NAME=PODS",
          "a service, [namespace/]name; several times (default echo=3)"},
         {"roll", 0, FL_OPTION_DURATION, &roll_ms, "EVERY", "a rolling update so often"},
+        {"pod-port", 0, FL_OPTION_NUMBER, &pod_port, "PORT", "of every pod (default 50051)"},
         {"seed", 0, FL_OPTION_NUMBER, &seed, "N",
          "decides names, times and identities (default 1)"},
         {"kubeconfig-out", 0, FL_OPTION_TEXT, &kubeconfig, "FILE",
@@ -113,8 +114,12 @@ static int run(const struct fl_command *self, int argc, char **argv) {
     struct service_list services = {0};
     struct fl_sim_options sim = {.services = services.list,
                                  .seed = seed,
-                                 .roll_every_ms = (uint32_t)FL_MIN(roll_ms, UINT32_MAX)};
-    if (fl_host_port_parse(fl_str_of(listen), &sim.apiserver.host, &sim.apiserver.port, &err) ||
+                                 .roll_every_ms = (uint32_t)FL_MIN(roll_ms, UINT32_MAX),
+                                 .pod_port = (uint16_t)pod_port};
+    if (pod_port == 0 || pod_port > UINT16_MAX)
+        fl_fail(&err, FL_EUSAGE, "--pod-port: want 1 to 65535");
+    if (err.code ||
+        fl_host_port_parse(fl_str_of(listen), &sim.apiserver.host, &sim.apiserver.port, &err) ||
         parse_services(&texts, &services, &err))
         return fl_command_fail(&err);
     sim.service_count = services.count;
@@ -125,9 +130,8 @@ const struct fl_command fl_command_sim = {
     "sim",
     "[--listen ADDR] [--service NAME=PODS]… [--roll EVERY] [--seed N] [--kubeconfig-out FILE]",
     "A simulated API server with pods that live a real life",
-    "Serves Services, EndpointSlices, Endpoints and Pods to kubectl, client-go, kube-rs and curl, "
-    "over\n"
-    "HTTP/1.1 and HTTP/2 cleartext, in JSON and protobuf. Every pod is a real gRPC echo server on "
-    "a\n"
-    "loopback address of its own (127.1.0.1, 127.1.0.2, …; port 50051). Ends at Ctrl-C.",
+    "Serves Services, EndpointSlices, Endpoints and Pods to kubectl, client-go, kube-rs\n"
+    "and curl, over HTTP/1.1 and HTTP/2 cleartext, in JSON and protobuf. Every pod is a\n"
+    "real gRPC echo server on a loopback address of its own (127.1.0.1, 127.1.0.2, …;\n"
+    "port 50051). Ends at Ctrl-C.",
     run};

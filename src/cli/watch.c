@@ -112,17 +112,15 @@ static int print_json(struct fl_set *set, struct fl_set *previous, const char *t
 
 /* A reason why what is shown may be old goes to standard error, in both formats; so does its end.
  */
-static void tell_trouble(struct watch *watch, const char *service, const struct fl_error *trouble,
-                         uint64_t stale_ms) {
+static void tell_trouble(struct watch *watch, const char *service, const struct fl_error *trouble) {
     bool over = !trouble || trouble->code == FL_OK;
     if (over && !watch->told_trouble) return;
     watch->told_trouble = !over;
     if (over)
         fprintf(stderr, "fairlead: %s: the source answers again\n", service);
     else
-        fprintf(stderr, "fairlead: %s: %s: %s%s (trying again; known for %llu s without news)\n",
-                service, fl_error_name(trouble->code), fl_colour(stderr, FL_PLAIN), trouble->detail,
-                (unsigned long long)stale_ms / 1000);
+        fprintf(stderr, "fairlead: %s: %s: %s (trying again)\n", service,
+                fl_error_name(trouble->code), trouble->detail);
 }
 
 /* Nothing was ever known and a person must mend the reason: no use in waiting. */
@@ -138,7 +136,7 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
         stop(watch, trouble->code, trouble->detail);
         return;
     }
-    tell_trouble(watch, fl_set_service(set), trouble, fl_set_stale_ms(set));
+    tell_trouble(watch, fl_set_service(set), trouble);
     if (set == previous || fl_set_state(set) == FL_SET_UNKNOWN) return;
     if (previous && fl_set_state(previous) == FL_SET_UNKNOWN) previous = NULL;
     char time[FL_TIME_TEXT_MAX];
@@ -158,7 +156,7 @@ static void on_trouble(void *arg, const struct fl_error *trouble) {
     if (fl_error_reaction(trouble->code) == FL_REACT_FIX)
         stop(watch, trouble->code, trouble->detail);
     else
-        tell_trouble(watch, "all services", trouble, 0);
+        tell_trouble(watch, "all services", trouble);
 }
 
 static int watch_services(struct watch *watch, const struct fl_client_options *options,
@@ -202,10 +200,9 @@ static int run(const struct fl_command *self, int argc, char **argv) {
 const struct fl_command fl_command_watch = {
     "watch", "SERVICE[:PORT] | -A [-n NS] [-o text|json]",
     "The endpoints of a service, then every change",
-    "Lines begin with = (state), + (added), - (removed) or ~ (changed, and what). With -o json "
-    "each line is\n"
-    "{\"time\",\"service\",\"state\",\"version\",\"stale_ms\",\"added\",\"removed\",\"changed\"}; "
-    "applying the lines in\n"
-    "order to an empty set gives the set. Why the source does not answer goes to standard error.\n"
-    "Ends at Ctrl-C.",
+    "Lines begin with = (state), + (added), - (removed) or ~ (changed, and what). With -o\n"
+    "json each line is\n"
+    "{\"time\",\"service\",\"state\",\"version\",\"stale_ms\",\"added\",\"removed\",\"changed\"};\n"
+    "applying the lines in order to an empty set gives the set. Why the source does not\n"
+    "answer goes to standard error. Ends at Ctrl-C.",
     run};

@@ -405,9 +405,10 @@ int fl_sim_new(struct fl_io *io, const struct fl_sim_options *options, struct fl
     struct fl_sim *sim = sim_alloc(io, options);
     *out = NULL;
     if (!sim) return fl_fail_nomem(err);
-    int rc = check_addresses(sim, err);
+    int rc = 0;
     for (size_t i = 0; i < options->service_count && !rc; i++)
         rc = add_service(sim, &options->services[i], err);
+    if (!rc) rc = check_addresses(sim, err);
     if (!rc) rc = fl_apiserver_new(io, sim->cluster, &options->apiserver, &sim->apiserver, err);
     if (rc) {
         sim_free(sim);

@@ -258,10 +258,9 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
         fprintf(stderr, "event_bench: %s\n", trouble->detail);
         exit(1);
     }
-    if (fl_set_state(set) != FL_SET_SOME) return;
     if (!client->started) {
-        client->started = true;
-        return; /* main asks for the first event once the watch stands */
+        client->started = fl_set_state(set) == FL_SET_SOME;
+        return; /* the first event is asked for once the watch stands */
     }
     check(fl_set_diff(previous, set, count_change, &changes), "difference");
     if (client->seen < ROUND_TRIPS) {

@@ -60,7 +60,7 @@ class Simulator(Case):
     def test_address_in_use_is_one_line(self):
         with self.simulator() as kubeconfig:
             port = server_of(kubeconfig).rsplit(":", 1)[1]
-            answer = run("sim", "--listen", f"127.0.0.1:{port}")
+            answer = run("sim", "--listen", f"127.0.0.1:{port}", "--pod-port", str(free_port()))
             self.fails(answer, 5, f"127.0.0.1:{port}", "in use")
 
     def test_kubeconfig_that_cannot_be_written(self):

@@ -55,14 +55,21 @@ class Bed:
 
     def settle(self, pods):
         """Until the API server shows `pods` ready endpoints and no other, and the watch the same."""
+        truth = held = state = None
+
         def settled():
+            nonlocal truth, held, state
             self.kubelet.check()
             truth, _ = self.cluster.endpoints("echo")
+            held, state = self.watch.view()
             if len(truth) != pods or not all(ready for ready, _, _ in truth.values()):
                 return False
-            held, state = self.watch.view()
             return held == truth and state == ("some" if pods else "empty")
-        wait_for(f"{pods} pods are ready and seen", settled, 120)
+        try:
+            wait_for(f"{pods} pods are ready and seen", settled, 120)
+        except AssertionError:
+            print(f"    server: {truth}\n    watch:  {state} {held}")
+            raise
 
     def scale(self, pods):
         self.patch_deployment({"replicas": pods})
@@ -240,7 +247,7 @@ def kubectl_and_curl_use_the_simulator(bed):
             assert answer.returncode == 0, answer.stderr
             return answer.stdout
         server = json.loads(kubectl("config", "view", "-o", "json"))["clusters"][0]["cluster"]["server"]
-        wait_for("three pods", lambda: kubectl("get", "pods").count("Running") >= 3, 20)
+        wait_for("three pods", lambda: kubectl("get", "pods", "-o", "json").count('"Running"') >= 3, 20)
         assert "echo" in kubectl("get", "services")
         slices = json.loads(kubectl("get", "endpointslices", "-o", "json"))["items"]
         assert sum(len(s["endpoints"]) for s in slices) >= 3
