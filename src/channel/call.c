@@ -38,7 +38,7 @@ static void conclude(struct fl_call *call, struct fl_call_result *result) {
     fl_io_timer_clear(channel->io, &call->timer);
     result->peer = call->sub ? call->sub->peer : "";
     result->transparent_retries = call->retries;
-    fl_metric_add(channel->loop_data.calls[result->status], 1);
+    fl_metric_add(channel->calls[result->status], 1);
     call->cb(call->arg, result);
     call_free(call);
 }
@@ -80,7 +80,6 @@ static void on_response(void *arg, struct fl_http_stream *stream,
 static void on_data(void *arg, struct fl_http_stream *stream, struct fl_str bytes) {
     struct fl_call *call = arg;
     fl_http_stream_consume(stream, bytes.n);
-    if (call->decided) return;
     struct fl_error err;
     int rc = fl_reply_data(&call->reply, bytes, &err);
     if (rc != 0) fl_call_give_up(call, fl_status_of_error(rc), &err);
@@ -139,8 +138,7 @@ static void write_body(struct fl_call *call) {
 
 static void on_writable(void *arg, struct fl_http_stream *stream) {
     FL_UNUSED(stream);
-    struct fl_call *call = arg;
-    if (!call->decided) write_body(call);
+    write_body(arg);
 }
 
 static const struct fl_http_stream_events events = {
@@ -255,6 +253,7 @@ static int start_from_elsewhere(struct fl_channel *channel, struct fl_call *call
     atomic_fetch_sub(&channel->shared_data.entered, 1);
     if (taken) return 0;
     fl_free(call);
+    fl_metric_add(channel->full, 1);
     return fl_fail(err, FL_EFULL, "%u calls wait for the channel's loop already",
                    (unsigned)channel->options.queued_calls_max);
 }

@@ -59,16 +59,17 @@ static void prepare_headers(struct fl_channel *channel) {
 
 static void prepare_metrics(struct fl_channel *channel) {
     struct fl_metrics *metrics = channel->io->metrics;
-    channel->loop_data.queued =
-        fl_metrics_get(metrics, FL_METRIC_GAUGE, "fairlead_channel_queued_calls",
-                       "Calls that wait for an endpoint or a stream.", "");
-    channel->loop_data.retries =
+    channel->queued = fl_metrics_get(metrics, FL_METRIC_GAUGE, "fairlead_channel_queued_calls",
+                                     "Calls that wait for an endpoint or a stream.", "");
+    channel->full = fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_channel_queue_full_total",
+                                   "Calls refused since too many waited.", "");
+    channel->retries =
         fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_channel_transparent_retries_total",
                        "Attempts that no server processed.", "");
     for (int status = FL_STATUS_OK; status <= FL_STATUS_UNAUTHENTICATED; status++) {
         char labels[48];
         snprintf(labels, sizeof(labels), "status=%s", fl_status_name((enum fl_status)status));
-        channel->loop_data.calls[status] =
+        channel->calls[status] =
             fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_channel_calls_total",
                            "Calls that ended, by status.", labels);
     }
@@ -224,7 +225,6 @@ static void init_loop_data(struct fl_channel *channel) {
     fl_task_init(&channel->loop_data.pump, pump);
     channel->loop_data.subscribed = true;
     channel->loop_data.changed = true;
-    prepare_metrics(channel);
 }
 
 int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char *target,
@@ -246,6 +246,7 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
         goto fail;
     }
     prepare_headers(channel);
+    prepare_metrics(channel);
     fl_inbox_init(&channel->shared_data.inbox, channel->options.queued_calls_max);
     fl_task_init(&channel->shared_data.wake, wake);
     atomic_init(&channel->shared_data.state, FL_CHANNEL_IDLE);

@@ -23,7 +23,7 @@ static bool count_retry(struct fl_channel *channel, struct fl_call *call,
         return false;
     }
     call->retries++;
-    fl_metric_add(channel->loop_data.retries, 1);
+    fl_metric_add(channel->retries, 1);
     return true;
 }
 
@@ -58,14 +58,14 @@ static void queue_at(struct fl_channel *channel, struct fl_call *call, struct fl
     fl_list_push(place, &call->link);
     channel->loop_data.waiting_count++;
     if (!call->wait_for_ready) channel->loop_data.waiting_fast++;
-    fl_metric_add(channel->loop_data.queued, 1);
+    fl_metric_add(channel->queued, 1);
 }
 
 void fl_channel_unqueue(struct fl_channel *channel, struct fl_call *call) {
     fl_list_remove(&call->link);
     channel->loop_data.waiting_count--;
     if (!call->wait_for_ready) channel->loop_data.waiting_fast--;
-    fl_metric_add(channel->loop_data.queued, -1);
+    fl_metric_add(channel->queued, -1);
 }
 
 /* True: the call fails fast and there is nothing to wait for. */
@@ -80,6 +80,21 @@ static void fail_fast(struct fl_channel *channel, struct fl_call *call) {
     fl_call_give_up(call, FL_STATUS_UNAVAILABLE, &why);
 }
 
+static void refuse(struct fl_channel *channel, struct fl_call *call) {
+    const struct fl_error *cause = &channel->loop_data.cause;
+    struct fl_error why;
+    fl_fail(&why, FL_EFULL, "%u calls wait already: %s (%s)",
+            (unsigned)channel->options.queued_calls_max, cause->detail, fl_error_name(cause->code));
+    fl_metric_add(channel->full, 1);
+    fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &why);
+}
+
+/* What was sent before was let in before; there are no more of those than streams. */
+static bool is_full(const struct fl_channel *channel, const struct fl_call *call) {
+    return call->retries == 0 &&
+           channel->loop_data.waiting_count >= channel->options.queued_calls_max;
+}
+
 /* `place`: the call stands before it. */
 static void enqueue(struct fl_channel *channel, struct fl_call *call, struct fl_list *place) {
     fl_channel_refresh(channel);
@@ -87,12 +102,8 @@ static void enqueue(struct fl_channel *channel, struct fl_call *call, struct fl_
         fl_call_give_up(call, FL_STATUS_CANCELLED, &channel->loop_data.cause);
     } else if (hopeless(channel, call)) {
         fail_fast(channel, call);
-    } else if (channel->loop_data.waiting_count >= channel->options.queued_calls_max) {
-        struct fl_error why;
-        fl_fail(&why, FL_EFULL, "%u calls wait already: %s (%s)",
-                (unsigned)channel->options.queued_calls_max, channel->loop_data.cause.detail,
-                fl_error_name(channel->loop_data.cause.code));
-        fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &why);
+    } else if (is_full(channel, call)) {
+        refuse(channel, call);
     } else {
         queue_at(channel, call, place);
     }

@@ -75,12 +75,13 @@ void fl_reply_trailers(struct fl_reply *reply, struct fl_http_headers trailers) 
     take_status(reply, trailers);
 }
 
-/* The server gave a status. OK promises exactly one message. */
+/* The server gave a status. OK promises exactly one whole message. */
 static void by_server(struct fl_reply *reply, struct fl_error *cause,
                       struct fl_call_result *result) {
     result->status = (enum fl_status)reply->grpc_status;
-    if (result->status == FL_STATUS_OK && reply->messages != 1) {
-        fl_fail(cause, FL_EPROTO, "status OK without a message");
+    bool whole = reply->messages == 1 && !fl_grpc_reader_partial(&reply->reader);
+    if (result->status == FL_STATUS_OK && !whole) {
+        fl_fail(cause, FL_EPROTO, "status OK without one whole message");
         result->status = FL_STATUS_INTERNAL;
     } else if (result->status == FL_STATUS_OK) {
         struct fl_str body = fl_buf_str(&reply->body);

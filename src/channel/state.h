@@ -20,6 +20,8 @@ struct fl_channel {
     char *target, *authority;
     struct fl_http_header headers[FL_CHANNEL_HEADERS];
     struct fl_subscription *subscription;
+    struct fl_metric *queued, *full, *retries;
+    struct fl_metric *calls[FL_STATUS_UNAUTHENTICATED + 1];
 
     /* The loop's thread only. */
     struct {
@@ -42,8 +44,6 @@ struct fl_channel {
         struct fl_list ending;              /* calls whose callback is due */
         struct fl_task pump;                /* deferred: see queue.c */
         struct fl_channel_watcher watcher;
-        struct fl_metric *queued, *retries;
-        struct fl_metric *calls[FL_STATUS_UNAUTHENTICATED + 1];
         bool closing, subscribed;
     } loop_data;
 

@@ -359,6 +359,9 @@ static void test_queue_is_bounded(void **state) {
     fl_world_run_ms(bed.world, 10);
     assert_int_equal(calls[4].status, FL_STATUS_RESOURCE_EXHAUSTED);
     assert_int_equal(calls[4].why, FL_EFULL);
+    assert_int_equal(fl_metric_value(fl_metrics_get(bed.io->metrics, FL_METRIC_COUNTER,
+                                                    "fairlead_channel_queue_full_total", "", "")),
+                     1);
     struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
     fl_bed_publish(&bed, 1);
     fl_world_run_ms(bed.world, 100);
@@ -438,6 +441,27 @@ static void test_retried_calls_go_first(void **state) {
     fl_peer_close(&peer); /* A is on its way, B and C wait */
     fl_world_run_ms(bed.world, 100);
     assert_string_equal(peer.order, "ABC");
+    fl_peer_stop(&peer);
+    fl_bed_stop(&bed);
+}
+
+/* A full queue does not turn away what had been let in before. */
+static void test_retried_calls_pass_a_full_queue(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call calls[3];
+    struct fl_peer peer;
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    peer.streams_max = 2;
+    peer.on_request = answer_echo;
+    fl_bed_open(&bed, &(struct fl_channel_options){.queued_calls_max = 1});
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 2000);
+    for (int i = 0; i < 3; i++) fl_bed_call(&bed, &calls[i], NULL);
+    fl_peer_close(&peer); /* two are on their way, one waits */
+    fl_world_run_ms(bed.world, 100);
+    for (int i = 0; i < 3; i++) expect_ok(&calls[i]);
     fl_peer_stop(&peer);
     fl_bed_stop(&bed);
 }
@@ -883,6 +907,7 @@ int main(void) {
         cmocka_unit_test(test_stream_limit_queues),
         cmocka_unit_test(test_room_that_comes_back_is_used),
         cmocka_unit_test(test_retried_calls_go_first),
+        cmocka_unit_test(test_retried_calls_pass_a_full_queue),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_refused_streams_are_tried_again_unseen),

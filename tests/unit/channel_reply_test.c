@@ -117,15 +117,20 @@ static void test_bad_status(void **state) {
     }
 }
 
-static void test_ok_without_message(void **state) {
+static void test_ok_without_one_whole_message(void **state) {
     FL_UNUSED(state);
-    struct fl_reply reply;
-    fl_reply_init(&reply, 100);
-    fl_reply_head(&reply, HEAD(200, GRPC_TYPE, STATUS("0")));
-    const struct ended *ended = end(&reply, FL_OK, 0);
-    assert_int_equal(ended->result.status, FL_STATUS_INTERNAL);
-    assert_int_equal(ended->result.why->code, FL_EPROTO);
-    fl_reply_deinit(&reply);
+    static const struct fl_str bodies[] = {{"", 0}, {"\0\0\0\0\5hell", 9}, {"\0\0\0\0\1a\0", 7}};
+    for (size_t i = 0; i < FL_COUNT(bodies); i++) {
+        struct fl_reply reply;
+        fl_reply_init(&reply, 100);
+        fl_reply_head(&reply, HEAD(200, GRPC_TYPE, STATUS("0")));
+        assert_int_equal(feed(&reply, bodies[i].p, bodies[i].n), 0);
+        const struct ended *ended = end(&reply, FL_OK, 0);
+        assert_int_equal(ended->result.status, FL_STATUS_INTERNAL);
+        assert_int_equal(ended->result.why->code, FL_EPROTO);
+        assert_null(ended->result.response);
+        fl_reply_deinit(&reply);
+    }
 }
 
 static void test_more_than_one_message(void **state) {
@@ -244,7 +249,7 @@ int main(void) {
         cmocka_unit_test(test_trailers_only),
         cmocka_unit_test(test_status_stands_against_a_reset),
         cmocka_unit_test(test_bad_status),
-        cmocka_unit_test(test_ok_without_message),
+        cmocka_unit_test(test_ok_without_one_whole_message),
         cmocka_unit_test(test_more_than_one_message),
         cmocka_unit_test(test_limit_and_compression),
         cmocka_unit_test(test_by_http_status),
