@@ -25,6 +25,8 @@ fl_unit_test(kube_reflector ROOMS kube)
 fl_unit_test(kube_store ROOMS kube)
 fl_unit_test(http_h1 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h2 ROOMS http sim SOURCES unit/support/http_bed.c)
+fl_unit_test(http_loop ROOMS http loop
+  SOURCES unit/support/loop_certs.c unit/support/loop_peer.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(http_pool ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_eyeballs ROOMS loop)
