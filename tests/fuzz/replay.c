@@ -1,5 +1,5 @@
-/* replay.c - runs every file of the folders named on the command line through a fuzz target, and a few
- * mutations of each that a seed decides, so that the corpus is a test in every build. */
+/* replay.c - runs every file of the folders named on the command line through a fuzz target, and a
+ * few mutations of each that a seed decides, so that the corpus is a test in every build. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
