@@ -238,6 +238,7 @@ static void sniff(struct fl_http_conn *conn, struct fl_str bytes) {
         return;
     }
     struct fl_str all = fl_buf_str(&conn->sniffed);
+    if (all.n == 0) return;
     size_t n = FL_MIN(all.n, preface.n);
     bool h2 = memcmp(all.p, preface.p, n) == 0;
     if (h2 && n < preface.n) return;

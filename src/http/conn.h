@@ -3,7 +3,7 @@
  * Everybody's HTTP goes through it. A connection owns a sock; a stream is one exchange on it.
  * HTTP/2 is nghttp2, HTTP/1.1 is llhttp with one exchange at a time. One loop's thread; callbacks
  * are never called before the starting call returned, and a stream's on_close is its last, exactly
- * once.
+ * once. Tables of events are kept by address, not copied.
  *
  * Back-pressure: received body bytes count against the stream's window until
  * fl_http_stream_consume; fl_http_stream_write refuses (FL_EFULL) beyond FL_HTTP_QUEUE_MAX and

@@ -100,7 +100,7 @@ int fl_fields_copy(struct fl_fields *f, struct fl_http_headers headers) {
 
 /* Lengths become views. */
 static void place(struct fl_fields *f) {
-    const char *at = fl_buf_str(&f->bytes).p;
+    const char *at = f->bytes.len ? fl_buf_str(&f->bytes).p : "";
     for (size_t i = 0; i < f->count; i++) {
         struct fl_http_header *h = &f->list[i];
         h->name.p = at;

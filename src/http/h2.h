@@ -14,7 +14,6 @@ enum fl_h2_drain { FL_H2_DRAIN_NONE, FL_H2_DRAIN_NOTICE, FL_H2_DRAIN_FINAL };
 struct fl_h2 {
     struct fl_http_conn *conn;
     nghttp2_session *session;
-    bool settings_in;    /* the peer's first SETTINGS came */
     bool goaway_in;      /* the peer's GOAWAY came */
     bool ping_out;       /* a keepalive PING is not answered yet */
     bool violation;      /* nghttp2 has queued a GOAWAY with an error for the peer's fault */

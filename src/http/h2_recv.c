@@ -82,11 +82,6 @@ static int got_headers(struct fl_h2 *h2, const nghttp2_frame *frame) {
 
 /* --- control frames --- */
 
-static void got_settings(struct fl_h2 *h2) {
-    h2->settings_in = true;
-    if (!h2->conn->server) fl_http_conn_ready(h2->conn);
-}
-
 static void got_ping_ack(struct fl_h2 *h2, const nghttp2_ping *ping) {
     if (memcmp(ping->opaque_data, fl_h2_ping_drain, sizeof fl_h2_ping_drain) == 0)
         fl_h2_drain_step(h2);
@@ -132,7 +127,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         got_rst_stream(h2, frame);
         break;
     case NGHTTP2_SETTINGS:
-        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) got_settings(h2);
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK) && !h2->conn->server)
+            fl_http_conn_ready(h2->conn);
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) got_ping_ack(h2, &frame->ping);

@@ -71,7 +71,6 @@ struct fl_http_stream_now {
     bool head_in;      /* client: the final response's head came */
     bool local_end;    /* nothing more is queued after what is */
     bool has_trailers; /* after the body */
-    bool answered;     /* server: the last byte of the response was handed to the sock */
     bool remote_end;   /* the peer's side is complete */
     bool ended;        /* only on_close is left */
     bool reported;     /* on_close is being called */

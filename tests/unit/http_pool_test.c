@@ -334,6 +334,8 @@ static void test_cancel(void **state) {
     for (int i = 0; i < 2; i++)
         assert_int_equal(pool_try_ask(&p, "GET", 0, bed_heard(&p.b), &x[i]), 0);
     bed_run(&p.b, 100);
+    assert_true(fl_http_exchange_last_read_ms(x[0]) > 0);
+    assert_int_equal(fl_http_exchange_last_read_ms(x[1]), 0); /* it waits */
     for (int i = 1; i >= 0; i--) {
         p.b.in_call = true;
         fl_http_exchange_cancel(x[i]);
