@@ -2,14 +2,18 @@
  *
  * Any thread subscribes and closes; the hub's loop has the list of subscribers; the subscriber's
  * loop calls the callback. A subscription is handed from one to the next, each time by posting a
- * task, and each task is posted by one place only:
+ * task of its own, once:
  *
- *     subscribe --join--> hub: in a watch's list, puts news in the mailbox, wakes the loop
- *     close    --leave--> hub: out of the list, `left`, wakes the loop for the last time
- *                         loop: drops what it held, calls `done` --free--> hub: frees the memory
+ *     subscribe --join---> hub: in a watch's list; puts news in the mailbox --deliver--> loop
+ *     close     --leave--> hub: out of the list
+ *                          hub  --finish--> loop: drops what it held, calls `done`
+ *                          loop --free----> hub: frees the memory
  *
  * So it is freed only when close was called, the hub has let go and the loop has let go, and on one
- * thread. What each side may touch lies in a struct of its own; `shared_data` is atomic. The
+ * thread. A step is begun by its task and never by a flag: a flag may be seen by a task that was
+ * queued for something else, and then the post that should have begun the step comes too late, or a
+ * second time. `finish` comes after every `deliver`, since a loop runs in order what one thread
+ * posts. What each side may touch lies in a struct of its own; `shared_data` is atomic. The
  * discovery lives until its last subscription is freed.
  *
  * States, on the hub's loop; leaving may come before joining, which waits for a next turn while
@@ -70,7 +74,8 @@ static void put_off(struct fl_subscription *s, struct fl_news *news) {
     atomic_store(&hub->deliver_again, true);
 }
 
-static void deliver(struct fl_subscription *s) {
+static void run_deliver(struct fl_task *task) {
+    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, deliver_task);
     struct fl_set *view, *previous = s->loop_data.previous;
     struct fl_error trouble = {0};
     struct fl_news *news = fl_mailbox_steal(&s->shared_data.mailbox);
@@ -88,32 +93,26 @@ static void deliver(struct fl_subscription *s) {
     fl_news_unref(news);
 }
 
-static void finish(struct fl_subscription *s) {
-    struct fl_io *hub_io = s->hub->io;
+static void run_finish(struct fl_task *task) {
+    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, finish_task);
+    FL_ASSERT(!atomic_load(&s->deliver_task.queued));
     fl_mailbox_deinit(&s->shared_data.mailbox);
     fl_set_unref(s->loop_data.previous);
     if (s->done) s->done(s->done_arg);
-    fl_io_post(hub_io, &s->free_task);
-}
-
-static void run_on_loop(struct fl_task *task) {
-    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, loop_task);
-    if (atomic_load(&s->shared_data.left)) {
-        finish(s);
-    } else {
-        deliver(s);
-    }
+    fl_io_post(s->hub->io, &s->free_task);
 }
 
 /* ---- the hub's loop ---- */
 
-void fl_subscription_wake(struct fl_subscription *s) {
+static void give_to_loop(struct fl_subscription *s, struct fl_task *task) {
     if (s->io == s->hub->io) {
-        fl_io_defer(s->io, &s->loop_task);
+        fl_io_defer(s->io, task);
     } else {
-        fl_io_post(s->io, &s->loop_task);
+        fl_io_post(s->io, task);
     }
 }
+
+void fl_subscription_wake(struct fl_subscription *s) { give_to_loop(s, &s->deliver_task); }
 
 void fl_subscription_put(struct fl_subscription *s, struct fl_news *news) {
     if (fl_mailbox_put(&s->shared_data.mailbox, news)) {
@@ -157,8 +156,7 @@ static void leave(struct fl_subscription *s) {
     if (s->hub_data.state == SUB_PLACED) fl_watch_remove(s->hub_data.watch, s);
     if (s->hub_data.state == SUB_UNPLACED) fl_list_remove(&s->hub_data.link);
     move(s, SUB_LEFT);
-    atomic_store(&s->shared_data.left, true);
-    fl_subscription_wake(s);
+    give_to_loop(s, &s->finish_task);
 }
 
 static void run_join(struct fl_task *task) {
@@ -222,7 +220,8 @@ static struct fl_subscription *subscription_new(struct fl_discovery *hub, struct
     fl_mailbox_init(&s->shared_data.mailbox);
     fl_task_init(&s->join_task, run_join);
     fl_task_init(&s->leave_task, run_leave);
-    fl_task_init(&s->loop_task, run_on_loop);
+    fl_task_init(&s->deliver_task, run_deliver);
+    fl_task_init(&s->finish_task, run_finish);
     fl_task_init(&s->free_task, run_free);
     return s;
 }

@@ -28,12 +28,12 @@ struct fl_subscription {
     struct {
         struct fl_mailbox mailbox;
         atomic_bool closing; /* fl_subscription_close was called: nothing is delivered any more */
-        atomic_bool left;    /* the hub puts nothing in any more */
     } shared_data;
 
     struct fl_task join_task, leave_task; /* on the hub's loop; once each */
-    struct fl_task loop_task;             /* on the subscriber's loop */
-    struct fl_task free_task;             /* on the hub's loop; the last */
+    struct fl_task deliver_task;          /* on the subscriber's loop, as often as there is news */
+    struct fl_task finish_task;           /* on the subscriber's loop, once, the last there */
+    struct fl_task free_task;             /* on the hub's loop, once, the last of all */
     void (*done)(void *arg);
     void *done_arg;
     char text[]; /* key, port */

@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "discovery/set_layout.h"
 
-#define WINDOW_MAX ((size_t)65536) /* items: 4 MiB */
+#define WINDOW_MAX ((size_t)65536) /* items: 4.5 MiB */
 
 static struct fl_str protocol_of(const struct fl_walk_item *item) {
     struct fl_block_port port = {.protocol = FL_STR_NONE};

@@ -6,7 +6,7 @@
 
 /* One endpoint on one port, where it lies. Borrowed from the set. */
 struct fl_walk_item {
-    uint64_t key; /* the beginning of the order: those of two keys differ as the items do */
+    uint64_t key; /* items of different keys are in the order of their keys */
     struct fl_address address;
     const struct fl_block *block;
     uint32_t place;    /* of the block in its set */

@@ -198,7 +198,7 @@ static void test_C17_C16_subscribers_on_eight_threads(void **state) {
 
 /* ---- opening and closing while sets are published ---- */
 
-#define ROUNDS 50
+#define ROUNDS 300
 
 struct churn {
     pthread_t thread;
