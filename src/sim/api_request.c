@@ -259,7 +259,7 @@ static int check_options(const struct fl_api_request *r, struct fl_api_status *s
 /* --- formats --- */
 
 /* One media range: true if we can write it. */
-static bool accepts(struct fl_str range, enum fl_k8s_format *out) {
+static bool accepts(struct fl_str range, bool json_only, enum fl_k8s_format *out) {
     struct fl_str type, parameters, parameter;
     fl_str_split(range, ';', &type, &parameters);
     while (parameters.n) { /* as=Table and its like: shapes that we do not make */
@@ -269,31 +269,32 @@ static bool accepts(struct fl_str range, enum fl_k8s_format *out) {
     type = fl_str_trim(type);
     bool protobuf = fl_str_eq(type, FL_STR("application/vnd.kubernetes.protobuf"));
     *out = protobuf ? FL_K8S_PROTOBUF : FL_K8S_JSON;
-    return protobuf || fl_str_eq(type, FL_STR("application/json")) ||
+    return (protobuf && !json_only) || fl_str_eq(type, FL_STR("application/json")) ||
            fl_str_eq(type, FL_STR("application/*")) || fl_str_eq(type, FL_STR("*/*"));
 }
 
-static int parse_accept(struct fl_api_request *r, struct fl_str accept,
+static int parse_accept(struct fl_api_request *r, struct fl_str accept, bool json_only,
                         struct fl_api_status *status) {
     struct fl_str range, rest = accept;
     if (!fl_str_trim(accept).n) return 0;
     while (rest.n) {
         fl_str_split(rest, ',', &range, &rest);
-        if (accepts(range, &r->format)) return 0;
+        if (accepts(range, json_only, &r->format)) return 0;
     }
     r->format = FL_K8S_JSON;
     return fl_api_fail(status, 406, "NotAcceptable",
-                       "only the following media types are accepted: application/json, "
-                       "application/vnd.kubernetes.protobuf");
+                       "only the following media types are accepted: application/json%s",
+                       json_only ? "" : ", application/vnd.kubernetes.protobuf");
 }
 
 /* --- all --- */
 
 int fl_api_request_parse(struct fl_api_request *out, const struct fl_http_request *head,
-                         struct fl_api_status *status) {
+                         bool json_only, struct fl_api_status *status) {
     struct fl_str path, query, pair, key, value;
     *out = (struct fl_api_request){.format = FL_K8S_JSON};
-    int code = parse_accept(out, fl_http_header_get(head->headers, FL_STR("accept")), status);
+    int code =
+        parse_accept(out, fl_http_header_get(head->headers, FL_STR("accept")), json_only, status);
     if (code) return code;
     if (head->path.n > URL_MAX)
         return fl_api_fail(status, 414, "RequestURITooLong", "the URL is too long");

@@ -52,7 +52,7 @@ struct fl_api_request {
 
 /* 0, or the HTTP code in *status; *out is initialised in any case, its format is known. */
 FL_MUST int fl_api_request_parse(struct fl_api_request *out, const struct fl_http_request *head,
-                                 struct fl_api_status *status);
+                                 bool json_only, struct fl_api_status *status);
 void fl_api_request_deinit(struct fl_api_request *request);
 
 /* Does the request mean this object? */

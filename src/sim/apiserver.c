@@ -162,7 +162,7 @@ static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stre
     struct fl_api_status status;
     FL_UNUSED(conn);
     server->requests++;
-    int code = fl_api_request_parse(&request, head, &status);
+    int code = fl_api_request_parse(&request, head, server->options.no_protobuf, &status);
     if (!code) code = check(server, head, &request, &status);
     if (code)
         fl_api_reply_status(stream, request.format, &status);

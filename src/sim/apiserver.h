@@ -15,6 +15,7 @@ struct fl_apiserver_options {
     uint32_t bookmark_ms;   /* between bookmarks; 0: 60000 */
     bool no_streaming_list; /* as an old server: sendInitialEvents is refused with 422 */
     bool no_endpointslices; /* as a very old one: 404, Endpoints only */
+    bool no_protobuf;       /* as aggregated APIs: JSON is all it writes */
     struct fl_str token;    /* required as bearer token if not empty */
 };
 

@@ -44,6 +44,7 @@ struct fl_cluster {
     struct fl_map services, pods; /* by "ns/name" */
     struct staged *staged;
     size_t staged_count, staged_cap;
+    size_t slice_max;
     int64_t now_s;
     unsigned pods_made;
 };
@@ -177,10 +178,10 @@ static struct place place_of(const struct service *service, const struct fl_iden
     return (struct place){0, FL_SLICE_ENDPOINTS_MAX};
 }
 
-static size_t slice_with_room(const struct service *service) {
+static size_t slice_with_room(const struct fl_cluster *cluster, const struct service *service) {
     const struct fl_object *all = service->endpoints;
     size_t i = 0;
-    while (i < all->slice_count && all->slices[i]->entry_count >= FL_SLICE_ENDPOINTS_MAX) i++;
+    while (i < all->slice_count && all->slices[i]->entry_count >= cluster->slice_max) i++;
     return i;
 }
 
@@ -188,7 +189,7 @@ static int stage_entry_added(struct fl_cluster *cluster, struct service *service
                              struct fl_identity *pod, unsigned flags) {
     const struct fl_object *all = service->endpoints;
     struct fl_object *slice, *endpoints;
-    size_t at = slice_with_room(service);
+    size_t at = slice_with_room(cluster, service);
     int rc = at < all->slice_count
                  ? stage_copy(cluster, FL_K8S_MODIFIED, all->slices[at], 1, &slice)
                  : stage_new_slice(cluster, service, &slice);
@@ -338,7 +339,12 @@ static int stage_all_slices(struct fl_cluster *cluster, struct service *service)
     return rc ? rc : stage_take(cluster, FL_K8S_MODIFIED, endpoints);
 }
 
-/* A service that gets slices again gets its pods into them. */
+static bool is_of(const struct pod *pod, const struct service *service) {
+    return fl_str_eq(pod->identity->ns, service->identity->ns) &&
+           fl_str_eq(pod->identity->service, service->identity->name);
+}
+
+/* A service that gets slices, for the first time or again, gets its pods into them. */
 static int place_pods(struct fl_cluster *cluster, struct service *service) {
     size_t cursor = 0;
     struct fl_str name;
@@ -346,13 +352,15 @@ static int place_pods(struct fl_cluster *cluster, struct service *service) {
     int rc = 0;
     while (!rc && fl_map_next(&cluster->pods, &cursor, &name, &value)) {
         struct pod *pod = value;
-        if (pod->service != service || !pod->has_address) continue;
+        if (!is_of(pod, service)) continue;
+        pod->service = service;
+        if (!pod->has_address) continue;
         rc = commit_for(cluster, service, stage_place(cluster, pod, true));
     }
     return rc;
 }
 
-/* The service now says `facts`. */
+/* The service now says `facts`, whose reference it takes. A new one that cannot is forgotten. */
 static int service_say(struct fl_cluster *cluster, struct service *service, bool is_new,
                        struct fl_facts *facts) {
     struct fl_facts *old = service->facts;
@@ -366,10 +374,11 @@ static int service_say(struct fl_cluster *cluster, struct service *service, bool
     if (rc) {
         service->facts = old;
         fl_facts_unref(facts);
+        if (is_new) service_forget(cluster, service);
         return rc;
     }
     fl_facts_unref(old);
-    return is_new || had_slices || !service->endpoints ? 0 : place_pods(cluster, service);
+    return had_slices || !service->endpoints ? 0 : place_pods(cluster, service);
 }
 
 static int service_put(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
@@ -391,9 +400,7 @@ static int service_put(struct fl_cluster *cluster, struct fl_str ns, struct fl_s
         fl_facts_unref(facts);
         return FL_ENOMEM;
     }
-    int rc = service_say(cluster, service, is_new, facts);
-    if (rc && is_new) service_forget(cluster, service);
-    return rc;
+    return service_say(cluster, service, is_new, facts);
 }
 
 int fl_cluster_service(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
@@ -517,6 +524,7 @@ int fl_cluster_new(uint64_t seed, size_t history_max, struct fl_cluster **out) {
     *out = NULL;
     if (!cluster) return FL_ENOMEM;
     cluster->random.state = seed;
+    cluster->slice_max = FL_SLICE_ENDPOINTS_MAX;
     fl_map_init(&cluster->services, fl_random_u64(&cluster->random));
     fl_map_init(&cluster->pods, fl_random_u64(&cluster->random));
     if (fl_store_init(&cluster->store, FIRST_VERSION, history_max)) {
@@ -540,6 +548,11 @@ void fl_cluster_free(struct fl_cluster *cluster) {
     fl_store_deinit(&cluster->store);
     fl_free(cluster->staged);
     fl_free(cluster);
+}
+
+void fl_cluster_slice_max(struct fl_cluster *cluster, size_t max) {
+    FL_ASSERT(max >= 1 && max <= FL_SLICE_ENDPOINTS_MAX);
+    cluster->slice_max = max;
 }
 
 struct fl_store *fl_cluster_store(struct fl_cluster *cluster) {

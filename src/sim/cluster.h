@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "wire/k8s.h"
 
-#define FL_SLICE_ENDPOINTS_MAX 100
+#define FL_SLICE_ENDPOINTS_MAX 100 /* unless fl_cluster_slice_max said less */
 
 struct fl_cluster;
 struct fl_store; /* store.h: the objects and their history */
@@ -26,16 +26,20 @@ enum fl_pod_phase { FL_POD_PENDING, FL_POD_RUNNING, FL_POD_READY, FL_POD_TERMINA
 FL_MUST int fl_cluster_new(uint64_t seed, size_t history_max, struct fl_cluster **out);
 void fl_cluster_free(struct fl_cluster *cluster);
 struct fl_store *fl_cluster_store(struct fl_cluster *cluster);
+/* Slices take at most `max` endpoints from now on, 1 to 100 (the real controller's
+ * --max-endpoints-per-slice). */
+void fl_cluster_slice_max(struct fl_cluster *cluster, size_t max);
 /* What is created from now on carries this time (seconds since 1970). */
 void fl_cluster_time(struct fl_cluster *cluster, int64_t now_s);
 
 /* A service with its ports (name, number on the service, the pods' own port). Replaces what a
- * service of that name says; its pods stay. FL_EUSAGE (the name), FL_ENOMEM. */
+ * service of that name says; its pods stay. A new one finds the pods that were added to one of its
+ * name. FL_EUSAGE (the name), FL_ENOMEM (what pods were found stands by then). */
 FL_MUST int fl_cluster_service(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
                                const struct fl_k8s_service_port *ports, size_t port_count);
 FL_MUST int fl_cluster_external(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
                                 struct fl_str external_name);
-/* FL_ENOT_FOUND, FL_ENOMEM. Its pods live on without it. */
+/* FL_ENOT_FOUND, FL_ENOMEM. Its pods live on without it, until there is one of its name again. */
 FL_MUST int fl_cluster_service_delete(struct fl_cluster *cluster, struct fl_str ns,
                                       struct fl_str name);
 /* A pending pod of the service: its name is made up and returned borrowed, good until the pod is

@@ -82,12 +82,10 @@ struct fl_facts *fl_facts_unref(struct fl_facts *facts) {
 
 int fl_object_new(enum fl_k8s_kind kind, struct fl_identity *identity, struct fl_facts *facts,
                   size_t room, struct fl_object **out) {
-    struct fl_object *object = FL_NEW(struct fl_object);
+    struct fl_object *object = fl_alloc(sizeof *object);
     *out = NULL;
     if (!object) return FL_ENOMEM;
-    object->refs = 1;
-    object->kind = kind;
-    object->identity = fl_identity_ref(identity);
+    *object = (struct fl_object){.refs = 1, .kind = kind, .identity = fl_identity_ref(identity)};
     if (facts) object->facts = fl_facts_ref(facts);
     for (int i = 0; i < 2; i++) fl_buf_init(&object->bytes[i], FL_K8S_FRAME_MAX);
     if (room && kind == FL_K8S_ENDPOINTSLICE)

@@ -396,6 +396,7 @@ static struct fl_sim *sim_alloc(struct fl_io *io, const struct fl_sim_options *o
         sim_free(sim);
         return NULL;
     }
+    if (options->slice_max) fl_cluster_slice_max(sim->cluster, options->slice_max);
     sim->pods.cluster = sim->cluster;
     return sim;
 }

@@ -30,6 +30,7 @@ struct fl_sim_options {
     /* Pods' addresses are 127.1.0.1, 127.1.0.2, … in turn, so many of them before they come again;
      * 0: 65000. */
     uint32_t address_count;
+    uint32_t slice_max; /* endpoints per slice; 0: 100 */
 };
 
 /* Every service has one port, "grpc": this number, which is not the pods'. */

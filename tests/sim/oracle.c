@@ -116,6 +116,22 @@ static void search_endpoint(void *arg, const struct fl_endpoint *endpoint) {
     search->usable |= fl_set_usable(search->set, endpoint);
 }
 
+struct count {
+    const struct fl_set *set;
+    size_t usable;
+};
+
+static void count_endpoint(void *arg, const struct fl_endpoint *endpoint) {
+    struct count *count = arg;
+    count->usable += fl_set_usable(count->set, endpoint);
+}
+
+size_t oracle_usable(const struct oracle *o) {
+    struct count count = {o->sets[o->set_count - 1], 0};
+    fl_set_each(count.set, count_endpoint, &count);
+    return count.usable;
+}
+
 void oracle_pick(struct oracle *o, uint64_t version, const char *peer) {
     o->picks++;
     for (size_t i = o->set_count; i-- > 0 && fl_set_version(o->sets[i]) >= version;) {

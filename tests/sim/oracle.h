@@ -11,6 +11,8 @@
  *     succeeds if, from FL_ORACLE_STEADY_MS before its start until its end, one and the same pod
  * was ready in the cluster and listed as usable in the subscriber's set. (What the API server does
  *     meanwhile, and which other pods come and go, must not matter.)
+ *  6. At quiescence every call succeeds, and every endpoint of the set gets calls from every
+ * channel within FL_ORACLE_SHARE_MS.
  *
  * The first violation is kept as text and noted in the trace. */
 #ifndef FL_TEST_ORACLE_H
@@ -24,6 +26,7 @@
 #include "sim/world.h"
 
 #define FL_ORACLE_STEADY_MS 1500
+#define FL_ORACLE_SHARE_MS  5000
 #define FL_ORACLE_TEXT_MAX  512
 
 struct oracle_pod { /* one that was ready or usable at least once */
@@ -67,6 +70,8 @@ void oracle_pick(struct oracle *o, uint64_t version, const char *peer);
 void oracle_call_started(struct oracle *o, struct oracle_call *call);
 void oracle_call_ended(struct oracle *o, struct oracle_call *call,
                        const struct fl_call_result *result);
+/* Endpoints of the newest set that may take calls. */
+size_t oracle_usable(const struct oracle *o);
 /* Is the newest set what the cluster says? `why` (of FL_ORACLE_TEXT_MAX): what differs. */
 bool oracle_converged(const struct oracle *o, char *why);
 

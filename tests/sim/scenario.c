@@ -17,11 +17,13 @@
 #define SERVICE     "echo"
 #define TARGET      "kubernetes:///default/echo:grpc"
 #define API_PORT    6443
+#define POD_PORT    50051
 #define API         "127.0.0.1:6443"
 #define METHOD      "/grpc.examples.echo.Echo/UnaryEcho"
 #define CALLERS_MAX 6
 #define ORDERS_MAX  12
 #define CHANNELS    2
+#define PEERS_MAX   16
 #define SETTLE_MS   180000 /* within which everything is well again; see reflector backoff, pings */
 #define CLOSE_MS    30000
 #define END_MS      30000 /* within which the last calls end */
@@ -30,6 +32,7 @@
 enum order_kind {
     ORDER_ROLL,
     ORDER_SCALE,
+    ORDER_SERVICE, /* deleted, and made again a little later */
     ORDER_API_CUT,
     ORDER_API_REFUSE,
     ORDER_API_BLACKHOLE,
@@ -42,15 +45,15 @@ enum order_kind {
 };
 
 static const char *const order_names[ORDER_KINDS] = {
-    "roll",      "scale",       "api cut", "api refuse", "api black hole",
-    "api fault", "end watches", "compact", "kill",       "pod cut",
+    "roll",      "scale",       "delete service", "api cut", "api refuse", "api black hole",
+    "api fault", "end watches", "compact",        "kill",    "pod cut",
 };
 
 struct order {
     enum order_kind kind;
     uint64_t at_ms;  /* from the start */
     uint32_t number; /* pods, fault, address */
-    uint32_t for_ms; /* refuse, black hole; API fault: so many times */
+    uint32_t for_ms; /* service, refuse, black hole; API fault: so many times */
 };
 
 struct plan {
@@ -76,6 +79,14 @@ struct caller {
     size_t request_len;
 };
 
+/* A channel and, in peace, who takes its calls. */
+struct watched {
+    struct scenario *scenario;
+    struct fl_channel *channel;
+    char peers[PEERS_MAX][32];
+    size_t peer_count;
+};
+
 struct scenario {
     struct plan plan;
     struct fl_random random;
@@ -84,14 +95,14 @@ struct scenario {
     struct fl_sim *sim;
     struct fl_discovery *discovery;
     struct fl_subscription *subscription;
-    struct fl_channel *channels[CHANNELS];
+    struct watched channels[CHANNELS];
     struct oracle oracle;
     struct caller callers[CALLERS_MAX];
-    struct fl_timer order_timer, heal_timer;
+    struct fl_timer order_timer, heal_timer, service_timer;
     size_t next_order;
     uint64_t start_ms;
     uint32_t pause_ms_max;
-    bool calling;
+    bool calling, peace;
     unsigned closes; /* close callbacks still to come */
 };
 
@@ -116,7 +127,7 @@ static void plan_network(struct plan *plan, struct fl_random *r, uint64_t seed) 
 }
 
 static void plan_deployment(struct plan *plan, struct fl_random *r) {
-    static const uint32_t delays[] = {0, 0, 1, 5, 20};
+    static const uint32_t delays[] = {0, 0, 1, 5, 20, 300};
     plan->service = (struct fl_sim_service){SERVICE, (unsigned)draw(r, 0, 5)};
     plan->token = chance(r, 20);
     plan->sim = (struct fl_sim_options){
@@ -124,13 +135,15 @@ static void plan_deployment(struct plan *plan, struct fl_random *r) {
                       .port = API_PORT,
                       .bookmark_ms = (uint32_t)draw(r, 500, 60000),
                       .no_streaming_list = chance(r, 20),
-                      .no_endpointslices = chance(r, 10)},
+                      .no_endpointslices = chance(r, 10),
+                      .no_protobuf = chance(r, 30)},
         .service_count = 1,
         .seed = fl_random_u64(r),
         .start_ms = (uint32_t)draw(r, 50, 600),
         .grace_ms = (uint32_t)draw(r, 500, 5000),
         .echo_delay_ms = delays[fl_random_below(r, FL_COUNT(delays))],
-        .address_count = chance(r, 50) ? (uint32_t)draw(r, 12, 16) : 0,
+        .address_count = chance(r, 50) ? (uint32_t)draw(r, 9, 14) : 0,
+        .slice_max = chance(r, 60) ? (uint32_t)draw(r, 1, 3) : 0,
     };
 }
 
@@ -138,10 +151,11 @@ static struct order plan_order(struct plan *plan, struct fl_random *r) {
     struct order order = {.at_ms = draw(r, 200, plan->faults_ms)};
     uint64_t kinds = plan->violence ? ORDER_KINDS : ORDER_KILL;
     /* What moves pods comes as often as all else together. */
-    order.kind = chance(r, 50) ? (enum order_kind)fl_random_below(r, ORDER_API_CUT)
-                               : (enum order_kind)draw(r, ORDER_API_CUT, kinds - 1);
+    order.kind = chance(r, 50) ? (enum order_kind)fl_random_below(r, ORDER_SERVICE)
+                               : (enum order_kind)draw(r, ORDER_SERVICE, kinds - 1);
     if (order.kind == ORDER_SCALE) order.number = (uint32_t)draw(r, 0, 6);
     if (order.kind == ORDER_POD_CUT) order.number = (uint32_t)draw(r, 1, 12);
+    if (order.kind == ORDER_SERVICE) order.for_ms = (uint32_t)draw(r, 0, 1000);
     if (order.kind == ORDER_API_REFUSE || order.kind == ORDER_API_BLACKHOLE)
         order.for_ms = (uint32_t)draw(r, 50, 4000);
     if (order.kind == ORDER_API_FAULT) {
@@ -196,6 +210,27 @@ static void api_fault(struct scenario *s, enum fl_world_fault fault, uint32_t fo
     fl_io_timer_set(s->io, &s->heal_timer, fl_io_now_ms(s->io) + for_ms);
 }
 
+static void make_service(struct scenario *s) {
+    const struct fl_k8s_service_port port = {.name = FL_STR("grpc"),
+                                             .protocol = FL_STR("TCP"),
+                                             .port = FL_SIM_SERVICE_PORT,
+                                             .target_port = POD_PORT};
+    fl_io_timer_clear(s->io, &s->service_timer);
+    int rc =
+        fl_cluster_service(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE), &port, 1);
+    FL_ASSERT(rc == 0);
+}
+
+static void run_service(struct fl_timer *timer) {
+    make_service(FL_CONTAINER(timer, struct scenario, service_timer));
+}
+
+static void delete_service(struct scenario *s, uint32_t for_ms) {
+    int rc = fl_cluster_service_delete(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE));
+    FL_ASSERT(rc == 0 || rc == FL_ENOT_FOUND); /* it is gone already */
+    fl_io_timer_set(s->io, &s->service_timer, fl_io_now_ms(s->io) + for_ms);
+}
+
 static void obey(struct scenario *s, const struct order *order) {
     char address[32];
     int rc = 0;
@@ -206,6 +241,9 @@ static void obey(struct scenario *s, const struct order *order) {
         break;
     case ORDER_SCALE:
         rc = fl_sim_scale(s->sim, SERVICE, order->number, NULL);
+        break;
+    case ORDER_SERVICE:
+        delete_service(s, order->for_ms);
         break;
     case ORDER_API_CUT:
         fl_world_cut(s->world, FL_STR(API));
@@ -280,7 +318,7 @@ static void start_call(struct caller *caller) {
     bool patient = chance(&s->random, 20), fickle = chance(&s->random, 3);
     struct fl_call_options options = {.timeout_ms = patient ? 10000 : 5000,
                                       .wait_for_ready = patient};
-    struct fl_channel *channel = s->channels[caller->number % CHANNELS];
+    struct fl_channel *channel = s->channels[caller->number % CHANNELS].channel;
     int n = snprintf(caller->request + 2, sizeof caller->request - 2, "caller %u round %u",
                      caller->number, ++caller->round);
     caller->request[0] = 0x0a; /* EchoRequest {string message = 1} */
@@ -338,7 +376,13 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
 }
 
 static void on_pick(void *arg, uint64_t version, const char *peer) {
-    oracle_pick(&((struct scenario *)arg)->oracle, version, peer);
+    struct watched *w = arg;
+    oracle_pick(&w->scenario->oracle, version, peer);
+    if (!w->scenario->peace) return;
+    for (size_t i = 0; i < w->peer_count; i++)
+        if (strcmp(w->peers[i], peer) == 0) return;
+    if (w->peer_count < PEERS_MAX)
+        fl_str_copy(w->peers[w->peer_count++], sizeof w->peers[0], fl_str_of(peer));
 }
 
 /* --- life --- */
@@ -357,15 +401,17 @@ static int write_kubeconfig(struct scenario *s) {
 
 static int start_client(struct scenario *s) {
     struct fl_channel_options options = {0};
-    struct fl_channel_watcher watcher = {.on_pick = on_pick, .arg = s};
     int rc = fl_discovery_new_on(s->io, NULL, &s->discovery, NULL);
     s->oracle.subscribed = true;
     if (!rc)
         rc = fl_discovery_subscribe_on(s->discovery, s->io, TARGET, on_set, s, &s->subscription,
                                        NULL);
     for (int i = 0; i < CHANNELS && !rc; i++) {
-        rc = fl_channel_open(s->io, s->discovery, TARGET, &options, &s->channels[i], NULL);
-        if (!rc) fl_channel_watch(s->channels[i], &watcher);
+        struct watched *w = &s->channels[i];
+        struct fl_channel_watcher watcher = {.on_pick = on_pick, .arg = w};
+        w->scenario = s;
+        rc = fl_channel_open(s->io, s->discovery, TARGET, &options, &w->channel, NULL);
+        if (!rc) fl_channel_watch(w->channel, &watcher);
     }
     return rc;
 }
@@ -373,6 +419,7 @@ static int start_client(struct scenario *s) {
 static int start_timers(struct scenario *s) {
     int rc = fl_io_timer_init(s->io, &s->order_timer, run_orders);
     if (!rc) rc = fl_io_timer_init(s->io, &s->heal_timer, run_heal);
+    if (!rc) rc = fl_io_timer_init(s->io, &s->service_timer, run_service);
     for (unsigned i = 0; i < CALLERS_MAX && !rc; i++) {
         s->callers[i].scenario = s;
         s->callers[i].number = i;
@@ -415,7 +462,7 @@ static void wait_closed(struct scenario *s, const char *what) {
 
 static void finish(struct scenario *s) {
     s->closes = CHANNELS;
-    for (int i = 0; i < CHANNELS; i++) fl_channel_close(s->channels[i], on_closed, s);
+    for (int i = 0; i < CHANNELS; i++) fl_channel_close(s->channels[i].channel, on_closed, s);
     wait_closed(s, "a channel");
     s->closes = 1;
     fl_subscription_close(s->subscription, on_closed, s);
@@ -432,6 +479,7 @@ static void finish(struct scenario *s) {
     if (fl_world_open_socks(s->world)) oracle_violated(&s->oracle, "socks were left open");
     fl_io_timer_deinit(s->io, &s->order_timer);
     fl_io_timer_deinit(s->io, &s->heal_timer);
+    fl_io_timer_deinit(s->io, &s->service_timer);
     for (unsigned i = 0; i < CALLERS_MAX; i++) fl_io_timer_deinit(s->io, &s->callers[i].timer);
 }
 
@@ -449,6 +497,7 @@ static void live_through_orders(struct scenario *s) {
     call_from_now_on(s, s->plan.pause_ms_max);
     fl_world_run_ms(s->world, s->plan.faults_ms);
     heal(s);
+    if (fl_timer_is_set(&s->service_timer)) make_service(s);
     fl_apiserver_fault(fl_sim_apiserver(s->sim), FL_APISERVER_OK, 0);
     note(s, "no more orders");
 }
@@ -474,12 +523,23 @@ static uint64_t become_quiet(struct scenario *s) {
     return took;
 }
 
+/* Everybody takes calls of every channel that has callers. */
+static bool is_shared(void *arg) {
+    struct scenario *s = arg;
+    size_t usable = oracle_usable(&s->oracle);
+    for (unsigned i = 0; i < CHANNELS && i < s->plan.callers; i++)
+        if (s->channels[i].peer_count < usable) return false;
+    return true;
+}
+
 /* All is well: every call succeeds, however many pods were killed before. */
 static void call_in_peace(struct scenario *s) {
     if (!fl_sim_ready(s->sim, SERVICE)) return;
     uint64_t bad = s->oracle.failed;
+    s->peace = true;
     call_from_now_on(s, s->plan.pause_ms_max);
-    fl_world_run_ms(s->world, 300);
+    if (!fl_world_run_until(s->world, is_shared, s, FL_ORACLE_SHARE_MS))
+        oracle_violated(&s->oracle, "an endpoint gets no calls in peace");
     stop_calling(s);
     if (s->oracle.failed != bad)
         oracle_violated(&s->oracle, "%u calls failed in peace", (unsigned)(s->oracle.failed - bad));

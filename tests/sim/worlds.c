@@ -4,6 +4,7 @@
  *
  * Exit codes: 0 everything held, 1 something did not, 2 usage. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 
 #define TAIL_LINES   60
 #define LINE_MAX_LEN 320
-#define FAILURES_MAX 5 /* then it is enough */
+#define FAILURES_MAX 5   /* then it is enough */
+#define WORLD_S_MAX  120 /* of real time: a world that stands still at one moment is a bug, too */
 
 struct options {
     uint64_t from, runs;
@@ -38,6 +40,16 @@ struct tail {
     size_t count;
     bool over;
 };
+
+static volatile uint64_t present_seed;
+
+static void on_alarm(int signal) {
+    char text[80];
+    (void)signal;
+    int n = snprintf(text, sizeof text, "FAILED seed %" PRIu64 ": it does not end\n", present_seed);
+    if (write(STDOUT_FILENO, text, (size_t)n) < 0) _exit(2);
+    _exit(1);
+}
 
 static double now_s(void) {
     struct timespec t;
@@ -89,6 +101,8 @@ static void add(struct totals *t, uint64_t seed, const struct scenario_result *r
 /* One world, perhaps twice; false: something did not hold. */
 static bool run_one(const struct options *o, uint64_t seed, bool replay, struct totals *totals) {
     struct scenario_result first, second;
+    present_seed = seed;
+    alarm(WORLD_S_MAX);
     scenario_run(seed, o->trace ? print_line : NULL, NULL, &first);
     add(totals, seed, &first);
     if (first.violation[0]) {
@@ -175,5 +189,6 @@ int main(int argc, char **argv) {
         i++;
     }
     fl_log_configure(&quiet);
+    signal(SIGALRM, on_alarm);
     return run(&o);
 }

@@ -609,6 +609,19 @@ static void test_formats(void **state) {
     bench_close(&b);
 }
 
+static void test_json_only(void **state) {
+    struct fl_apiserver_options options = {.no_protobuf = true};
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, &options, FL_HTTP_1);
+    assert_string_equal(get(&b, SLICES, FL_K8S_ACCEPT)->type, JSON);
+    assert_status(get(&b, SLICES, PROTOBUF), 406, "NotAcceptable");
+    struct answer *a = get(&b, SLICES "?watch=1", FL_K8S_ACCEPT_WATCH);
+    assert_string_equal(a->type, JSON);
+    cancel(&b, a);
+    bench_close(&b);
+}
+
 static void test_documents(void **state) {
     struct bench b;
     FL_UNUSED(state);
@@ -729,6 +742,7 @@ int main(void) {
         cmocka_unit_test(test_ending_watches),
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_json_only),
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_old_servers),
         cmocka_unit_test(test_faults),

@@ -115,6 +115,47 @@ static void test_W6_slices_hold_a_hundred_and_are_not_reshuffled(void **state) {
     fl_cluster_free(c);
 }
 
+static void test_smaller_slices(void **state) {
+    struct fl_cluster *c = cluster_of(2, 1000);
+    FL_UNUSED(state);
+    fl_cluster_slice_max(c, 2);
+    put_echo(c);
+    for (int i = 0; i < 5; i++) add_pod(c, FL_POD_READY);
+    const struct fl_object_list *slices = list_of(c, FL_K8S_ENDPOINTSLICE);
+    assert_int_equal(slices->count, 3);
+    for (size_t i = 0; i < 3; i++) assert_true(slices->items[i]->entry_count <= 2);
+    fl_cluster_free(c);
+}
+
+/* As by a selector: a service that comes back finds its pods. */
+static void test_a_service_finds_its_pods(void **state) {
+    struct fl_cluster *c = cluster_of(4, 1000);
+    struct fl_str ns = FL_STR("default"), echo = FL_STR("echo");
+    FL_UNUSED(state);
+    put_echo(c);
+    struct fl_str ready = add_pod(c, FL_POD_READY), pending = add_pod(c, FL_POD_PENDING);
+    assert_int_equal(fl_cluster_service_delete(c, ns, echo), 0);
+    struct fl_str leaving = ready;
+    assert_int_equal(fl_cluster_pod_phase(c, ns, leaving, FL_POD_TERMINATING), 0);
+    put_echo(c);
+    assert_int_equal(flags_of(c, leaving), FL_ENDPOINT_SERVING | FL_ENDPOINT_TERMINATING);
+    assert_int_equal(endpoints_of(c), 1);
+    assert_int_equal(fl_cluster_pod_phase(c, ns, pending, FL_POD_READY), 0);
+    assert_int_equal(endpoints_of(c), 2);
+    fl_cluster_free(c);
+}
+
+/* A pod that leaves before it ran has no address to be listed by. */
+static void test_pending_pods_are_never_listed(void **state) {
+    struct fl_cluster *c = cluster_of(4, 1000);
+    FL_UNUSED(state);
+    put_echo(c);
+    struct fl_str pod = add_pod(c, FL_POD_PENDING);
+    assert_int_equal(fl_cluster_pod_phase(c, FL_STR("default"), pod, FL_POD_TERMINATING), 0);
+    assert_int_equal(endpoints_of(c), 0);
+    fl_cluster_free(c);
+}
+
 static void test_versions_rise_by_one_per_object(void **state) {
     struct fl_cluster *c = cluster_of(3, 1000);
     FL_UNUSED(state);
@@ -337,6 +378,9 @@ int main(void) {
         cmocka_unit_test(test_a_pods_life),
         cmocka_unit_test(test_terminating_without_having_been_ready),
         cmocka_unit_test(test_W6_slices_hold_a_hundred_and_are_not_reshuffled),
+        cmocka_unit_test(test_smaller_slices),
+        cmocka_unit_test(test_a_service_finds_its_pods),
+        cmocka_unit_test(test_pending_pods_are_never_listed),
         cmocka_unit_test(test_versions_rise_by_one_per_object),
         cmocka_unit_test(test_services_come_change_and_go),
         cmocka_unit_test(test_states_of_the_past),
