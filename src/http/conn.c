@@ -238,7 +238,7 @@ static void sniff(struct fl_http_conn *conn, struct fl_str bytes) {
         return;
     }
     struct fl_str all = fl_buf_str(&conn->sniffed);
-    if (all.n == 0) return;
+    if (!all.p) return;
     size_t n = FL_MIN(all.n, preface.n);
     bool h2 = memcmp(all.p, preface.p, n) == 0;
     if (h2 && n < preface.n) return;

@@ -152,7 +152,7 @@ static struct fl_http_headers finish(struct fl_fields *f, struct pseudo *pseudo)
     size_t kept = 0;
     for (size_t i = 0; i < f->count; i++) {
         const struct fl_http_header *h = &f->list[i];
-        if (h->name.n && h->name.p[0] == ':') {
+        if (fl_str_starts(h->name, FL_STR(":"))) {
             take_pseudo(pseudo, h);
         } else if (fl_str_eq(h->name, FL_STR("host"))) {
             if (f->hosts++ == 0) pseudo->host = h->value;

@@ -87,7 +87,6 @@ int fl_object_new(enum fl_k8s_kind kind, struct fl_identity *identity, struct fl
     if (!object) return FL_ENOMEM;
     *object = (struct fl_object){.refs = 1, .kind = kind, .identity = fl_identity_ref(identity)};
     if (facts) object->facts = fl_facts_ref(facts);
-    for (int i = 0; i < 2; i++) fl_buf_init(&object->bytes[i], FL_K8S_FRAME_MAX);
     if (room && kind == FL_K8S_ENDPOINTSLICE)
         object->entries = fl_calloc(room, sizeof *object->entries);
     if (room && kind == FL_K8S_ENDPOINTS) object->slices = fl_calloc(room, sizeof *object->slices);
@@ -95,6 +94,7 @@ int fl_object_new(enum fl_k8s_kind kind, struct fl_identity *identity, struct fl
         fl_object_unref(object);
         return FL_ENOMEM;
     }
+    for (int i = 0; i < 2; i++) fl_buf_init(&object->bytes[i], FL_K8S_FRAME_MAX);
     *out = object;
     return 0;
 }

@@ -56,7 +56,7 @@ static int open_envelope(struct fl_str bytes, enum fl_k8s_kind kind, struct fl_s
 }
 
 static int read_status(struct fl_k8s_body_state *state, struct fl_str bytes, struct fl_error *err) {
-    struct fl_str raw;
+    struct fl_str raw = FL_STR_NONE;
     int rc = open_envelope(bytes, FL_K8S_STATUS, &raw, err);
     return rc ? rc : fl_k8s_read_status(&state->reader, &fl_k8s_syntax_pb, raw, err);
 }
@@ -75,7 +75,7 @@ static bool read_extension(struct fl_str bytes, struct fl_str *raw) {
 static int read_event(struct fl_k8s_body_state *state, struct fl_str bytes, struct fl_error *err) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
-    struct fl_str type = FL_STR_NONE, envelope = FL_STR_NONE, raw;
+    struct fl_str type = FL_STR_NONE, envelope = FL_STR_NONE, raw = FL_STR_NONE;
     enum fl_k8s_event event;
     while (fl_pb_next(&r, &f)) {
         if (f.tag == FL_PB_LEN(1))

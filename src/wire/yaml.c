@@ -139,7 +139,7 @@ static int take_value(struct build *b, json_t *value) {
 }
 
 static int take_scalar(struct build *b, const yaml_event_t *event) {
-    json_t *value;
+    json_t *value = NULL;
     if (wants_key(b)) return take_key(b, event);
     int rc = scalar_value(b, event, &value);
     return rc ? rc : take_value(b, value);
