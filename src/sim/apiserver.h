@@ -1,6 +1,7 @@
 /* apiserver.h - the simulated API server: lists and watches of a cluster over HTTP/1.1 and HTTP/2
  * cleartext, in JSON and protobuf. Runs on any fl_io: the real one for `fairlead sim`, a world in
- * tests. */
+ * tests. It only reads: whatever is no GET is answered 405. A watcher that lags by more than 1,000
+ * events is ended without a word, as the real server does. One loop's thread. */
 #ifndef FL_SIM_APISERVER_H
 #define FL_SIM_APISERVER_H
 

@@ -1,9 +1,8 @@
 /* scenario.c - see scenario.h.
  *
- * The seed makes a plan first: the network, the deployment, how the API server is, how many callers
- * there are, and a list of orders with their times. While orders run, each caller calls, waits a
- * little, calls again; some calls are cancelled. After the last order everything works again, and
- * within SETTLE_MS the subscriber must know the truth and calls must succeed. */
+ * The seed makes a plan first (plan.h). While its orders run, each caller calls, waits a little,
+ * calls again; some calls are cancelled. After the last order everything works again, and within
+ * SETTLE_MS the subscriber must know the truth and calls must succeed. */
 #include "scenario.h"
 
 #include <stdarg.h>
@@ -12,62 +11,19 @@
 #include "base/alloc.h"
 #include "channel/channel.h"
 #include "oracle.h"
+#include "plan.h"
 #include "registry/discovery.h"
 
-#define SERVICE     "echo"
-#define TARGET      "kubernetes:///default/echo:grpc"
-#define API_PORT    6443
-#define POD_PORT    50051
-#define API         "127.0.0.1:6443"
-#define METHOD      "/grpc.examples.echo.Echo/UnaryEcho"
-#define CALLERS_MAX 6
-#define ORDERS_MAX  12
-#define CHANNELS    2
-#define PEERS_MAX   16
-#define SETTLE_MS   180000 /* within which everything is well again; see reflector backoff, pings */
-#define CLOSE_MS    30000
-#define END_MS      30000 /* within which the last calls end */
-#define QUIET_MS    2000  /* the truth must stay known for so long */
-
-enum order_kind {
-    ORDER_ROLL,
-    ORDER_SCALE,
-    ORDER_SERVICE, /* deleted, and made again a little later */
-    ORDER_API_CUT,
-    ORDER_API_REFUSE,
-    ORDER_API_BLACKHOLE,
-    ORDER_API_FAULT,
-    ORDER_END_WATCHES,
-    ORDER_COMPACT,
-    ORDER_KILL, /* from here on: violence */
-    ORDER_POD_CUT,
-    ORDER_KINDS
-};
-
-static const char *const order_names[ORDER_KINDS] = {
-    "roll",      "scale",       "delete service", "api cut", "api refuse", "api black hole",
-    "api fault", "end watches", "compact",        "kill",    "pod cut",
-};
-
-struct order {
-    enum order_kind kind;
-    uint64_t at_ms;  /* from the start */
-    uint32_t number; /* pods, fault, address */
-    uint32_t for_ms; /* service, refuse, black hole; API fault: so many times */
-};
-
-struct plan {
-    struct fl_world_options world;
-    struct fl_sim_options sim;
-    struct fl_sim_service service;
-    bool token;
-    unsigned callers;
-    uint32_t pause_ms_max; /* between two calls */
-    uint64_t faults_ms;    /* how long orders come */
-    struct order orders[ORDERS_MAX];
-    size_t order_count;
-    bool violence;
-};
+#define TARGET    "kubernetes:///default/echo:grpc"
+#define POD_PORT  50051
+#define API       "127.0.0.1:6443"
+#define METHOD    "/grpc.examples.echo.Echo/UnaryEcho"
+#define CHANNELS  2
+#define PEERS_MAX 16
+#define SETTLE_MS 180000 /* within which everything is well again; see reflector backoff, pings */
+#define CLOSE_MS  30000
+#define END_MS    30000 /* within which the last calls end */
+#define QUIET_MS  2000  /* the truth must stay known for so long */
 
 struct caller {
     struct scenario *scenario;
@@ -106,83 +62,6 @@ struct scenario {
     unsigned closes; /* close callbacks still to come */
 };
 
-/* --- the plan --- */
-
-static uint64_t draw(struct fl_random *r, uint64_t low, uint64_t high) {
-    return low + fl_random_below(r, high - low + 1);
-}
-
-static bool chance(struct fl_random *r, unsigned percent) {
-    return fl_random_below(r, 100) < percent;
-}
-
-static void plan_network(struct plan *plan, struct fl_random *r, uint64_t seed) {
-    static const uint32_t latencies[][2] = {{50, 500}, {50, 500}, {200, 5000}, {1000, 40000}};
-    size_t i = fl_random_below(r, FL_COUNT(latencies));
-    plan->world = (struct fl_world_options){.seed = seed,
-                                            .latency_us_min = latencies[i][0],
-                                            .latency_us_max = latencies[i][1],
-                                            .chop = chance(r, 30),
-                                            .reorder = chance(r, 60)};
-}
-
-static void plan_deployment(struct plan *plan, struct fl_random *r) {
-    static const uint32_t delays[] = {0, 0, 1, 5, 20, 300};
-    plan->service = (struct fl_sim_service){SERVICE, (unsigned)draw(r, 0, 5)};
-    plan->token = chance(r, 20);
-    plan->sim = (struct fl_sim_options){
-        .apiserver = {.host = FL_STR("127.0.0.1"),
-                      .port = API_PORT,
-                      .bookmark_ms = (uint32_t)draw(r, 500, 60000),
-                      .no_streaming_list = chance(r, 20),
-                      .no_endpointslices = chance(r, 10),
-                      .no_protobuf = chance(r, 30)},
-        .service_count = 1,
-        .seed = fl_random_u64(r),
-        .start_ms = (uint32_t)draw(r, 50, 600),
-        .grace_ms = (uint32_t)draw(r, 500, 5000),
-        .echo_delay_ms = delays[fl_random_below(r, FL_COUNT(delays))],
-        .address_count = chance(r, 50) ? (uint32_t)draw(r, 9, 14) : 0,
-        .slice_max = chance(r, 60) ? (uint32_t)draw(r, 1, 3) : 0,
-    };
-}
-
-static struct order plan_order(struct plan *plan, struct fl_random *r) {
-    struct order order = {.at_ms = draw(r, 200, plan->faults_ms)};
-    uint64_t kinds = plan->violence ? ORDER_KINDS : ORDER_KILL;
-    /* What moves pods comes as often as all else together. */
-    order.kind = chance(r, 50) ? (enum order_kind)fl_random_below(r, ORDER_SERVICE)
-                               : (enum order_kind)draw(r, ORDER_SERVICE, kinds - 1);
-    if (order.kind == ORDER_SCALE) order.number = (uint32_t)draw(r, 0, 6);
-    if (order.kind == ORDER_POD_CUT) order.number = (uint32_t)draw(r, 1, 12);
-    if (order.kind == ORDER_SERVICE) order.for_ms = (uint32_t)draw(r, 0, 1000);
-    if (order.kind == ORDER_API_REFUSE || order.kind == ORDER_API_BLACKHOLE)
-        order.for_ms = (uint32_t)draw(r, 50, 4000);
-    if (order.kind == ORDER_API_FAULT) {
-        order.number = (uint32_t)draw(r, FL_APISERVER_GONE_STATUS, FL_APISERVER_SHORT);
-        order.for_ms = (uint32_t)draw(r, 1, 3);
-    }
-    return order;
-}
-
-static void plan_make(struct plan *plan, uint64_t seed) {
-    struct fl_random r = {seed ^ UINT64_C(0x5eed0f0a1d7ea1a5)};
-    *plan = (struct plan){.violence = chance(&r, 25)};
-    plan_network(plan, &r, seed);
-    plan_deployment(plan, &r);
-    plan->callers = (unsigned)draw(&r, 1, CALLERS_MAX);
-    plan->pause_ms_max = (uint32_t)draw(&r, 5, 100);
-    plan->faults_ms = draw(&r, 2000, 8000);
-    plan->order_count = draw(&r, 1, ORDERS_MAX);
-    for (size_t i = 0; i < plan->order_count; i++) {
-        struct order order = plan_order(plan, &r);
-        size_t at = i;
-        for (; at && plan->orders[at - 1].at_ms > order.at_ms; at--)
-            plan->orders[at] = plan->orders[at - 1];
-        plan->orders[at] = order;
-    }
-}
-
 /* --- notes --- */
 
 static FL_PRINTF(2, 3) void note(struct scenario *s, const char *format, ...) {
@@ -216,8 +95,8 @@ static void make_service(struct scenario *s) {
                                              .port = FL_SIM_SERVICE_PORT,
                                              .target_port = POD_PORT};
     fl_io_timer_clear(s->io, &s->service_timer);
-    int rc =
-        fl_cluster_service(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE), &port, 1);
+    int rc = fl_cluster_service(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(PLAN_SERVICE),
+                                &port, 1);
     FL_ASSERT(rc == 0);
 }
 
@@ -226,7 +105,8 @@ static void run_service(struct fl_timer *timer) {
 }
 
 static void delete_service(struct scenario *s, uint32_t for_ms) {
-    int rc = fl_cluster_service_delete(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE));
+    int rc =
+        fl_cluster_service_delete(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(PLAN_SERVICE));
     FL_ASSERT(rc == 0 || rc == FL_ENOT_FOUND); /* it is gone already */
     fl_io_timer_set(s->io, &s->service_timer, fl_io_now_ms(s->io) + for_ms);
 }
@@ -234,13 +114,13 @@ static void delete_service(struct scenario *s, uint32_t for_ms) {
 static void obey(struct scenario *s, const struct order *order) {
     char address[32];
     int rc = 0;
-    note(s, "order: %s %u %u", order_names[order->kind], order->number, order->for_ms);
+    note(s, "order: %s %u %u", plan_order_name(order->kind), order->number, order->for_ms);
     switch (order->kind) {
     case ORDER_ROLL:
-        rc = fl_sim_roll(s->sim, SERVICE, NULL);
+        rc = fl_sim_roll(s->sim, PLAN_SERVICE, NULL);
         break;
     case ORDER_SCALE:
-        rc = fl_sim_scale(s->sim, SERVICE, order->number, NULL);
+        rc = fl_sim_scale(s->sim, PLAN_SERVICE, order->number, NULL);
         break;
     case ORDER_SERVICE:
         delete_service(s, order->for_ms);
@@ -266,7 +146,7 @@ static void obey(struct scenario *s, const struct order *order) {
         fl_cluster_compact(fl_sim_cluster(s->sim));
         break;
     case ORDER_KILL:
-        rc = fl_sim_kill(s->sim, SERVICE, NULL);
+        rc = fl_sim_kill(s->sim, PLAN_SERVICE, NULL);
         if (rc == FL_EEMPTY) rc = 0; /* nobody to kill */
         break;
     case ORDER_POD_CUT:
@@ -441,7 +321,7 @@ static void start(struct scenario *s, uint64_t seed, void (*line)(void *arg, con
     s->plan.sim.services = &s->plan.service;
     rc = fl_sim_new(s->io, &s->plan.sim, &s->sim, &err);
     FL_ASSERT(rc == 0);
-    oracle_init(&s->oracle, s->world, s->sim, SERVICE);
+    oracle_init(&s->oracle, s->world, s->sim, PLAN_SERVICE);
     s->oracle.violence = s->plan.violence;
     rc = write_kubeconfig(s);
     if (!rc) rc = start_timers(s);
@@ -534,7 +414,7 @@ static bool is_shared(void *arg) {
 
 /* All is well: every call succeeds, however many pods were killed before. */
 static void call_in_peace(struct scenario *s) {
-    if (!fl_sim_ready(s->sim, SERVICE)) return;
+    if (!fl_sim_ready(s->sim, PLAN_SERVICE)) return;
     uint64_t bad = s->oracle.failed;
     s->peace = true;
     call_from_now_on(s, s->plan.pause_ms_max);

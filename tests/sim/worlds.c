@@ -41,14 +41,23 @@ struct tail {
     bool over;
 };
 
-static volatile uint64_t present_seed;
+/* What is said of a world that does not end: made before it starts, since a signal's handler may
+ * not format. */
+static struct {
+    char text[80];
+    size_t len;
+} stuck;
 
 static void on_alarm(int signal) {
-    char text[80];
     (void)signal;
-    int n = snprintf(text, sizeof text, "FAILED seed %" PRIu64 ": it does not end\n", present_seed);
-    if (write(STDOUT_FILENO, text, (size_t)n) < 0) _exit(2);
-    _exit(1);
+    _exit(write(STDOUT_FILENO, stuck.text, stuck.len) < 0 ? 2 : 1);
+}
+
+static void guard(uint64_t seed) {
+    int n =
+        snprintf(stuck.text, sizeof stuck.text, "FAILED seed %" PRIu64 ": it does not end\n", seed);
+    stuck.len = (size_t)n;
+    alarm(WORLD_S_MAX);
 }
 
 static double now_s(void) {
@@ -101,8 +110,7 @@ static void add(struct totals *t, uint64_t seed, const struct scenario_result *r
 /* One world, perhaps twice; false: something did not hold. */
 static bool run_one(const struct options *o, uint64_t seed, bool replay, struct totals *totals) {
     struct scenario_result first, second;
-    present_seed = seed;
-    alarm(WORLD_S_MAX);
+    guard(seed);
     scenario_run(seed, o->trace ? print_line : NULL, NULL, &first);
     add(totals, seed, &first);
     if (first.violation[0]) {

@@ -609,6 +609,43 @@ static void test_formats(void **state) {
     bench_close(&b);
 }
 
+static void test_odd_urls(void **state) {
+    struct bench b;
+    static char path[9000];
+    static const struct {
+        const char *path;
+        int status;
+    } cases[] = {
+        {"/", 404},
+        {"//", 404},
+        {"/api/v1/namespaces//pods", 200},
+        {"/api/v1/namespaces/default/pods/a/b", 404},
+        {"/api/v1/pods/name", 404}, /* a name without a namespace */
+        {"/api/v1/endpointslices", 404},
+        {"/apis/discovery.k8s.io/v1/pods", 404},
+        {"/api/v1/pods?", 200},
+        {"/api/v1/pods?&&=&a=b&watch", 200},
+        {"/api/v1/pods?limit=-1", 400},
+        {"/api/v1/pods?limit=99999999999999999999", 400},
+        {"/api/v1/pods?labelSelector=%", 200},
+        {"/api/v1/pods?labelSelector=%zz%4", 200},
+        {"/api/v1/pods?labelSelector=%3Da", 400},
+        {"/api/v1/pods?labelSelector=,,", 200},
+        {"/api/v1/pods?labelSelector=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", 400},
+        {"/api/v1/pods?continue=v1.5", 400},
+        {"/api/v1/pods?continue=v1.x.a/b", 400},
+        {"/api/v1/pods?continue=v1.999.default/x&resourceVersion=5", 400},
+    };
+    FL_UNUSED(state);
+    bench_open(&b, NULL, FL_HTTP_2);
+    for (size_t i = 0; i < FL_COUNT(cases); i++)
+        assert_int_equal(get(&b, cases[i].path, JSON)->status, cases[i].status);
+    memset(path, 'a', sizeof path - 1);
+    path[0] = '/';
+    assert_status(get(&b, path, JSON), 414, "RequestURITooLong");
+    bench_close(&b);
+}
+
 static void test_json_only(void **state) {
     struct fl_apiserver_options options = {.no_protobuf = true};
     struct bench b;
@@ -742,6 +779,7 @@ int main(void) {
         cmocka_unit_test(test_ending_watches),
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_odd_urls),
         cmocka_unit_test(test_json_only),
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_old_servers),
