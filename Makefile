@@ -60,7 +60,7 @@ fuzz:
 	@scripts/packages build fuzz
 	@mkdir -p build
 	@cmake --preset fuzz >build/fuzz.log || { cat build/fuzz.log >&2; exit 1; }
-	@cmake --build build/fuzz -j $(JOBS) --
+	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tests/fuzz/run build/fuzz $(SECONDS_EACH)
 
 sim: release

@@ -11,38 +11,42 @@ fl_unit_test(base_map ROOMS base)
 fl_unit_test(base_metrics ROOMS base)
 fl_unit_test(base_str ROOMS base)
 fl_unit_test(base_timer ROOMS base)
-# A leak must fail the program that has it.
-add_test(NAME base_alloc_leak COMMAND base_alloc_test leak)
-set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
-fl_unit_test(sim_apiserver ROOMS sim)
-fl_unit_test(sim_cluster ROOMS sim)
-fl_unit_test(sim_sim ROOMS sim)
-fl_unit_test(sim_world ROOMS sim)
-fl_unit_test(kube_client ROOMS kube sim)
-fl_unit_test(kube_config ROOMS kube sim)
-fl_unit_test(kube_listwatch ROOMS kube sim)
-fl_unit_test(kube_reflector ROOMS kube)
-fl_unit_test(kube_store ROOMS kube)
+
+fl_unit_test(wire_grpc ROOMS wire)
+fl_unit_test(wire_json ROOMS wire)
+fl_unit_test(wire_k8s ROOMS wire)
+fl_unit_test(wire_pb ROOMS wire)
+fl_unit_test(wire_yaml ROOMS wire LIBRARIES PkgConfig::JANSSON)
+
+fl_unit_test(loop_eyeballs ROOMS loop)
+fl_unit_test(loop_resolve ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_runtime ROOMS loop SOURCES unit/support/loop_peer.c LIBRARIES PkgConfig::UV)
+fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_system ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_tls ROOMS loop
+  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
+fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
+  LIBRARIES PkgConfig::OPENSSL)
+
 fl_unit_test(http_h1 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h2 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_loop ROOMS http loop
   SOURCES unit/support/loop_certs.c unit/support/loop_peer.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(http_pool ROOMS http sim SOURCES unit/support/http_bed.c)
-fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
-fl_unit_test(loop_eyeballs ROOMS loop)
-fl_unit_test(loop_resolve ROOMS loop SOURCES unit/support/loop_peer.c)
-fl_unit_test(loop_runtime ROOMS loop SOURCES unit/support/loop_peer.c LIBRARIES PkgConfig::UV)
-fl_unit_test(loop_system ROOMS loop SOURCES unit/support/loop_peer.c)
+
+fl_unit_test(kube_client ROOMS kube sim)
+fl_unit_test(kube_config ROOMS kube sim)
+fl_unit_test(kube_listwatch ROOMS kube sim)
+fl_unit_test(kube_reflector ROOMS kube)
+fl_unit_test(kube_store ROOMS kube)
+
 fl_unit_test(discovery_diff ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_hub ROOMS discovery sim
   SOURCES unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_set ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
-fl_unit_test(loop_tls ROOMS loop
-  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
-fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
-  LIBRARIES PkgConfig::OPENSSL)
+
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
@@ -53,11 +57,19 @@ fl_unit_test(channel_round_robin ROOMS channel)
 fl_unit_test(channel_server ROOMS sim)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
-set_tests_properties(channel_inbox channel_threads PROPERTIES LABELS threads)
+
 fl_unit_test(registry_kubernetes ROOMS registry sim)
 fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
-fl_unit_test(wire_grpc ROOMS wire)
-fl_unit_test(wire_json ROOMS wire)
-fl_unit_test(wire_k8s ROOMS wire)
-fl_unit_test(wire_pb ROOMS wire)
-fl_unit_test(wire_yaml ROOMS wire LIBRARIES PkgConfig::JANSSON)
+
+fl_unit_test(sim_apiserver ROOMS sim)
+fl_unit_test(sim_cluster ROOMS sim)
+fl_unit_test(sim_sim ROOMS sim)
+fl_unit_test(sim_world ROOMS sim)
+
+# A leak must fail the program that has it.
+add_test(NAME base_alloc_leak COMMAND base_alloc_test leak)
+set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
+
+# What `make sanitize` runs under TSan: everything that uses more than one thread.
+set_tests_properties(base_intern loop_resolve loop_runtime loop_sock loop_tls discovery_threads
+  channel_inbox channel_threads PROPERTIES LABELS threads)
