@@ -2,10 +2,15 @@
  * the discovery documents. */
 #include "sim/api_reply.h"
 
-#define RESOURCE(name, singular, kind)                                                             \
+#define RESOURCE(name, singular, kind, more)                                                       \
     "{\"name\":\"" name "\",\"singularName\":\"" singular                                          \
-    "\",\"namespaced\":true,\"kind\":\"" kind "\",\"verbs\":[\"get\",\"list\",\"watch\"]"
-#define SHORT_NAME(name) ",\"shortNames\":[\"" name "\"]}"
+    "\",\"namespaced\":true,\"kind\":\"" kind "\",\"verbs\":[\"get\",\"list\",\"watch\"]" more "}"
+#define SHORT_NAME(name) ",\"shortNames\":[\"" name "\"]"
+#define OF_ALL           ",\"categories\":[\"all\"]" /* kubectl get all */
+#define SLICES           RESOURCE("endpointslices", "endpointslice", "EndpointSlice", "")
+#define ENDPOINTS        RESOURCE("endpoints", "endpoints", "Endpoints", SHORT_NAME("ep"))
+#define PODS             RESOURCE("pods", "pod", "Pod", OF_ALL SHORT_NAME("po"))
+#define SERVICES         RESOURCE("services", "service", "Service", OF_ALL SHORT_NAME("svc"))
 #define GROUP                                                                                      \
     "\"name\":\"discovery.k8s.io\",\"versions\":[{\"groupVersion\":\"discovery.k8s.io/v1\","       \
     "\"version\":\"v1\"}],\"preferredVersion\":{\"groupVersion\":\"discovery.k8s.io/v1\","         \
@@ -37,13 +42,11 @@ static const struct document documents[] = {
      WITH_SLICES},
     {"/apis/discovery.k8s.io/v1", json,
      "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\","
-     "\"groupVersion\":\"discovery.k8s.io/v1\",\"resources\":[" RESOURCE(
-         "endpointslices", "endpointslice", "EndpointSlice") "}]}",
+     "\"groupVersion\":\"discovery.k8s.io/v1\",\"resources\":[" SLICES "]}",
      WITH_SLICES},
     {"/api/v1", json,
-     "{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\",\"resources\":[" RESOURCE(
-         "endpoints", "endpoints", "Endpoints") SHORT_NAME("ep") "," RESOURCE("pods", "pod", "Pod")
-         SHORT_NAME("po") "," RESOURCE("services", "service", "Service") SHORT_NAME("svc") "]}",
+     "{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\","
+     "\"resources\":[" ENDPOINTS "," PODS "," SERVICES "]}",
      ALWAYS},
 };
 

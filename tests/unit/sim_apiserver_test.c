@@ -8,6 +8,7 @@
 #include "sim/apiserver.h"
 #include "sim/store.h"
 #include "sim/world.h"
+#include "wire/json.h"
 
 #define JSON     "application/json"
 #define PROTOBUF "application/vnd.kubernetes.protobuf"
@@ -659,6 +660,18 @@ static void test_json_only(void **state) {
     bench_close(&b);
 }
 
+static void assert_json(struct answer *a) {
+    struct fl_json *json;
+    enum fl_json_token token;
+    assert_int_equal(fl_json_new(4096, &json), 0);
+    fl_json_feed(json, fl_buf_str(&a->body));
+    do token = fl_json_next(json);
+    while (token != FL_JSON_MORE && token != FL_JSON_BAD);
+    assert_int_equal(token, FL_JSON_MORE);
+    assert_int_equal(fl_json_depth(json), 0);
+    fl_json_free(json);
+}
+
 static void test_documents(void **state) {
     struct bench b;
     FL_UNUSED(state);
@@ -669,6 +682,15 @@ static void test_documents(void **state) {
     assert_has(get(&b, "/apis/discovery.k8s.io/v1", JSON), "endpointslices");
     assert_has(get(&b, "/api/v1", JSON), "\"pods\"");
     assert_has(get(&b, "/readyz", "*/*"), "ok");
+    static const char *const paths[] = {
+        "/version",
+        "/api",
+        "/api/v1",
+        "/apis",
+        "/apis/discovery.k8s.io",
+        "/apis/discovery.k8s.io/v1",
+    };
+    for (size_t i = 0; i < FL_COUNT(paths); i++) assert_json(get(&b, paths[i], JSON));
     assert_status(get(&b, "/openapi/v3", JSON), 404, "NotFound");
     bench_close(&b);
 }
