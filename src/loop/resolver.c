@@ -7,7 +7,10 @@
  * more and the channel ends.
  *
  * c-ares may answer within the call that asks; answers are therefore kept and told by a deferred
- * task. Its sockets are made here because its own writes to TCP could raise SIGPIPE. */
+ * task. Its sockets are made here because its own writes to TCP could raise SIGPIPE.
+ *
+ * "localhost" is the loopback (RFC 6761, section 6.3) without a question: c-ares would ask name
+ * servers for it on a system without a hosts file, as a fresh root filesystem is. */
 #include "loop/resolver.h"
 
 #include <ares.h>
@@ -239,10 +242,33 @@ static void run_answer(struct fl_task *task) {
     fl_free(query);
 }
 
-int fl_query_new(struct fl_loop *loop, struct fl_str name, fl_query_cb *cb, void *arg,
-                 struct fl_query **out, struct fl_error *err) {
+static bool is_localhost(struct fl_str name) {
+    if (name.n && name.p[name.n - 1] == '.') name.n--;
+    return fl_str_eq_nocase(name, FL_STR("localhost"));
+}
+
+static void answer_loopback(struct fl_query *query) {
+    query->addresses[0] = (struct fl_address){.kind = FL_ADDRESS_V6, .ip = {[15] = 1}};
+    query->addresses[1] = (struct fl_address){.kind = FL_ADDRESS_V4, .ip = {127, 0, 0, 1}};
+    query->count = 2;
+    query->answered = true;
+    fl_io_defer(&query->loop->io, &query->task);
+}
+
+static int ask(struct fl_query *query, struct fl_error *err) {
     static const struct ares_addrinfo_hints both = {.ai_family = AF_UNSPEC,
                                                     .ai_socktype = SOCK_STREAM};
+    struct fl_resolver *r = &query->loop->resolver;
+    int rc = r->channel ? 0 : open_channel(query->loop, err);
+    if (rc < 0) return rc;
+    r->waiting++;
+    ares_getaddrinfo(r->channel, query->name, NULL, &both, on_answer, query);
+    set_timer(query->loop);
+    return 0;
+}
+
+int fl_query_new(struct fl_loop *loop, struct fl_str name, fl_query_cb *cb, void *arg,
+                 struct fl_query **out, struct fl_error *err) {
     struct fl_resolver *r = &loop->resolver;
     if (r->waiting == FL_RESOLVER_QUERIES_MAX) {
         return fl_fail(err, FL_ESYS, "%.*s: %d name lookups wait already", FL_STR_ARG(name),
@@ -250,20 +276,21 @@ int fl_query_new(struct fl_loop *loop, struct fl_str name, fl_query_cb *cb, void
     }
     struct fl_query *query = FL_NEW(struct fl_query);
     if (!query) return fl_fail_nomem(err);
-    int rc = r->channel ? 0 : open_channel(loop, err);
-    if (rc < 0) {
-        fl_free(query);
-        return rc;
-    }
     query->loop = loop;
     query->cb = cb;
     query->arg = arg;
     fl_task_init(&query->task, run_answer);
     fl_str_copy(query->name, sizeof(query->name), name);
-    r->waiting++;
+    int rc = 0;
+    if (is_localhost(name))
+        answer_loopback(query);
+    else
+        rc = ask(query, err);
+    if (rc < 0) {
+        fl_free(query);
+        return rc;
+    }
     *out = query;
-    ares_getaddrinfo(r->channel, query->name, NULL, &both, on_answer, query);
-    set_timer(loop);
     return 0;
 }
 

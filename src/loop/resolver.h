@@ -33,9 +33,9 @@ typedef void fl_query_cb(void *arg, const struct fl_address *addresses, size_t c
                          const struct fl_error *why);
 
 /* Asks for the addresses of `name`, both families; the hosts file first, as the system is
- * configured. No deadline of its own: the caller's cancels it. `cb` is called exactly once unless
- * cancelled, never before this returned. FL_ENOMEM, FL_ESYS (no configuration of lookups, or too
- * many wait already). */
+ * configured; "localhost" is always the loopback. No deadline of its own: the caller's cancels it.
+ * `cb` is called exactly once unless cancelled, never before this returned. FL_ENOMEM, FL_ESYS (no
+ * configuration of lookups, or too many wait already). */
 FL_MUST int fl_query_new(struct fl_loop *loop, struct fl_str name, fl_query_cb *cb, void *arg,
                          struct fl_query **out, struct fl_error *err);
 /* Frees it; `cb` will not be called. Only before `cb` was, which frees it as well. */
