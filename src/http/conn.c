@@ -37,6 +37,12 @@ void fl_http_conn_dirty(struct fl_http_conn *conn) {
     if (conn->state != FL_HTTP_CLOSED) fl_io_defer(conn->io, &conn->turn);
 }
 
+void fl_http_conn_limited(struct fl_http_conn *conn, enum fl_http_limit limit) {
+    struct fl_metric **metric = &conn->limited[limit];
+    if (!*metric) *metric = fl_http_limit_metric(conn->io, limit);
+    fl_metric_add(*metric, 1);
+}
+
 /* --- the end --- */
 
 /* Streams are left alone: the caller has ended them. */
@@ -390,6 +396,7 @@ int fl_http_conn_request(struct fl_http_conn *conn, const struct fl_http_request
         return fl_fail(err, FL_EGOAWAY, "the connection takes no new streams");
     if (fl_http_conn_room(conn) == 0) {
         conn->had_room = false;
+        fl_http_conn_limited(conn, FL_HTTP_LIMIT_ROOM);
         return fl_fail(err, FL_EFULL, "the connection has no room for a stream");
     }
     struct fl_http_stream *stream = fl_http_stream_new(conn);

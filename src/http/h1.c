@@ -38,7 +38,10 @@ static struct fl_h1 *h1_of(llhttp_t *parser) { return parser->data; }
 
 /* What a parser's callback returns: stops it on an error of ours, or when an owner closed. */
 static int answer(struct fl_h1 *h1, int rc) {
-    if (rc == FL_ETOO_LARGE) h1->refusal = 431;
+    if (rc == FL_ETOO_LARGE) {
+        h1->refusal = 431;
+        fl_http_conn_limited(h1->conn, FL_HTTP_LIMIT_HEADER_LIST);
+    }
     if (rc == FL_ENOMEM) h1->refusal = 500;
     if (rc == FL_EPROTO) h1->refusal = 400;
     return rc || !fl_http_conn_alive(h1->conn) ? -1 : 0;

@@ -30,6 +30,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct fl_h2 *h2 = arg;
     int rc = fl_fields_add(&h2->conn->fields, fl_str_n(name, name_n), fl_str_n(value, value_n));
     if (rc == 0) return 0;
+    if (rc == FL_ETOO_LARGE) fl_http_conn_limited(h2->conn, FL_HTTP_LIMIT_HEADER_LIST);
     struct fl_http_stream *stream = fl_h2_stream(h2, frame->hd.stream_id);
     if (stream && rc == FL_ETOO_LARGE)
         fl_http_stream_endf(stream, rc, "a header list of more than %u bytes",
@@ -145,7 +146,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int lib_error,
                             void *arg) {
     FL_UNUSED(session), FL_UNUSED(frame);
-    ((struct fl_h2 *)arg)->invalid_lib_error = lib_error;
+    struct fl_h2 *h2 = arg;
+    h2->invalid_lib_error = lib_error;
+    if (lib_error == NGHTTP2_ERR_REFUSED_STREAM)
+        fl_http_conn_limited(h2->conn, FL_HTTP_LIMIT_STREAMS);
     return 0;
 }
 

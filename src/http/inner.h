@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "http/conn.h"
 #include "http/fields.h"
+#include "http/limits.h"
 
 struct fl_http_proto;
 struct fl_h2;
@@ -54,8 +55,9 @@ struct fl_http_conn {
     struct fl_task turn;
     struct fl_timer phase; /* until ready: ready_timeout; then idle_timeout */
     uint64_t idle_since_ms, last_read_ms;
-    struct fl_buf sniffed;   /* server: bytes until the version is known */
-    struct fl_fields fields; /* the header list being received */
+    struct fl_buf sniffed;                          /* server: bytes until the version is known */
+    struct fl_fields fields;                        /* the header list being received */
+    struct fl_metric *limited[FL_HTTP_LIMIT_COUNT]; /* NULL until one is first reached */
     struct fl_error why;
 };
 
@@ -120,6 +122,8 @@ static inline bool fl_http_conn_alive(const struct fl_http_conn *conn) {
 }
 void fl_http_conn_dirty(struct fl_http_conn *conn); /* a turn is wanted */
 void fl_http_conn_ready(struct fl_http_conn *conn);
+/* Counts a bound that was reached. */
+void fl_http_conn_limited(struct fl_http_conn *conn, enum fl_http_limit limit);
 /* No new streams from now on; client: noted for on_goaway. */
 void fl_http_conn_leave(struct fl_http_conn *conn, uint32_t h2_code, struct fl_str debug);
 /* It cannot go on: streams end with *why (client: those never sent with FL_EGOAWAY), what the

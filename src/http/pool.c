@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "http/fields.h"
+#include "http/limits.h"
 
 #define CONNS_MAX     8
 #define EXCHANGES_MAX 1000
@@ -33,6 +34,7 @@ struct fl_http_pool {
     bool multiplexed; /* as far as is known, a connection takes many exchanges */
     bool closing;
     struct fl_task turn;
+    struct fl_metric *refused; /* for want of room in the queue */
     void (*done)(void *arg);
     void *done_arg;
 };
@@ -330,6 +332,7 @@ int fl_http_pool_new(struct fl_io *io, const struct fl_http_pool_options *option
     fl_list_init(&pool->busy);
     fl_list_init(&pool->over);
     fl_task_init(&pool->turn, run_turn);
+    pool->refused = fl_http_limit_metric(io, FL_HTTP_LIMIT_POOL_QUEUE);
     pool->host = fl_str_dup(options->host);
     pool->server_name = fl_str_dup(options->server_name);
     if (!pool->host || !pool->server_name) goto fail;
@@ -370,8 +373,10 @@ int fl_http_pool_request(struct fl_http_pool *pool, const struct fl_http_request
                          uint64_t deadline_ms, const struct fl_http_stream_events *events,
                          void *arg, struct fl_http_exchange **out, struct fl_error *err) {
     if (pool->closing) return fl_fail(err, FL_ESHUTDOWN, "the pool is closed");
-    if (pool->waiting_count >= pool->exchanges_max)
+    if (pool->waiting_count >= pool->exchanges_max) {
+        fl_metric_add(pool->refused, 1);
         return fl_fail(err, FL_EFULL, "%zu requests wait already", pool->waiting_count);
+    }
     struct fl_http_exchange *x = FL_NEW(struct fl_http_exchange);
     if (!x) return fl_fail_nomem(err);
     x->pool = pool;

@@ -225,12 +225,18 @@ static int may_write(const struct fl_http_stream *stream) {
     return stream->conn->server && !stream->now.head_out ? FL_EPROTO : 0;
 }
 
+/* on_writable is owed; asking again before it comes does not count again. */
+static void note_full(struct fl_http_stream *stream) {
+    if (!stream->now.full) fl_http_conn_limited(stream->conn, FL_HTTP_LIMIT_BODY_QUEUE);
+    stream->now.full = true;
+}
+
 int fl_http_stream_write(struct fl_http_stream *stream, struct fl_str bytes, bool end) {
     if (bytes.n > FL_HTTP_QUEUE_MAX) return FL_EUSAGE; /* no waiting makes room for it */
     int rc = may_write(stream);
     if (rc) return rc;
     rc = fl_buf_append(&stream->out, bytes);
-    if (rc == FL_EFULL) stream->now.full = true;
+    if (rc == FL_EFULL) note_full(stream);
     if (rc) return rc;
     stream->now.local_end = end;
     rc = stream->conn->proto->more(stream);

@@ -1,6 +1,8 @@
 /* http_h2_test.c - HTTP/2 connections, both sides, over a simulated network. */
 #include "support/http_bed.h"
 
+#include "http/limits.h"
+
 #include <stdio.h>
 
 #include "http/h2.h"
@@ -1054,6 +1056,55 @@ static void test_header_bomb_against_a_server(void **state) {
     bed_deinit(&b);
 }
 
+static int64_t limited(const struct bed *b, enum fl_http_limit limit) {
+    return fl_metric_value(fl_http_limit_metric(b->io, limit));
+}
+
+static void test_streams_beyond_the_limit_are_refused(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_init(&b, &plain);
+    b.server_options.streams_max = 1;
+    bed_raw_dial(&b, BYTES(PREFACE SETTINGS GET_HEADERS /* and another one, as stream 3 */
+                           "\0\0\6\1\5\0\0\0\3\x82\x86\x84\x41\x01x"));
+    bed_run(&b, 100);
+    assert_int_equal(b.request_count, 1);
+    assert_int_equal(b.servers[0].closes, 0);
+    assert_int_equal(limited(&b, FL_HTTP_LIMIT_STREAMS), 1);
+    bed_deinit(&b);
+}
+
+/* Every bound that is reached is counted once. */
+static void test_bounds_are_counted(void **state) {
+    struct bed b;
+    char value[600];
+    FL_UNUSED(state);
+    memset(value, 'v', sizeof value);
+    bed_h2(&b, &plain);
+    b.server_options.header_bytes_max = 500;
+    b.server_options.streams_max = 2;
+    bed_connect(&b);
+    for (int limit = 0; limit < FL_HTTP_LIMIT_COUNT; limit++)
+        assert_int_equal(limited(&b, (enum fl_http_limit)limit), 0);
+    struct fl_http_header header = {FL_STR("x-bomb"), fl_str_n(value, sizeof value)};
+    struct fl_http_request head = {
+        FL_STR("GET"), FL_STR("http"), FL_STR("h"), FL_STR("/"), {&header, 1}};
+    struct heard *h = bed_heard(&b), *body = bed_ask_open(&b, "POST", "/"), *none;
+    assert_int_equal(
+        fl_http_conn_request(b.client.conn, &head, true, &bed_events, h, &h->stream, NULL), 0);
+    assert_int_equal(bed_try_ask(&b, "GET", "/", &none), FL_EFULL);
+    bed_fill(body, FL_HTTP_QUEUE_MAX, false);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(fl_http_stream_write(body->stream, FL_STR("x"), false), FL_EFULL);
+    bed_run(&b, 1000);
+    assert_closed(h, FL_ESTREAM_RESET);
+    assert_int_equal(limited(&b, FL_HTTP_LIMIT_HEADER_LIST), 1);
+    assert_int_equal(limited(&b, FL_HTTP_LIMIT_ROOM), 1);
+    assert_int_equal(limited(&b, FL_HTTP_LIMIT_BODY_QUEUE), 1);
+    assert_int_equal(limited(&b, FL_HTTP_LIMIT_STREAMS), 0);
+    bed_deinit(&b);
+}
+
 /* Frames that want an answer, from a peer that reads none. */
 static void test_ping_flood(void **state) {
     struct bed b;
@@ -1292,6 +1343,8 @@ int main(void) {
         cmocka_unit_test(test_violation_ends_streams),
         cmocka_unit_test(test_header_bomb_refuses_the_stream),
         cmocka_unit_test(test_header_bomb_against_a_server),
+        cmocka_unit_test(test_streams_beyond_the_limit_are_refused),
+        cmocka_unit_test(test_bounds_are_counted),
         cmocka_unit_test(test_ping_flood),
         cmocka_unit_test(test_refusal_flood),
         cmocka_unit_test(test_malformed_field),

@@ -1,6 +1,7 @@
 /* http_pool_test.c - the pool: connections as exchanges need them, over a simulated network. */
 #include "support/http_bed.h"
 
+#include "http/limits.h"
 #include "http/pool.h"
 
 static const struct fl_world_options plain = {.seed = 1};
@@ -129,6 +130,7 @@ static void test_waiting_is_bounded(void **state) {
                       .http.version = FL_HTTP_1, .conns_max = 1, .exchanges_max = 3});
     for (int i = 0; i < 3; i++) pool_ask(&p, "GET");
     assert_int_equal(pool_try_ask(&p, "GET", 0, NULL, &x), FL_EFULL);
+    assert_int_equal(fl_metric_value(fl_http_limit_metric(p.b.io, FL_HTTP_LIMIT_POOL_QUEUE)), 1);
     bed_run(&p.b, 1000);
     for (int i = 0; i < 3; i++) assert_complete(p.b.asked[i], 200);
     pool_shut(&p);
