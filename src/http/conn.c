@@ -440,6 +440,6 @@ void fl_http_conn_abort(struct fl_http_conn *conn, const struct fl_error *why) {
     if (conn->state == FL_HTTP_CLOSED) return;
     fl_http_streams_end(conn, why, false);
     if (conn->state != FL_HTTP_CLOSING) start_closing(conn, why);
-    if (conn->sock && !conn->quiet) fl_sock_abort(conn->io, conn->sock);
+    if (conn->sock) fl_sock_abort(conn->io, conn->sock); /* also if the turn was still to do it */
     conn->quiet = conn->sock_ended = true;
 }

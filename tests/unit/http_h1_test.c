@@ -788,6 +788,22 @@ static void test_reset_closes(void **state) {
     }
 }
 
+/* The connection has failed, but the turn that closes its sock is still to come. */
+static void test_abort_behind_a_reset(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_h1(&b, &plain);
+    bed_connect(&b);
+    struct heard *h = bed_ask(&b, "GET", "/");
+    bed_run(&b, 100);
+    bed_reset(h, 8);
+    fl_http_conn_abort(b.client.conn, &(struct fl_error){FL_ESHUTDOWN, "enough"});
+    bed_run(&b, 100);
+    assert_closed(h, FL_ECANCELLED);
+    assert_int_equal(b.client.closes, 1);
+    bed_deinit(&b);
+}
+
 static void test_head_with_a_line_break_is_not_sent(void **state) {
     struct bed b;
     struct fl_http_header header = {FL_STR("x-a"), FL_STR("b\r\nx-evil: c")};
@@ -899,6 +915,7 @@ int main(void) {
         cmocka_unit_test(test_drain_of_an_idle_connection),
         cmocka_unit_test(test_drain_in_the_middle_of_a_head),
         cmocka_unit_test(test_reset_closes),
+        cmocka_unit_test(test_abort_behind_a_reset),
         cmocka_unit_test(test_head_with_a_line_break_is_not_sent),
         cmocka_unit_test(test_any_chopping),
         cmocka_unit_test(test_cut_at_any_moment),
