@@ -16,7 +16,6 @@
 #define RECEIVE_BYTES_MAX (4u * 1024 * 1024)
 #define CONNECTIONS_MAX   10000
 #define ON_STACK          1024       /* responses up to here go out in one piece */
-#define QUIET_MS          UINT32_MAX /* a channel may connect long before its first call */
 #define H2_CANCEL         8u
 #define MESSAGE_MAX       ((size_t)4096) /* of grpc-message, encoded */
 
@@ -293,7 +292,6 @@ static void on_accept(void *arg, struct fl_sock *sock) {
         return;
     }
     struct fl_http_options options = {.version = FL_HTTP_2,
-                                      .ready_timeout_ms = QUIET_MS,
                                       .streams_max = server->options.streams_max};
     connection->server = server;
     if (fl_http_conn_take_accepted(server->io, sock, &options, &conn_events, connection,

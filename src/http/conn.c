@@ -164,12 +164,10 @@ static void run_turn(struct fl_task *task) {
 
 static void ready_late(struct fl_http_conn *conn) {
     uint32_t ms = conn->options.ready_timeout_ms;
-    if (conn->server)
-        fail_silent(conn, "no request", ms);
-    else if (conn->state == FL_HTTP_OPENING)
-        fail_silent(conn, "no connection", ms);
-    else
+    if (conn->proto == &fl_http_proto_h2)
         fail_silent(conn, "no HTTP/2 SETTINGS from the peer", ms);
+    else
+        fail_silent(conn, conn->server ? "no request" : "no connection", ms);
 }
 
 static void idle_late(struct fl_http_conn *conn) {

@@ -65,8 +65,10 @@ enum fl_http_version {
 /* Zero-initialised: the defaults in brackets. */
 struct fl_http_options {
     enum fl_http_version version;
-    uint32_t ready_timeout_ms; /* [20000] from dial to on_ready; server: to the first whole head */
-    uint32_t idle_timeout_ms;  /* [0: none] without a stream: GOAWAY and close */
+    /* [20000] Client: from dial to on_ready. Server: until the peer's SETTINGS (HTTP/2) or a whole
+     * head, each of them (HTTP/1.1). */
+    uint32_t ready_timeout_ms;
+    uint32_t idle_timeout_ms; /* [0: none] without a stream: GOAWAY and close */
     uint32_t
         ping_after_ms; /* [0: none] PING after so long without a byte read, with streams open */
     uint32_t ping_timeout_ms; /* [15000] then the connection ends with FL_ETIMEOUT */

@@ -48,7 +48,6 @@ static int got_request(struct fl_h2 *h2, int32_t id) {
     stream->now.id = id;
     nghttp2_session_set_stream_user_data(h2->session, id, stream);
     fl_fields_request(&conn->fields, &head);
-    fl_http_conn_ready(conn);
     fl_h2_opened(h2);
     conn->events->on_request(conn->arg, conn, stream, &head);
     FL_ASSERT(stream->now.events || stream->now.ended);
@@ -128,8 +127,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         got_rst_stream(h2, frame);
         break;
     case NGHTTP2_SETTINGS:
-        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK) && !h2->conn->server)
-            fl_http_conn_ready(h2->conn);
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) fl_http_conn_ready(h2->conn);
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) got_ping_ack(h2, &frame->ping);

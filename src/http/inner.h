@@ -21,7 +21,7 @@ struct fl_h1;
 
 enum fl_http_conn_state {
     FL_HTTP_OPENING,  /* client: the dial; server: which version the first bytes speak */
-    FL_HTTP_GREETING, /* version known; client: SETTINGS are awaited; server: a first whole head */
+    FL_HTTP_GREETING, /* version known; HTTP/2: SETTINGS are awaited; HTTP/1.1 server: a head */
     FL_HTTP_READY,
     FL_HTTP_LEAVING, /* no new streams; closes when the last one is done */
     FL_HTTP_CLOSING, /* streams have ended; the sock's on_close is awaited */

@@ -600,18 +600,34 @@ static void test_half_a_frame_and_silence(void **state) {
     bed_deinit(&b);
 }
 
-static void test_server_wants_a_request_in_time(void **state) {
+static void test_server_wants_settings_in_time(void **state) {
     struct bed b;
     FL_UNUSED(state);
     bed_init(&b, &plain);
     b.server_options.ready_timeout_ms = 3000;
-    bed_raw_dial(&b, BYTES(PREFACE SETTINGS)); /* and no request */
+    bed_raw_dial(&b, BYTES(PREFACE)); /* and no SETTINGS */
     bed_run(&b, 2000);
     assert_int_equal(b.servers[0].closes, 0);
     bed_run(&b, 2000);
     assert_int_equal(b.servers[0].closes, 1);
     assert_int_equal(b.servers[0].why.code, FL_ETIMEOUT);
     assert_null(b.raw.sock);
+    bed_deinit(&b);
+}
+
+/* A channel may connect long before its first call. */
+static void test_server_lets_a_quiet_client_be(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_init(&b, &plain);
+    b.echo = true;
+    b.server_options.ready_timeout_ms = 3000;
+    bed_raw_dial(&b, BYTES(PREFACE SETTINGS));
+    bed_run(&b, 3600000);
+    assert_int_equal(b.servers[0].closes, 0);
+    bed_raw_send(&b, BYTES(GET_HEADERS));
+    bed_run(&b, 100);
+    assert_closed(bed_request(&b, 0), FL_OK);
     bed_deinit(&b);
 }
 
@@ -1321,7 +1337,8 @@ int main(void) {
         cmocka_unit_test(test_C12_silent_server_ends_with_timeout),
         cmocka_unit_test(test_refused_dial),
         cmocka_unit_test(test_half_a_frame_and_silence),
-        cmocka_unit_test(test_server_wants_a_request_in_time),
+        cmocka_unit_test(test_server_wants_settings_in_time),
+        cmocka_unit_test(test_server_lets_a_quiet_client_be),
         cmocka_unit_test(test_W8_dead_peer_is_found_by_ping),
         cmocka_unit_test(test_C10_no_ping_without_a_stream),
         cmocka_unit_test(test_idle_connection_closes),
