@@ -49,7 +49,10 @@ static bool watches(const struct fl_h2 *h2) {
 }
 
 static void ping_send(struct fl_h2 *h2, uint64_t now_ms) {
-    if (nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, fl_h2_ping_alive) != 0) return;
+    if (nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, fl_h2_ping_alive) != 0) {
+        fl_http_conn_failf(h2->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        return; /* unwatched it might wait for ever */
+    }
     h2->ping_out = true;
     h2->ping_out_ms = now_ms;
     fl_io_timer_set(h2->conn->io, &h2->ping_timer, now_ms + h2->conn->options.ping_timeout_ms);

@@ -40,18 +40,20 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM; the rest of the list is skipped */
 }
 
-static int got_request(struct fl_h2 *h2, int32_t id) {
+static void got_request(struct fl_h2 *h2, int32_t id) {
     struct fl_http_conn *conn = h2->conn;
     struct fl_http_request head;
     struct fl_http_stream *stream = fl_http_stream_new(conn);
-    if (!stream) return NGHTTP2_ERR_NOMEM;
+    if (!stream) {
+        fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        return;
+    }
     stream->now.id = id;
     nghttp2_session_set_stream_user_data(h2->session, id, stream);
     fl_fields_request(&conn->fields, &head);
     fl_h2_opened(h2);
     conn->events->on_request(conn->arg, conn, stream, &head);
     FL_ASSERT(stream->now.events || stream->now.ended);
-    return 0;
 }
 
 static void got_response(struct fl_http_stream *stream) {
@@ -63,21 +65,18 @@ static void got_response(struct fl_http_stream *stream) {
         stream->now.events->on_response(stream->now.arg, stream, &head);
 }
 
-static int got_headers(struct fl_h2 *h2, const nghttp2_frame *frame) {
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        int rc = got_request(h2, frame->hd.stream_id);
-        if (rc) return rc;
-    }
+static void got_headers(struct fl_h2 *h2, const nghttp2_frame *frame) {
+    bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    if (request) got_request(h2, frame->hd.stream_id);
     struct fl_http_stream *stream = fl_h2_stream(h2, frame->hd.stream_id);
-    if (!stream) return 0;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+    if (!stream) return;
+    if (request)
         ; /* told above */
     else if (!h2->conn->server && !stream->now.head_in)
         got_response(stream);
     else
         fl_http_stream_got_trailers(stream, fl_fields_list(&h2->conn->fields));
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) fl_http_stream_got_end(stream);
-    return 0;
 }
 
 /* --- control frames --- */
@@ -114,10 +113,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     FL_UNUSED(session);
     struct fl_h2 *h2 = arg;
     struct fl_http_stream *stream;
-    int rc = 0;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        rc = got_headers(h2, frame);
+        got_headers(h2, frame);
         break;
     case NGHTTP2_DATA:
         stream = fl_h2_stream(h2, frame->hd.stream_id);
@@ -138,7 +136,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     default:
         break;
     }
-    return rc ? rc : stopped(h2);
+    return stopped(h2);
 }
 
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int lib_error,

@@ -148,10 +148,11 @@ int fl_h2_respond(struct fl_http_stream *stream, const struct fl_http_response *
 
 /* Server: a response may be whole before the request is; the peer is told that the rest is not
  * wanted (RFC 9113 section 8.1). */
-static int answered(struct fl_h2 *h2, struct fl_http_stream *stream) {
-    if (stream->now.remote_end || stream->now.forgotten) return 0;
-    return nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->now.id,
-                                     NGHTTP2_NO_ERROR);
+static void answered(struct fl_h2 *h2, struct fl_http_stream *stream) {
+    if (stream->now.remote_end || stream->now.forgotten) return;
+    if (nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->now.id,
+                                  NGHTTP2_NO_ERROR) != 0)
+        fl_http_conn_failf(h2->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
 }
 
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg) {
@@ -168,7 +169,8 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *a
     struct fl_http_stream *stream = fl_h2_stream(h2, frame->hd.stream_id);
     if (!stream) return 0;
     stream->now.sent = true;
-    return end && h2->conn->server ? answered(h2, stream) : 0;
+    if (end && h2->conn->server) answered(h2, stream);
+    return 0;
 }
 
 static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int lib_error,
