@@ -230,16 +230,17 @@ static void hold(struct fl_h1 *h1, struct fl_str bytes) {
     set_paused(h1);
 }
 
-static void parse(struct fl_h1 *h1, struct fl_str bytes) {
+/* Up to the end of a message; returns the bytes behind it. */
+static struct fl_str parse(struct fl_h1 *h1, struct fl_str bytes) {
     h1->reading = bytes;
     llhttp_errno_t rc = llhttp_execute(&h1->parser, bytes.p, bytes.n);
-    if (!fl_http_conn_alive(h1->conn) || rc == HPE_OK) return;
+    if (!fl_http_conn_alive(h1->conn) || rc == HPE_OK) return FL_STR_NONE;
     if (rc != HPE_PAUSED) {
         break_off(h1);
-        return;
+        return FL_STR_NONE;
     }
     const char *end = llhttp_get_error_pos(&h1->parser);
-    hold(h1, fl_str_from(bytes, (size_t)(end - bytes.p)));
+    return fl_str_from(bytes, (size_t)(end - bytes.p));
 }
 
 static void h1_feed(struct fl_http_conn *conn, struct fl_str bytes) {
@@ -249,7 +250,7 @@ static void h1_feed(struct fl_http_conn *conn, struct fl_str bytes) {
     else if (!conn->server && !h1->stream)
         fl_http_conn_failf(conn, FL_EPROTO, "peer sent bytes that answer no request");
     else
-        parse(h1, bytes);
+        hold(h1, parse(h1, bytes));
 }
 
 static void client_eof(struct fl_h1 *h1) {
@@ -286,14 +287,16 @@ static void h1_eof(struct fl_http_conn *conn) {
 
 /* --- exchanges --- */
 
-/* Server: the parser goes on with what was held back. */
+/* Server: the parser goes on with what was held back, where it lies: many small requests sent ahead
+ * are not copied once for each. */
 static void resume(struct fl_h1 *h1) {
-    struct fl_buf held = h1->held;
-    fl_buf_init(&h1->held, HELD_MAX);
     h1->held_back = false;
     llhttp_resume(&h1->parser);
-    if (held.len) parse(h1, fl_buf_str(&held));
-    fl_buf_deinit(&held);
+    if (h1->held.len) {
+        struct fl_str rest = parse(h1, fl_buf_str(&h1->held));
+        fl_buf_consume(&h1->held, h1->held.len - rest.n);
+        fl_buf_release(&h1->held);
+    }
     set_paused(h1);
     if (h1->eof && fl_http_conn_alive(h1->conn)) server_eof(h1);
 }
