@@ -6,7 +6,8 @@
  * pause the sock at the window.
  *
  * Lengths are the parser's, which refuses what is ambiguous (RFC 9112 section 6.3); beyond that a
- * request needs exactly one Host. What a server cannot take it answers with 400 or 431, and the
+ * request needs exactly one Host. A client that waits for 100 (Continue) gets it unless the owner
+ * has answered at once. What a server cannot take it answers with 400 or 431, and the
  * connection closes. */
 #include "http/h1.h"
 
@@ -119,6 +120,12 @@ static int request_head(struct fl_h1 *h1, struct fl_http_request *head) {
     return 0;
 }
 
+/* RFC 9110 section 10.1.1. An HTTP/1.0 client is not sent interim responses. */
+static bool waits_for_continue(const struct fl_h1 *h1, const struct fl_http_request *head) {
+    struct fl_str expect = fl_http_header_get(head->headers, FL_STR("expect"));
+    return !h1->peer_is_10 && fl_str_eq_nocase(expect, FL_STR("100-continue"));
+}
+
 static int got_request(struct fl_h1 *h1) {
     struct fl_http_conn *conn = h1->conn;
     struct fl_http_request head;
@@ -133,8 +140,10 @@ static int got_request(struct fl_h1 *h1) {
     h1->keep = llhttp_should_keep_alive(&h1->parser) && conn->state != FL_HTTP_LEAVING;
     h1->parser.upgrade = 0; /* an offer to switch protocols is not taken up */
     fl_http_conn_ready(conn);
+    bool waits = waits_for_continue(h1, &head);
     conn->events->on_request(conn->arg, conn, stream, &head);
     FL_ASSERT(stream->now.events || stream->now.ended);
+    if (waits && !stream->now.head_out && !stream->now.ended) fl_h1_continue(h1);
     return 0;
 }
 

@@ -41,6 +41,8 @@ int fl_h1_request(struct fl_http_stream *stream, const struct fl_http_request *h
 int fl_h1_respond(struct fl_http_stream *stream, const struct fl_http_response *head);
 /* Body bytes and the end of the message, up to the sock's bound. */
 void fl_h1_send_body(struct fl_h1 *h1);
+/* Server: the client may send the request's body. */
+void fl_h1_continue(struct fl_h1 *h1);
 /* A response without a body, then no more: for what is not an exchange. */
 void fl_h1_refuse(struct fl_h1 *h1, int status);
 

@@ -115,6 +115,11 @@ int fl_h1_respond(struct fl_http_stream *stream, const struct fl_http_response *
     return send_head(h1, rc);
 }
 
+void fl_h1_continue(struct fl_h1 *h1) {
+    int rc = fl_sock_write(h1->conn->io, h1->conn->sock, FL_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    FL_UNUSED(rc); /* the sock's on_close will say it */
+}
+
 void fl_h1_refuse(struct fl_h1 *h1, int status) {
     int rc = put_status(&h1->text, status);
     if (!rc) rc = put_header(&h1->text, FL_STR("content-length"), FL_STR("0"));

@@ -543,6 +543,32 @@ static void test_absolute_form_and_expect(void **state) {
     bed_deinit(&b);
 }
 
+static void test_client_that_waits_for_100(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    raw_request(&b, FL_STR("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\n"
+                           "Content-Length: 4\r\n\r\n"));
+    assert_true(bed_raw_got(&b, "HTTP/1.1 100 Continue\r\n\r\n"));
+    assert_false(bed_raw_got(&b, "HTTP/1.1 200"));
+    bed_raw_send(&b, FL_STR("body"));
+    bed_run(&b, 100);
+    assert_closed(bed_request(&b, 0), FL_OK);
+    assert_true(bed_raw_got(&b, "Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    bed_deinit(&b);
+}
+
+static void test_http_10_client_gets_no_100(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    raw_request(&b, FL_STR("POST / HTTP/1.0\r\nExpect: 100-continue\r\n"
+                           "Content-Length: 4\r\n\r\n"));
+    assert_int_equal(b.raw.got.len, 0);
+    bed_raw_send(&b, FL_STR("body"));
+    bed_run(&b, 100);
+    assert_closed(bed_request(&b, 0), FL_OK);
+    bed_deinit(&b);
+}
+
 /* Row P13: what could be read in two ways is refused, and the connection with it. */
 static void test_P13_ambiguous_requests_are_refused(void **state) {
     static const char *const bad[] = {
@@ -903,6 +929,8 @@ int main(void) {
         cmocka_unit_test(test_upgrade_is_not_taken_up),
         cmocka_unit_test(test_http_10_client),
         cmocka_unit_test(test_absolute_form_and_expect),
+        cmocka_unit_test(test_client_that_waits_for_100),
+        cmocka_unit_test(test_http_10_client_gets_no_100),
         cmocka_unit_test(test_P13_ambiguous_requests_are_refused),
         cmocka_unit_test(test_P13_folding_in_any_pieces),
         cmocka_unit_test(test_header_bomb_against_a_server),
