@@ -2,9 +2,10 @@
  *
  * The loop's thread only. Everything that changes the pool defers one turn, which ends what is
  * over, gives waiting exchanges, oldest first, to connections with room, and dials while there are
- * more waiting ones than the connections being made can take. A connection that could not be made
- * ends the waiting exchanges it was made for (one over HTTP/1.1, all over HTTP/2), so that a dead
- * origin costs one attempt per request; when to try again is the caller's matter.
+ * more waiting ones than the connections being made can take. A connection that could not be made,
+ * or that never had room, ends the waiting exchanges it was made for (one over HTTP/1.1, all over
+ * HTTP/2), so that a dead origin costs one attempt per request; when to try again is the caller's
+ * matter.
  *
  * A request that no peer processed goes back to the front of the queue: never sent, above a
  * GOAWAY's last stream, refused; and, as RFC 9110 section 9.2.2 allows, a safe one whose kept
@@ -43,7 +44,8 @@ struct pool_conn {
     struct fl_list link;
     struct fl_http_pool *pool;
     struct fl_http_conn *conn;
-    bool ready, used;
+    bool useful; /* it has had room; until then it counts as connecting */
+    bool used;
 };
 
 struct fl_http_exchange {
@@ -189,17 +191,29 @@ static void dial_failed(struct fl_http_pool *pool, const struct fl_error *why) {
     }
 }
 
+/* A peer that greets and leaves at once must not be dialled again at once, and again. */
+static void made_for_nothing(struct fl_http_pool *pool, const struct fl_error *why) {
+    struct fl_error left;
+    fl_fail(&left, FL_EGOAWAY, "%s", fl_error_text(FL_EGOAWAY));
+    dial_failed(pool, why->code ? why : &left);
+}
+
+static void has_room(struct pool_conn *c) {
+    if (!c->useful) c->pool->connecting--;
+    c->useful = true;
+}
+
 static void conn_ready(void *arg, struct fl_http_conn *conn) {
     struct pool_conn *c = arg;
-    c->ready = true;
-    c->pool->connecting--;
     c->pool->multiplexed = fl_http_conn_is_h2(conn);
+    if (fl_http_conn_room(conn) > 0) has_room(c);
     pool_dirty(c->pool);
 }
 
 static void conn_room(void *arg, struct fl_http_conn *conn) {
     struct pool_conn *c = arg;
     FL_UNUSED(conn);
+    has_room(c);
     pool_dirty(c->pool);
 }
 
@@ -209,9 +223,9 @@ static void conn_close(void *arg, struct fl_http_conn *conn, const struct fl_err
     FL_UNUSED(conn);
     fl_list_remove(&c->link);
     pool->conn_count--;
-    if (!c->ready) {
+    if (!c->useful) {
         pool->connecting--;
-        dial_failed(pool, why);
+        made_for_nothing(pool, why);
     }
     fl_free(c);
     pool_dirty(pool);
@@ -243,7 +257,7 @@ static struct pool_conn *pick(struct fl_http_pool *pool) {
     struct pool_conn *best = NULL;
     FL_LIST_EACH (&pool->conns, item, next) {
         struct pool_conn *c = FL_CONTAINER(item, struct pool_conn, link);
-        if (!c->ready || fl_http_conn_room(c->conn) == 0) continue;
+        if (fl_http_conn_room(c->conn) == 0) continue;
         if (!best || fl_http_conn_streams(c->conn) > fl_http_conn_streams(best->conn)) best = c;
     }
     return best;

@@ -163,6 +163,25 @@ static void test_refused_dial_ends_those_waiting(void **state) {
     }
 }
 
+/* An origin that is leaving takes connections, greets, and says goodbye: it is not dialled again
+ * for the same requests, or that would go on for ever. */
+static void test_origin_that_greets_and_leaves(void **state) {
+    static const char greeting[] = "\0\0\0\4\0\0\0\0\0"                 /* SETTINGS */
+                                   "\0\0\x8\7\0\0\0\0\0\0\0\0\0\0\0\0"; /* GOAWAY */
+    struct pool_bed p;
+    int dials = 0;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    p.b.raw_server = true;
+    p.b.raw.greeting = fl_str_n(greeting, sizeof greeting);
+    fl_world_observe(p.b.world, count_dials, &dials);
+    for (int i = 0; i < 2; i++) pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    for (int i = 0; i < 2; i++) assert_closed(p.b.asked[i], FL_EGOAWAY);
+    assert_int_equal(dials, 1);
+    pool_shut(&p);
+}
+
 static void test_silent_origin(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
@@ -434,6 +453,7 @@ int main(void) {
         cmocka_unit_test(test_connections_are_bounded),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_refused_dial_ends_those_waiting),
+        cmocka_unit_test(test_origin_that_greets_and_leaves),
         cmocka_unit_test(test_silent_origin),
         cmocka_unit_test(test_C8_dying_server_loses_only_what_it_had),
         cmocka_unit_test(test_C8_requests_above_the_last_stream_are_repeated),
