@@ -36,7 +36,7 @@ struct fl_loop {
     size_t spare_count;
     struct fl_resolver resolver;
     struct fl_signals signals;
-    struct fl_metric *socks_open, *accepts_dropped;
+    struct fl_metric *socks_open, *accepts_dropped, *writes_refused;
     char *input; /* FL_LOOP_BUFFER bytes: what a socket is read into */
     char *plain; /* one TLS record, decrypted; NULL until first needed */
 };

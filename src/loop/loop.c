@@ -159,6 +159,9 @@ static int init_memory(struct fl_loop *loop) {
     loop->accepts_dropped =
         fl_metrics_get(loop->io.metrics, FL_METRIC_COUNTER, "fairlead_accepts_dropped_total",
                        "accepted connections that were closed before TLS was agreed", "");
+    loop->writes_refused = fl_metrics_get(
+        loop->io.metrics, FL_METRIC_COUNTER, "fairlead_sock_limited_total",
+        "writes that met a bound, upon which the connection was closed", "limit=write_queue");
     loop->input = fl_alloc(FL_LOOP_BUFFER);
     if (!loop->input) return FL_ENOMEM;
     rc = fl_postbox_init(&loop->postbox);

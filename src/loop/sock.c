@@ -320,6 +320,7 @@ int fl_tcp_write(struct fl_sock *sock, struct fl_str bytes) {
     borrow_memory(sock->loop, &sock->queue);
     int rc = fl_buf_append(&sock->queue, bytes);
     if (rc < 0) {
+        if (rc == FL_EFULL) fl_metric_add(sock->loop->writes_refused, 1);
         fl_tcp_finish_code(sock, rc);
         return rc;
     }

@@ -175,6 +175,9 @@ static void test_queue_has_a_bound(void **state) {
     assert_int_equal(fl_sock_write(p.io, p.client.sock, FL_STR("x")), FL_ESHUTDOWN);
     fl_test_loop_until_true(p.runtime, &p.client.closed);
     assert_int_equal(p.client.why.code, FL_EFULL);
+    struct fl_metric *limited = fl_metrics_get(
+        p.io->metrics, FL_METRIC_COUNTER, "fairlead_sock_limited_total", "", "limit=write_queue");
+    assert_int_equal(fl_metric_value(limited), 1);
     pair_end(&p);
 }
 
