@@ -183,7 +183,6 @@ static int start(struct fl_dialling *d, const struct fl_address *address, struct
     return 0;
 }
 
-/* The sock exists, no callback has come and none will: as if it had never been. */
 static int dialling_new(struct fl_sock *sock, const struct fl_dial *dial,
                         struct fl_dialling **out) {
     struct fl_dialling *d = FL_NEW(struct fl_dialling);

@@ -260,6 +260,8 @@ static void flush(struct fl_sock *sock) {
         }
         if (!send_output(sock)) return;
     }
+    /* Encryption makes bytes more: the bound may be reached here, and owners look at it. */
+    if (fl_tcp_queued(sock) >= FL_SOCK_QUEUE_HIGH) sock->full = true;
     if (sock->state == FL_SOCK_FLUSHING && !has_output(sock)) {
         linger(sock);
     } else if (sock->state == FL_SOCK_OPEN && sock->full &&
