@@ -113,8 +113,20 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub) {
     return NULL;
 }
 
+static void forget_failures(struct fl_subchannel *sub) {
+    reset_backoff(sub);
+    sub->failed = false;
+    sub->hasty = false;
+}
+
 void fl_subchannel_want(struct fl_subchannel *sub, bool wanted) {
+    bool again = wanted && !sub->wanted;
     sub->wanted = wanted;
+    if (again) forget_failures(sub);
+    if (again && sub->state == FL_CHANNEL_TRANSIENT_FAILURE) {
+        fl_io_timer_clear(sub->connector->io, &sub->timer);
+        move(sub, FL_CHANNEL_IDLE);
+    }
     connect_if_wanted(sub);
 }
 
@@ -129,9 +141,7 @@ static void let_go(struct fl_subchannel *sub) {
 }
 
 void fl_subchannel_renew(struct fl_subchannel *sub) {
-    reset_backoff(sub);
-    sub->failed = false;
-    sub->hasty = false;
+    forget_failures(sub);
     if (sub->state == FL_CHANNEL_IDLE) return;
     fl_io_timer_clear(sub->connector->io, &sub->timer);
     if (sub->current) let_go(sub);

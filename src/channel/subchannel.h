@@ -57,7 +57,8 @@ void fl_subchannel_ref(struct fl_subchannel *sub);
 struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub); /* NULL; NULL is allowed */
 
 /* Whether it should be connected. Not wanted any more: what is connected stays, nothing new is
- * tried. */
+ * tried. Wanted again: discovery says that it can be reached now, so what failed before is
+ * forgotten and it is tried at once. */
 void fl_subchannel_want(struct fl_subchannel *sub, bool wanted);
 /* The address belongs to somebody else now: backoff is forgotten, what is connected drains. */
 void fl_subchannel_renew(struct fl_subchannel *sub);

@@ -215,6 +215,26 @@ static void test_unwanted_does_not_reconnect(void **state) {
     stop(&f);
 }
 
+/* A pod that became ready again is not kept waiting for the failures of before. */
+static void test_wanted_again_forgets_backoff(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    start(&f, 14);
+    fl_subchannel_want(f.sub, true);
+    fl_world_run_ms(f.world, 100000); /* far into the backoff */
+    assert_int_equal(f.sub->state, FL_CHANNEL_TRANSIENT_FAILURE);
+    fl_subchannel_want(f.sub, true); /* still wanted: nothing new is known */
+    assert_int_equal(f.sub->state, FL_CHANNEL_TRANSIENT_FAILURE);
+    fl_subchannel_want(f.sub, false);
+    fl_peer_start(&f.peer, f.io, HOST, PORT, FL_PEER_HTTP);
+    fl_subchannel_want(f.sub, true);
+    assert_int_equal(f.sub->state, FL_CHANNEL_CONNECTING);
+    assert_false(f.sub->failed);
+    fl_world_run_ms(f.world, 10);
+    assert_int_equal(f.sub->state, FL_CHANNEL_READY);
+    stop(&f);
+}
+
 static void test_new_identity_forgets_backoff(void **state) {
     FL_UNUSED(state);
     struct fixture f;
@@ -304,6 +324,7 @@ int main(void) {
         cmocka_unit_test(test_C8_goaway_makes_a_new_connection_at_once),
         cmocka_unit_test(test_hasty_peer_is_backed_off),
         cmocka_unit_test(test_unwanted_does_not_reconnect),
+        cmocka_unit_test(test_wanted_again_forgets_backoff),
         cmocka_unit_test(test_new_identity_forgets_backoff),
         cmocka_unit_test(test_leaves_from_every_state),
         cmocka_unit_test(test_each_allocation_failing),
