@@ -64,6 +64,10 @@ def make_certificates(folder):
             "-keyout", "ca.key", "-out", "ca.crt")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=kube-apiserver", "-keyout",
             "server.key", "-out", "server.csr")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/O=system:masters/CN=by-certificate",
+            "-keyout", "client.key", "-out", "client.csr")
+    openssl("x509", "-req", "-in", "client.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+            "-CAcreateserial", "-days", "2", "-out", "client.crt")
     (folder / "san").write_text("subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:localhost,"
                                 "DNS:kubernetes.default.svc\n")
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
@@ -88,14 +92,14 @@ class Cluster:
         self.apiserver = self.start_apiserver()
         self.manager = self.start_manager()
 
-    def write_kubeconfig(self, name, token=ADMIN_TOKEN, ca="ca.crt"):
+    def write_kubeconfig(self, name, token=ADMIN_TOKEN, ca="ca.crt", user=None):
         path = self.folder / name
         path.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {
                 "server": f"https://127.0.0.1:{self.port}",
                 "certificate-authority": str(self.folder / ca)}}],
-            "users": [{"name": "test", "user": {"token": token}}],
+            "users": [{"name": "test", "user": user or {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}]}))
         return str(path)
 

@@ -179,14 +179,26 @@ def wrong_credentials(bed):
     one_line(bed.run("get", "echo:9999", code=2), "PORT", "grpc (80)")
 
 
+def other_services_and_credentials(bed):
+    """An ExternalName service; a client certificate in place of a token."""
+    bed.cluster.request("POST", "/api/v1/namespaces/default/services", {
+        "kind": "Service", "apiVersion": "v1", "metadata": {"name": "outside"},
+        "spec": {"type": "ExternalName", "externalName": "db.example.com"}})
+    shown = json.loads(bed.run("get", "outside", "-o", "json").stdout)
+    assert (shown["state"], shown["externalName"]) == ("some", "db.example.com"), shown
+    folder = bed.cluster.folder
+    certificate = bed.cluster.write_kubeconfig("certificate.kubeconfig", user={
+        "client-certificate": str(folder / "client.crt"), "client-key": str(folder / "client.key")})
+    shown = json.loads(bed.run("get", "-A", "-o", "json", kubeconfig=certificate).stdout)
+    assert "default/outside" in [s["service"] for s in shown], shown
+
+
 @contextlib.contextmanager
-def simulator(bed, *services):
+def simulator(bed, *arguments):
     kubeconfig = str(bed.folder / f"sim-{free_port()}.kubeconfig")
-    arguments = [bed.fairlead, "sim", "--listen", f"127.0.0.1:{free_port()}", "--kubeconfig-out",
-                 kubeconfig, "--roll", "3s"]
-    for service in services:
-        arguments += ["--service", service]
-    process = Process(bed.folder, "sim", arguments)
+    process = Process(bed.folder, "sim", [
+        bed.fairlead, "sim", "--listen", f"127.0.0.1:{free_port()}", "--kubeconfig-out", kubeconfig,
+        *arguments])
     try:
         wait_for("the simulator is up", lambda: pathlib.Path(kubeconfig).exists() and process.alive(), 10)
         yield kubeconfig
@@ -207,40 +219,52 @@ def last_line(process):
     return json.loads(lines[-1]) if lines else None
 
 
-def others_watch_the_simulator(bed):
-    """client-go (protobuf and JSON) and kube-rs hold what `fairlead get -A` shows, while pods roll."""
-    with simulator(bed, "a=3", "other/b=120") as kubeconfig:
-        peers = [
-            Process(bed.folder, "client-go-protobuf",
-                    [bed.bin / "client-go-watch", "--kubeconfig", kubeconfig]),
-            Process(bed.folder, "client-go-json",
-                    [bed.bin / "client-go-watch", "--kubeconfig", kubeconfig, "--json"]),
-            Process(bed.folder, "kube-rs", [bed.bin / "kube-rs-watch"],
-                    env={"KUBECONFIG": kubeconfig}),
-        ]
-        for process in peers:
-            process.file.flush()
-        try:
-            agreed = set()
+def others_agree(bed, kubeconfig, states):
+    """Waits until client-go and kube-rs have each held `states` different states as we show them."""
+    peers = [
+        Process(bed.folder, "client-go-protobuf",
+                [bed.bin / "client-go-watch", "--kubeconfig", kubeconfig]),
+        Process(bed.folder, "client-go-json",
+                [bed.bin / "client-go-watch", "--kubeconfig", kubeconfig, "--json"]),
+        Process(bed.folder, "kube-rs", [bed.bin / "kube-rs-watch"], env={"KUBECONFIG": kubeconfig}),
+    ]
+    agreed = {process.log.name: set() for process in peers}
 
-            def all_agree():
-                truth = simulator_truth(bed, kubeconfig)
-                for process in peers:
-                    assert process.alive(), f"it ended; see {process.log}"
-                    seen = last_line(process)
-                    if seen and seen["endpoints"] == {k: v for k, v in truth.items() if v}:
-                        agreed.add((process.log.name, json.dumps(seen["endpoints"], sort_keys=True)))
-                # at least two different states each: the list, and a later one from the watch
-                return all(sum(1 for name, _ in agreed if name == p.log.name) >= 2 for p in peers)
-            wait_for("client-go and kube-rs saw two states as we do", all_agree, 60)
-        finally:
-            for process in peers:
-                process.stop()
+    def all_agree():
+        truth = {k: v for k, v in simulator_truth(bed, kubeconfig).items() if v}
+        for process in peers:
+            assert process.alive(), f"it ended; see {process.log}"
+            seen = last_line(process)
+            if seen and seen["endpoints"] == truth:
+                agreed[process.log.name].add(json.dumps(truth, sort_keys=True))
+        return all(len(seen) >= states for seen in agreed.values())
+    try:
+        wait_for("client-go and kube-rs hold what we show", all_agree, 90)
+    finally:
+        for process in peers:
+            process.stop()
+            process.log.unlink()
+
+
+def others_list_the_simulator(bed):
+    """client-go (protobuf and JSON) and kube-rs hold what `fairlead get -A` shows: several slices."""
+    with simulator(bed, "--service", "a=3", "--service", "other/b=250") as kubeconfig:
+        def all_ready():
+            truth = simulator_truth(bed, kubeconfig)
+            return sum(line.endswith("true false") for line in truth.get("other/b", [])) == 250
+        wait_for("250 pods are ready", all_ready)
+        others_agree(bed, kubeconfig, 1)
+
+
+def others_watch_the_simulator(bed):
+    """The same while pods roll: each holds several states, one after the other."""
+    with simulator(bed, "--service", "a=3", "--service", "other/b=2", "--roll", "5s") as kubeconfig:
+        others_agree(bed, kubeconfig, 3)
 
 
 def kubectl_and_curl_use_the_simulator(bed):
     """kubectl get and watch, curl over HTTP/1.1 and h2c."""
-    with simulator(bed, "echo=3") as kubeconfig:
+    with simulator(bed, "--roll", "3s") as kubeconfig:
         def kubectl(*arguments):
             answer = subprocess.run([bed.bin / "kubectl", "--kubeconfig", kubeconfig, *arguments],
                                     capture_output=True, text=True, timeout=30)
@@ -269,8 +293,8 @@ def kubectl_and_curl_use_the_simulator(bed):
 
 SCENARIOS = [
     scale_to_zero_and_back, rolling_replacement_under_load, scale_up_gets_traffic,
-    apiserver_killed_and_restarted, wrong_credentials, others_watch_the_simulator,
-    kubectl_and_curl_use_the_simulator,
+    apiserver_killed_and_restarted, wrong_credentials, other_services_and_credentials,
+    others_list_the_simulator, others_watch_the_simulator, kubectl_and_curl_use_the_simulator,
 ]
 
 
