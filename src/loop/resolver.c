@@ -247,9 +247,10 @@ static bool is_localhost(struct fl_str name) {
     return fl_str_eq_nocase(name, FL_STR("localhost"));
 }
 
+/* The one that every machine has comes first. */
 static void answer_loopback(struct fl_query *query) {
-    query->addresses[0] = (struct fl_address){.kind = FL_ADDRESS_V6, .ip = {[15] = 1}};
-    query->addresses[1] = (struct fl_address){.kind = FL_ADDRESS_V4, .ip = {127, 0, 0, 1}};
+    query->addresses[0] = (struct fl_address){.kind = FL_ADDRESS_V4, .ip = {127, 0, 0, 1}};
+    query->addresses[1] = (struct fl_address){.kind = FL_ADDRESS_V6, .ip = {[15] = 1}};
     query->count = 2;
     query->answered = true;
     fl_io_defer(&query->loop->io, &query->task);

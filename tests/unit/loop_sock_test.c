@@ -63,10 +63,20 @@ static void test_echo(void **state) {
     pair_end(&p);
 }
 
+static bool has_ipv6(void) {
+    const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
+                                          .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&loopback, sizeof(loopback)) == 0;
+    if (fd >= 0) close(fd);
+    return has;
+}
+
 static void test_ipv6(void **state) {
     (void)state;
     struct pair p;
     char peer[64], want[64];
+    if (!has_ipv6()) skip(); /* as in many containers */
     pair_init(&p, "::1");
     fl_sock_peer(p.io, p.client.sock, peer, sizeof(peer));
     snprintf(want, sizeof(want), "[::1]:%u", p.server.port);
