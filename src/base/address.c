@@ -16,18 +16,24 @@
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+/* Appends a digit from the front of [*p, end) to the number; false if there is none. */
+static inline bool take_digit(const char **p, const char *end, unsigned *number) {
+    const char *at = *p;
+    unsigned digit = at < end ? (unsigned)(uint8_t)*at - '0' : 10;
+    if (digit > 9) return false;
+    *number = *number * 10 + digit;
+    *p = at + 1;
+    return true;
+}
+
 /* Takes an octet without leading zeros from the front of [*p, end); above 255 if there is none. */
 static inline unsigned take_octet(const char **p, const char *end) {
-    const char *at = *p;
-    unsigned value = at < end ? (unsigned)(uint8_t)*at - '0' : 10, digit;
-    if (value > 9) return 256;
-    at++;
-    for (int i = 0; i < 2 && at < end && (digit = (unsigned)(uint8_t)*at - '0') <= 9; i++, at++) {
-        if (value == 0) return 256;
-        value = value * 10 + digit;
-    }
-    *p = at;
-    return value;
+    unsigned value = 0;
+    if (!take_digit(p, end, &value)) return 256;
+    bool zero = value == 0;
+    if (!take_digit(p, end, &value)) return value;
+    take_digit(p, end, &value);
+    return zero ? 256 : value;
 }
 
 static bool parse_v4(struct fl_str s, uint8_t out[4]) {
