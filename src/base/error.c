@@ -1,7 +1,6 @@
 /* error.c - the list of causes as names, texts and reactions, and filling in struct fl_error. */
 #include "base/error.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/escape.h"
@@ -38,12 +37,17 @@ static void set_detail(struct fl_error *err, const char *format, va_list args) {
     fl_escape(err->detail, sizeof(err->detail), text, FL_ESCAPE_LINE);
 }
 
-int fl_fail(struct fl_error *err, int code, const char *format, ...) {
+int fl_fail_args(struct fl_error *err, int code, const char *format, va_list args) {
     if (!err) return code;
     err->code = code;
+    set_detail(err, format, args);
+    return code;
+}
+
+int fl_fail(struct fl_error *err, int code, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    set_detail(err, format, args);
+    fl_fail_args(err, code, format, args);
     va_end(args);
     return code;
 }

@@ -7,12 +7,14 @@
 #define FL_BASE_ERROR_H
 
 #include <fairlead/error.h>
+#include <stdarg.h>
 
 #include "base/def.h"
 
 /* Sets *err and returns `code`. The text is made one printable line: bytes that are not printable
  * UTF-8 are escaped, the rest is cut at FL_ERROR_DETAIL_MAX. An empty text: the list's text. */
 int fl_fail(struct fl_error *err, int code, const char *format, ...) FL_PRINTF(3, 4);
+int fl_fail_args(struct fl_error *err, int code, const char *format, va_list args) FL_PRINTF(3, 0);
 
 /* fl_fail for FL_ENOMEM, which must not allocate. */
 int fl_fail_nomem(struct fl_error *err);

@@ -6,9 +6,6 @@
  * connection whose last stream is done, and frees one whose sock is gone. Nothing else frees. */
 #include "http/inner.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/sm.h"
 
@@ -60,13 +57,17 @@ void fl_http_conn_fail(struct fl_http_conn *conn, const struct fl_error *why) {
 }
 
 void fl_http_conn_failf(struct fl_http_conn *conn, int code, const char *format, ...) {
-    char text[FL_ERROR_DETAIL_MAX];
     struct fl_error why;
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    fl_fail_args(&why, code, format, args);
     va_end(args);
-    fl_fail(&why, code, "%s", text);
+    fl_http_conn_fail(conn, &why);
+}
+
+void fl_http_conn_fail_nomem(struct fl_http_conn *conn) {
+    struct fl_error why;
+    fl_fail_nomem(&why);
     fl_http_conn_fail(conn, &why);
 }
 
@@ -189,7 +190,7 @@ static void phase_due(struct fl_timer *timer) {
 
 static void choose(struct fl_http_conn *conn, bool h2) {
     if ((h2 ? fl_h2_new(conn) : fl_h1_new(conn)) != 0) {
-        fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(conn);
         return;
     }
     conn->proto = h2 ? &fl_http_proto_h2 : &fl_http_proto_h1;
@@ -238,7 +239,7 @@ static void sock_open(void *arg, struct fl_str alpn) {
 static void sniff(struct fl_http_conn *conn, struct fl_str bytes) {
     static const struct fl_str preface = {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24};
     if (fl_buf_append(&conn->sniffed, bytes) != 0) {
-        fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(conn);
         return;
     }
     struct fl_str all = fl_buf_str(&conn->sniffed);

@@ -222,7 +222,7 @@ static void break_off(struct fl_h1 *h1) {
         fl_http_conn_failf(conn, FL_ETOO_LARGE, "a header list of more than %u bytes",
                            conn->options.header_bytes_max);
     else if (h1->refusal == 500)
-        fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(conn);
     else
         fl_http_conn_failf(conn, FL_EPROTO, "peer does not speak HTTP/1.1: %s",
                            h1->refusal ? "not acceptable in the head"
@@ -235,7 +235,7 @@ static void hold(struct fl_h1 *h1, struct fl_str bytes) {
     if (!h1->conn->server)
         h1->keep = false; /* they answer nothing: this connection is not to be trusted */
     else if (fl_buf_append(&h1->held, bytes) != 0)
-        fl_http_conn_failf(h1->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(h1->conn);
     set_paused(h1);
 }
 

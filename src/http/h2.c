@@ -50,7 +50,7 @@ static bool watches(const struct fl_h2 *h2) {
 
 static void ping_send(struct fl_h2 *h2, uint64_t now_ms) {
     if (nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, fl_h2_ping_alive) != 0) {
-        fl_http_conn_failf(h2->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(h2->conn);
         return; /* unwatched it might wait for ever */
     }
     h2->ping_out = true;
@@ -102,7 +102,7 @@ void fl_h2_drain_step(struct fl_h2 *h2) {
     int32_t last = nghttp2_session_get_last_proc_stream_id(h2->session);
     if (nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0) !=
         0) {
-        fl_http_conn_failf(h2->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(h2->conn);
         return;
     }
     h2->drain = FL_H2_DRAIN_FINAL;
@@ -154,8 +154,7 @@ static size_t h2_room(const struct fl_http_conn *conn) {
 
 static void h2_consumed(struct fl_http_stream *stream, size_t n) {
     int rc = nghttp2_session_consume(stream->conn->h2->session, stream->now.id, n);
-    if (nghttp2_is_fatal(rc))
-        fl_http_conn_failf(stream->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+    if (nghttp2_is_fatal(rc)) fl_http_conn_fail_nomem(stream->conn);
 }
 
 static void h2_reset(struct fl_http_stream *stream, uint32_t h2_code) {
@@ -163,7 +162,7 @@ static void h2_reset(struct fl_http_stream *stream, uint32_t h2_code) {
     if (stream->now.forgotten) return;
     int rc =
         nghttp2_submit_rst_stream(conn->h2->session, NGHTTP2_FLAG_NONE, stream->now.id, h2_code);
-    if (nghttp2_is_fatal(rc)) fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+    if (nghttp2_is_fatal(rc)) fl_http_conn_fail_nomem(conn);
 }
 
 /* The connection's window gets back what the owner never consumed. */
@@ -172,8 +171,7 @@ static void h2_forget(struct fl_http_stream *stream) {
     size_t left = stream->now.unconsumed;
     if (left > 0) {
         int rc = nghttp2_session_consume_connection(h2->session, left);
-        if (nghttp2_is_fatal(rc))
-            fl_http_conn_failf(h2->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        if (nghttp2_is_fatal(rc)) fl_http_conn_fail_nomem(h2->conn);
     }
     if (!stream->now.forgotten)
         nghttp2_session_set_stream_user_data(h2->session, stream->now.id, NULL);

@@ -45,7 +45,7 @@ static void got_request(struct fl_h2 *h2, int32_t id) {
     struct fl_http_request head;
     struct fl_http_stream *stream = fl_http_stream_new(conn);
     if (!stream) {
-        fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(conn);
         return;
     }
     stream->now.id = id;
@@ -207,7 +207,7 @@ void fl_h2_feed(struct fl_http_conn *conn, struct fl_str bytes) {
     ssize_t n = nghttp2_session_mem_recv(session, (const uint8_t *)bytes.p, bytes.n);
     if (!fl_http_conn_alive(conn)) return;
     if (n == NGHTTP2_ERR_NOMEM)
-        fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(conn);
     else if (n < 0)
         fl_http_conn_failf(conn, FL_EPROTO, "peer does not speak HTTP/2: %s",
                            nghttp2_strerror((int)n));

@@ -152,7 +152,7 @@ static void answered(struct fl_h2 *h2, struct fl_http_stream *stream) {
     if (stream->now.remote_end || stream->now.forgotten) return;
     if (nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->now.id,
                                   NGHTTP2_NO_ERROR) != 0)
-        fl_http_conn_failf(h2->conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+        fl_http_conn_fail_nomem(h2->conn);
 }
 
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg) {
@@ -204,7 +204,7 @@ void fl_h2_pump(struct fl_http_conn *conn) {
     ssize_t n = 0;
     while (!sock_full(conn) && (n = nghttp2_session_mem_send(h2->session, &bytes)) > 0)
         if (fl_sock_write(conn->io, conn->sock, fl_str_n(bytes, (size_t)n)) != 0) return;
-    if (n == NGHTTP2_ERR_NOMEM) fl_http_conn_failf(conn, FL_ENOMEM, "%s", fl_error_text(FL_ENOMEM));
+    if (n == NGHTTP2_ERR_NOMEM) fl_http_conn_fail_nomem(conn);
     if (h2->violation)
         fl_http_conn_failf(conn, FL_EPROTO, "peer broke HTTP/2: %s%s%s",
                            nghttp2_http2_strerror(h2->violation_code),

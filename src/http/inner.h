@@ -131,6 +131,7 @@ void fl_http_conn_leave(struct fl_http_conn *conn, uint32_t h2_code, struct fl_s
 void fl_http_conn_fail(struct fl_http_conn *conn, const struct fl_error *why);
 void fl_http_conn_failf(struct fl_http_conn *conn, int code, const char *format, ...)
     FL_PRINTF(3, 4);
+void fl_http_conn_fail_nomem(struct fl_http_conn *conn);
 
 /* stream.c */
 FL_MUST struct fl_http_stream *fl_http_stream_new(struct fl_http_conn *conn); /* open; NULL */

@@ -6,9 +6,6 @@
  * heap, so that an exchange in the steady state allocates nothing here. */
 #include "http/inner.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/alloc.h"
 
 #define SPARE_MAX    64
@@ -112,13 +109,11 @@ void fl_http_stream_end(struct fl_http_stream *stream, const struct fl_error *wh
 }
 
 void fl_http_stream_endf(struct fl_http_stream *stream, int code, const char *format, ...) {
-    char text[FL_ERROR_DETAIL_MAX];
     struct fl_error why;
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    fl_fail_args(&why, code, format, args);
     va_end(args);
-    fl_fail(&why, code, "%s", text);
     fl_http_stream_end(stream, &why);
 }
 
