@@ -277,10 +277,14 @@ int fl_call_unary(struct fl_channel *channel, const char *method, const void *re
         call->timeout_ms = options->timeout_ms;
         call->wait_for_ready = options->wait_for_ready;
     }
-    if (out) *out = call;
-    if (!fl_io_on_thread(channel->io)) return start_from_elsewhere(channel, call, err);
-    fl_call_begin(call);
-    return 0;
+    if (out) *out = call; /* before the loop has it: its callback may come at once */
+    if (fl_io_on_thread(channel->io)) {
+        fl_call_begin(call);
+        return 0;
+    }
+    int rc = start_from_elsewhere(channel, call, err);
+    if (rc != 0 && out) *out = NULL;
+    return rc;
 }
 
 void fl_call_cancel(struct fl_call *call) {

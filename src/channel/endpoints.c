@@ -5,6 +5,8 @@
  * (C20); the same address with another identity is connected anew; what is removed drains; what is
  * added connects at once.
  *
+ * gRPC runs over TCP: what a port of another protocol has under the same number is somebody else's.
+ *
  * Each change may be applied twice without harm. So when memory runs out half-way, the applied set
  * stays the old one and the same difference is tried again a little later. */
 #include <stdio.h>
@@ -55,7 +57,7 @@ static void leave(struct fl_channel *channel, struct fl_subchannel *sub) {
 static void apply_change(void *arg, const struct fl_change *change) {
     struct applying *applying = arg;
     struct fl_channel *channel = applying->channel;
-    if (applying->rc != 0) return;
+    if (applying->rc != 0 || strcmp(change->endpoint.protocol, "TCP") != 0) return;
     char peer[PEER_MAX];
     peer_text(&change->endpoint, peer);
     struct fl_subchannel *sub = fl_map_get(&channel->loop_data.subs, fl_str_of(peer));

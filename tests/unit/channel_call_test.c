@@ -138,6 +138,37 @@ static void test_C20_kept_endpoints_keep_their_connection(void **state) {
     fl_bed_stop(&bed);
 }
 
+/* One number may be a TCP and a UDP port; what happens to the latter is no matter of a channel. */
+static void test_only_tcp_is_connected(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_hand_endpoint both[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, NULL},
+                                      {"10.0.0.1", FL_BED_PORT, READY, 1, "grpc/UDP"},
+                                      {"10.0.0.2", FL_BED_PORT, READY, 2, "grpc/UDP"}};
+    struct fl_peer kept, other;
+    fl_bed_start(&bed, NULL);
+    fl_peer_start(&kept, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    fl_peer_start(&other, bed.io, "10.0.0.2", FL_BED_PORT, FL_PEER_HTTP);
+    fl_bed_open(&bed, NULL);
+    fl_hand_publish(bed.hand, FL_SET_SOME, both, 3);
+    fl_world_run_ms(bed.world, 100);
+    fl_hand_publish(bed.hand, FL_SET_SOME, both, 1); /* UDP goes */
+    fl_world_run_ms(bed.world, 100);
+    assert_int_equal(kept.accepted, 1);
+    assert_int_equal(kept.open, 1);
+    assert_int_equal(other.accepted, 0);
+    fl_hand_publish(bed.hand, FL_SET_SOME, both + 1, 2);
+    fl_world_run_ms(bed.world, 100);
+    fl_bed_call_now(&bed, &call, 10);
+    assert_int_equal(call.status, FL_STATUS_UNAVAILABLE);
+    assert_int_equal(call.why, FL_EEMPTY);
+    fl_bed_close(&bed);
+    fl_peer_stop(&kept);
+    fl_peer_stop(&other);
+    fl_bed_stop(&bed);
+}
+
 static void test_terminating_only_without_a_ready_one(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -893,6 +924,7 @@ int main(void) {
         cmocka_unit_test(test_C4_C6_new_endpoint_gets_traffic_within_one_round),
         cmocka_unit_test(test_C6_restarted_last_backend),
         cmocka_unit_test(test_C20_kept_endpoints_keep_their_connection),
+        cmocka_unit_test(test_only_tcp_is_connected),
         cmocka_unit_test(test_terminating_only_without_a_ready_one),
         cmocka_unit_test(test_addresses_of_every_kind),
         cmocka_unit_test(test_unknown_waits),

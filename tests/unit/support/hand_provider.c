@@ -101,10 +101,12 @@ struct fl_provider *fl_hand_provider(struct fl_hand *hand) {
 }
 
 static struct fl_block *block_of(struct fl_hand *hand, const struct fl_hand_endpoint *given) {
-    struct fl_block_port port = {.name = fl_str_of(given->port_name ? given->port_name : "grpc"),
-                                 .protocol = FL_STR("TCP"),
-                                 .app_protocol = FL_STR(""),
-                                 .port = given->port};
+    struct fl_str name, protocol;
+    if (!fl_str_split(fl_str_of(given->port_name ? given->port_name : "grpc"), '/', &name,
+                      &protocol))
+        protocol = FL_STR("TCP");
+    struct fl_block_port port = {
+        .name = name, .protocol = protocol, .app_protocol = FL_STR(""), .port = given->port};
     struct fl_block_endpoint endpoint = {
         .flags = given->flags ? given->flags : FL_ENDPOINT_READY | FL_ENDPOINT_SERVING,
         .uid = {given->uid},
