@@ -40,10 +40,12 @@ struct fl_scope {
     struct fl_task flush;
 };
 
+static bool is_synced(const struct fl_scope *scope, enum part_kind kind) {
+    return scope->parts[kind].lw && fl_listwatch_synced(scope->parts[kind].lw);
+}
+
 static bool synced(const struct fl_scope *scope) {
-    for (int i = 0; i < PARTS; i++)
-        if (!scope->parts[i].lw || !fl_listwatch_synced(scope->parts[i].lw)) return false;
-    return true;
+    return is_synced(scope, SERVICES) && is_synced(scope, SLICES);
 }
 
 static void want_flush(struct fl_scope *scope) { fl_io_defer(scope->io, &scope->flush); }
@@ -74,12 +76,16 @@ static int on_slice(void *arg, const struct fl_kube_entry *old, const struct fl_
     return fl_service_index_slice(&scope->index, old, now);
 }
 
-/* The slices' 404 means an old server only if the server is known to be one: once Services were
- * read from it. */
+/* A 404 may say that the server is too old for slices, but not once it has listed them: then it is
+ * a server in trouble, and what was known is kept. */
+static bool may_be_old(const struct fl_scope *scope) {
+    return !scope->endpoints && !is_synced(scope, SLICES) &&
+           scope->parts[SLICES].trouble.code == FL_ENOT_FOUND;
+}
+
+/* It is an old server only if it is known to be an API server at all: once Services were read. */
 static void consider_fallback(struct fl_scope *scope) {
-    struct part *services = &scope->parts[SERVICES];
-    if (scope->endpoints || scope->parts[SLICES].trouble.code != FL_ENOT_FOUND) return;
-    if (!services->lw || !fl_listwatch_synced(services->lw)) return;
+    if (!may_be_old(scope) || !is_synced(scope, SERVICES)) return;
     scope->fallback_due = true;
     want_flush(scope);
 }
@@ -158,11 +164,9 @@ static void fall_back(struct fl_scope *scope) {
 
 /* --- telling the feeds --- */
 
-/* The slices' 404 is no trouble while it may yet turn out to be an old server. */
 static bool is_told(const struct fl_scope *scope, enum part_kind kind) {
-    const struct fl_error *why = &scope->parts[kind].trouble;
-    if (why->code != FL_ENOT_FOUND) return why->code != FL_OK;
-    return kind != SLICES || scope->endpoints;
+    if (kind == SLICES && may_be_old(scope)) return false; /* it may yet be an old server */
+    return scope->parts[kind].trouble.code != FL_OK;
 }
 
 static const struct fl_error *current_trouble(const struct fl_scope *scope) {
@@ -249,12 +253,11 @@ static void tell(struct fl_scope *scope, struct fl_indexed_service *service) {
 }
 
 static void tell_names(struct fl_scope *scope) {
-    struct fl_listwatch *services = scope->parts[SERVICES].lw;
     if (scope->names && scope->names_trouble) {
         scope->names_trouble = false;
         fl_feed_trouble(scope->names, current_trouble(scope));
     }
-    if (scope->names && !scope->names_synced && services && fl_listwatch_synced(services)) {
+    if (scope->names && !scope->names_synced && is_synced(scope, SERVICES)) {
         scope->names_synced = true;
         fl_feed_names_synced(scope->names);
     }

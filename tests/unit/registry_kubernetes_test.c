@@ -305,6 +305,37 @@ static void test_W20_endpoints_on_an_old_server(void **state) {
     teardown(&f);
 }
 
+/* A server that has listed slices and then answers 404 is in trouble; it did not become an old one:
+ * what was known stays, and slices are asked for until they are there again. */
+static void test_W20_a_server_that_had_slices_is_not_old(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_echo(&f, 2);
+    struct seen *seen = subscribe(&f, "kubernetes:///shop/echo");
+    run(&f, 2000);
+    assert_int_equal(seen->endpoints, 2);
+    struct fl_apiserver_options other = {.host = FL_STR("127.0.0.1"),
+                                         .port = fl_apiserver_port(f.server),
+                                         .no_endpointslices = true};
+    for (int turn = 0; turn < 2; turn++) {
+        f.server_closed = false;
+        fl_apiserver_close(f.server, on_server_closed, &f);
+        run(&f, 100);
+        assert_true(f.server_closed);
+        assert_int_equal(fl_apiserver_new(f.io, f.cluster, &other, &f.server, NULL), FL_OK);
+        run(&f, 60000);
+        assert_int_equal(seen->state, FL_SET_SOME);
+        assert_int_equal(seen->trouble.code, turn == 0 ? FL_ENOT_FOUND : FL_OK);
+        assert_int_equal(seen->endpoints, turn == 0 ? 2 : 3);
+        add_pods(&f, SHOP, ECHO, 2 + (unsigned)turn, 1);
+        run(&f, 1000);
+        assert_int_equal(seen->endpoints, turn == 0 ? 2 : 4);
+        other.no_endpointslices = false;
+    }
+    f.server_closed = false;
+    teardown(&f);
+}
+
 static void test_refused_credentials_are_trouble(void **state) {
     const struct fl_apiserver_options strict = {.token = FL_STR("other")};
     struct fixture f;
@@ -635,6 +666,7 @@ int main(void) {
         cmocka_unit_test(test_W18_unknown_while_the_server_says_nothing),
         cmocka_unit_test(test_an_external_name_is_told),
         cmocka_unit_test(test_W20_endpoints_on_an_old_server),
+        cmocka_unit_test(test_W20_a_server_that_had_slices_is_not_old),
         cmocka_unit_test(test_refused_credentials_are_trouble),
         cmocka_unit_test(test_a_wrong_configuration_is_trouble_until_it_is_mended),
         cmocka_unit_test(test_wrong_targets_are_refused),
