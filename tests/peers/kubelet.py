@@ -7,17 +7,25 @@ import threading
 import time
 import urllib.error
 
-from cluster import Process
+from cluster import AWAY, Process
 
 PORT = 50051
 NODES = {"node-a": "zone-1", "node-b": "zone-2"}
 MANY = 20  # beyond so many pods at once all run the lighter server
 
 
+class Pod:
+    """A pod's process and what the API server is to be told of it."""
+
+    def __init__(self, name, address, node, process):
+        self.name, self.address, self.node, self.process = name, address, node, process
+        self.told = self.ending = False
+
+
 class Kubelet:
     def __init__(self, cluster, fairlead):
         self.cluster, self.fairlead = cluster, fairlead
-        self.pods = {}  # uid -> [name, process, told to end]
+        self.pods = {}  # uid -> Pod
         self.count = 0
         self.stopping = threading.Event()
         self.trouble = None
@@ -32,8 +40,8 @@ class Kubelet:
         while not self.stopping.is_set():
             try:
                 self.look()
-            except (OSError, urllib.error.URLError):
-                pass  # the API server is away; pods live on
+            except AWAY:
+                pass  # pods live on; what could not be told is told at the next look
             except Exception as error:  # told by the scenario that waits
                 self.trouble = error
                 return
@@ -45,38 +53,43 @@ class Kubelet:
             uid = pod["metadata"]["uid"]
             if pod["metadata"].get("deletionTimestamp"):
                 self.end(pod)
-            elif uid not in self.pods:
-                self.start(pod, len(pods))
+                continue
+            if uid not in self.pods:
+                self.pods[uid] = self.start(pod["metadata"]["name"], len(pods))
+            if not self.pods[uid].told:
+                self.tell(pod, self.pods[uid])
 
-    def start(self, pod, pods):
-        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+    def start(self, name, pods):
         self.count += 1
         address = f"10.244.{self.count // 250}.{self.count % 250 + 1}"
         node = list(NODES)[self.count % len(NODES)]
         grpc_go = self.count % 2 and pods <= MANY
         program = self.cluster.bin / "grpc-echo" if grpc_go else self.fairlead
         arguments = [program] + ([] if grpc_go else ["echo"]) + ["--listen", f"{address}:{PORT}"]
-        process = Process(self.cluster.folder, "pods", arguments)
-        self.pods[uid] = [name, process, False]
-        path = f"/api/v1/namespaces/default/pods/{name}"
-        self.cluster.request("POST", f"{path}/binding", {
-            "kind": "Binding", "apiVersion": "v1", "metadata": {"name": name},
-            "target": {"kind": "Node", "name": node}})
+        return Pod(name, address, node, Process(self.cluster.folder, "pods", arguments))
+
+    def tell(self, pod, mine):
+        path = f"/api/v1/namespaces/default/pods/{mine.name}"
+        if not pod["spec"].get("nodeName"):
+            self.cluster.request("POST", f"{path}/binding", {
+                "kind": "Binding", "apiVersion": "v1", "metadata": {"name": mine.name},
+                "target": {"kind": "Node", "name": mine.node}})
         self.cluster.request("PATCH", f"{path}/status", {"status": {
-            "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+            "phase": "Running", "podIP": mine.address, "podIPs": [{"ip": mine.address}],
             "conditions": [{"type": "Ready", "status": "True"}]}})
+        mine.told = True
 
     def end(self, pod):
-        entry = self.pods.get(pod["metadata"]["uid"])
-        if entry and not entry[2]:
-            entry[1].child.send_signal(signal.SIGTERM)
-            entry[2] = True
-        if entry and entry[1].alive():
+        mine = self.pods.get(pod["metadata"]["uid"])
+        if mine and not mine.ending:
+            mine.process.child.send_signal(signal.SIGTERM)
+            mine.ending = True
+        if mine and mine.process.alive():
             return
-        if entry:
-            entry[1].stop()
-            if entry[1].child.returncode != 0:
-                raise AssertionError(f"pod {entry[0]} ended with {entry[1].child.returncode}")
+        if mine:
+            mine.process.stop()
+            if mine.process.child.returncode != 0:
+                raise AssertionError(f"pod {mine.name} ended with {mine.process.child.returncode}")
         path = f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}?gracePeriodSeconds=0"
         try:
             self.cluster.request("DELETE", path)
@@ -88,8 +101,13 @@ class Kubelet:
         if self.trouble:
             raise self.trouble
 
+    def lingering(self):
+        """Pods whose process was told to end and has not."""
+        return [f"{mine.name} at {mine.address}" for mine in self.pods.values()
+                if mine.ending and mine.process.alive()]
+
     def close(self):
         self.stopping.set()
         self.thread.join()
-        for _, process, _ in self.pods.values():
-            process.stop(signal.SIGKILL)
+        for mine in self.pods.values():
+            mine.process.stop(signal.SIGKILL)
