@@ -13,7 +13,7 @@
 #include "kube/resource.h"
 
 struct counters {
-    struct fl_metric *events, *bytes, *notes[FL_REFLECTOR_NOTES];
+    struct fl_metric *events, *bytes, *full, *notes[FL_REFLECTOR_NOTES];
 };
 
 struct fl_listwatch {
@@ -55,6 +55,9 @@ static void counters_init(struct fl_listwatch *lw) {
                                          "Objects and events read from lists and watches", labels);
     lw->counters.bytes = fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_kube_read_bytes",
                                         "Bytes of lists and watches read", labels);
+    lw->counters.full =
+        fl_metrics_get(metrics, FL_METRIC_COUNTER, "fairlead_kube_full_total",
+                       "Requests refused and answers given up at a bound of this side", labels);
     for (int i = 0; i < FL_REFLECTOR_NOTES; i++) {
         snprintf(labels, sizeof(labels), "resource=%s,what=%s", resource,
                  fl_reflector_note_name((enum fl_reflector_note)i));
@@ -109,6 +112,7 @@ static void log_trouble(struct fl_listwatch *lw, const struct fl_error *why) {
 static void on_trouble(void *arg, const struct fl_error *why) {
     struct fl_listwatch *lw = arg;
     if (lw->closing) return;
+    if (why->code == FL_EFULL || why->code == FL_ETOO_LARGE) fl_metric_add(lw->counters.full, 1);
     log_trouble(lw, why);
     lw->events->on_trouble(lw->arg, why);
 }

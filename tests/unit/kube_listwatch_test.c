@@ -21,7 +21,7 @@ struct fixture {
     struct fl_kube_client *client;
     struct fl_listwatch *lw;
     bool lw_closed, client_closed, server_closed;
-    bool close_at_trouble;
+    bool close_at_trouble, full;
     unsigned changes, synced, troubles;
     struct fl_error trouble;
 };
@@ -40,6 +40,7 @@ static int on_change(void *arg, const struct fl_kube_entry *old, const struct fl
     FL_UNUSED(old);
     FL_UNUSED(now);
     assert_false(f->lw_closed);
+    if (f->full) return FL_EFULL;
     f->changes++;
     return FL_OK;
 }
@@ -161,6 +162,23 @@ static void test_what_happens_is_counted(void **state) {
 }
 
 /* A watch with nothing to say is proved alive by the PINGs of its connection. */
+static void test_a_bound_that_is_reached_is_counted(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f, false);
+    f.full = true;
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 500);
+    assert_int_equal(f.trouble.code, FL_EFULL);
+    assert_int_equal(f.synced, 0);
+    assert_int_equal(counter(&f, "fairlead_kube_full_total", "resource=services"), f.troubles);
+    f.full = false;
+    run(&f, 60000);
+    assert_int_equal(f.trouble.code, FL_OK);
+    assert_int_equal(f.synced, 1);
+    teardown(&f);
+}
+
 static void test_W8_a_quiet_watch_over_http2_stays_fresh(void **state) {
     struct fixture f;
     FL_UNUSED(state);
@@ -261,6 +279,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_store_follows),
         cmocka_unit_test(test_what_happens_is_counted),
+        cmocka_unit_test(test_a_bound_that_is_reached_is_counted),
         cmocka_unit_test(test_W8_a_quiet_watch_over_http2_stays_fresh),
         cmocka_unit_test(test_W8_a_dead_connection_is_noticed),
         cmocka_unit_test(test_closing_at_any_moment),
