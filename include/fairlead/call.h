@@ -53,11 +53,13 @@ struct fl_call_result {
 typedef void fl_call_cb(void *arg, const struct fl_call_result *result);
 
 /* Starts a unary call of `method` ("/package.Service/Method") with the `len` bytes of the encoded
- * request, which are copied. `cb` is called exactly once on the channel's loop, never before this
- * returned. *out (NULL: not wanted) may be used for fl_call_cancel until `cb` returned. Any thread.
- * What was not processed by a server (REFUSED_STREAM, above the last stream of a GOAWAY, never
- * sent) is tried again unseen (gRFC A6, transparent retries). Errors, in which case `cb` is not
- * called: FL_ENOMEM, FL_EUSAGE, FL_EFULL. */
+ * request, which are copied. `cb` is called exactly once on the channel's loop, never from within
+ * this call; when this is called on another thread, `cb` may run before it has returned. *out
+ * (NULL: not wanted) is set before that and may be used for fl_call_cancel until `cb` returned; it
+ * is NULL after an error. Any thread. What was not processed by a server (REFUSED_STREAM, above the
+ * last stream of a GOAWAY, never sent) is tried again unseen (gRFC A6, transparent retries).
+ * Errors, in which case `cb` is not called: FL_ENOMEM, FL_EUSAGE (method, callback, size, a closed
+ * channel), FL_EFULL (from other threads: queued_calls_max calls are on their way to the loop). */
 FL_API FL_MUST int fl_call_unary(struct fl_channel *channel, const char *method,
                                  const void *request, size_t len,
                                  const struct fl_call_options *options, fl_call_cb *cb, void *arg,

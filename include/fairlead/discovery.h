@@ -44,7 +44,8 @@ struct fl_endpoint {
     uint8_t uid[16];  /* identity: the pod's uid; zeros if there is none */
 };
 
-/* How one endpoint differs between two sets. */
+/* How one endpoint differs between two sets. An endpoint is its address, port and protocol: where
+ * one of these changes, one endpoint is removed and another added. */
 enum fl_change_kind { FL_CHANGE_ADDED, FL_CHANGE_REMOVED, FL_CHANGE_CHANGED };
 
 /* Bits of fl_change.what for FL_CHANGE_CHANGED. */
@@ -54,7 +55,7 @@ enum {
     FL_CHANGED_TERMINATING = 1 << 2,
     FL_CHANGED_IDENTITY = 1 << 3, /* the address belongs to another pod now */
     FL_CHANGED_PLACE = 1 << 4,    /* node or zone */
-    FL_CHANGED_PORT = 1 << 5,     /* name, protocol or application protocol of the port */
+    FL_CHANGED_PORT = 1 << 5,     /* name or application protocol of the port */
 };
 
 struct fl_change {
@@ -111,12 +112,13 @@ FL_API const char *fl_set_external_name(const struct fl_set *set); /* NULL unles
  * it is fresh. */
 FL_API uint64_t fl_set_stale_ms(const struct fl_set *set);
 
-/* Calls `each` for every endpoint of the set, duplicates merged, ordered by address and port. */
+/* Calls `each` for every endpoint of the set, duplicates merged, ordered by address, port and
+ * protocol. Endpoint and strings are borrowed for the call. Any thread that holds a reference. */
 FL_API void fl_set_each(const struct fl_set *set,
                         void (*each)(void *arg, const struct fl_endpoint *endpoint), void *arg);
 
 /* Calls `each` for every difference that turns `previous` (NULL: nothing) into `set`, ordered by
- * address and port. Errors: FL_ENOMEM. */
+ * address, port and protocol. Any thread that holds references. Errors: FL_ENOMEM. */
 FL_API FL_MUST int fl_set_diff(const struct fl_set *previous, const struct fl_set *set,
                                void (*each)(void *arg, const struct fl_change *change), void *arg);
 

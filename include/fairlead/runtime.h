@@ -2,8 +2,9 @@
  *
  * A runtime is one loop. It runs on a thread of its own, or on a uv_loop_t of the caller, or is
  * driven from the caller's poll loop through one descriptor and a deadline. Every callback of an
- * object that was made on a runtime is called on that runtime's thread, never before the starting
- * call returned, never under a lock. */
+ * object that was made on a runtime is called on that runtime's thread, never from within the
+ * starting call, never under a lock. Where the starting call is made on another thread, a callback
+ * may run while it is still returning. */
 #ifndef FAIRLEAD_RUNTIME_H
 #define FAIRLEAD_RUNTIME_H
 

@@ -200,7 +200,9 @@ static int run(const struct fl_command *self, int argc, char **argv) {
 const struct fl_command fl_command_watch = {
     "watch", "SERVICE[:PORT] | -A [-n NS] [-o text|json]",
     "The endpoints of a service, then every change",
-    "Lines begin with = (state), + (added), - (removed) or ~ (changed, and what). With -o\n"
+    "Lines begin with = (state), + (added), - (removed) or ~ (changed, and what: ready,\n"
+    "serving, terminating, identity: another pod, place: node or zone, port: its name or\n"
+    "application protocol). Another address, port or protocol is another endpoint. With -o\n"
     "json each line is\n"
     "{\"time\",\"service\",\"state\",\"version\",\"stale_ms\",\"added\",\"removed\",\"changed\"};\n"
     "applying the lines in order to an empty set gives the set. Why the source does not\n"
