@@ -14,17 +14,18 @@ static inline uint32_t four(const char *p) {
     return word;
 }
 
-/* What 16 hex digits stand for; *good loses bits where there are none. */
-static inline lanes decode(lanes text, lanes *good) {
-    lanes digit = text - '0', letter = (text | 0x20) - 'a';
+/* Replaces 16 hex digits by what they stand for; *good loses bits where there are none. By address:
+ * how vectors are passed as values depends on the vector unit. */
+static inline void decode(lanes *text, lanes *good) {
+    lanes digit = *text - '0', letter = (*text | 0x20) - 'a';
     lanes is_digit = (lanes)(digit <= 9), is_letter = (lanes)(letter <= 5);
     *good &= is_digit | is_letter;
-    return (digit & is_digit) | ((letter + 10) & is_letter);
+    *text = (digit & is_digit) | ((letter + 10) & is_letter);
 }
 
-static inline bool is_all_ones(lanes x) {
+static inline bool is_all_ones(const lanes *x) {
     uint64_t halves[2];
-    memcpy(halves, &x, sizeof(halves));
+    memcpy(halves, x, sizeof(halves));
     return (halves[0] & halves[1]) == UINT64_MAX;
 }
 
@@ -35,8 +36,10 @@ bool fl_uid_parse(struct fl_str text, uint8_t out[16]) {
     words first = {four(p), four(p + 4), four(p + 9), four(p + 14)};
     words second = {four(p + 19), four(p + 24), four(p + 28), four(p + 32)};
     lanes good = (lanes){0} - 1;
-    lanes a = decode((lanes)first, &good), b = decode((lanes)second, &good);
-    if (!is_all_ones(good)) return false;
+    lanes a = (lanes)first, b = (lanes)second;
+    decode(&a, &good);
+    decode(&b, &good);
+    if (!is_all_ones(&good)) return false;
     lanes high =
         __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     lanes low =
