@@ -68,7 +68,8 @@ class Bed:
         try:
             wait_for(f"{pods} pods are ready and seen", settled, 120)
         except AssertionError:
-            print(f"    server: {truth}\n    watch:  {state} {held}")
+            print(f"    server: {truth}\n    watch:  {state} {held}\n"
+                  f"    told to end and alive: {self.kubelet.lingering()}")
             raise
 
     def scale(self, pods):
@@ -84,6 +85,13 @@ class Bed:
             f"{arguments[1:]} exited with {answer.returncode}, wanted {code}: {answer.stderr}")
         return answer
 
+    @staticmethod
+    def connected(pid):
+        """Has this process a connection to a pod?"""
+        shown = subprocess.run(["ss", "-tnpH", "state", "established", f"dport = :{PORT}"],
+                               capture_output=True, text=True, check=True).stdout
+        return f"pid={pid}," in shown
+
     @contextlib.contextmanager
     def load(self):
         """Calls through a channel all the while; every one of them must have been answered."""
@@ -94,7 +102,7 @@ class Bed:
             "--kubeconfig", self.cluster.kubeconfig], stdout=subprocess.PIPE, text=True)
         summary = {}
         try:
-            time.sleep(1)
+            wait_for("the load is connected", lambda: self.connected(process.child.pid))
             yield summary
         finally:
             process.child.send_signal(signal.SIGINT)
