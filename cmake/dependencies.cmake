@@ -10,7 +10,7 @@ pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1>=0.2.5)
 pkg_check_modules(XXHASH REQUIRED libxxhash>=0.8) # its header alone: XXH_INLINE_ALL
 
 # llhttp: a packaged library where there is one, else the C sources that Debian's node-llhttp ships.
-pkg_check_modules(LLHTTP IMPORTED_TARGET libllhttp)
+pkg_check_modules(LLHTTP QUIET IMPORTED_TARGET libllhttp)
 add_library(fl_llhttp INTERFACE)
 if(LLHTTP_FOUND)
   target_link_libraries(fl_llhttp INTERFACE PkgConfig::LLHTTP)

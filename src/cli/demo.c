@@ -1,4 +1,4 @@
-/* demo.c - fairlead demo: a rolling update under load, in half a minute.
+/* demo.c - fairlead demo: a rolling update under load, in ten seconds.
  *
  * The simulated cluster runs on a thread of its own; this thread is the client: discovery, a
  * channel, callers that never pause for the update. Phases follow one another as a table of moves
@@ -316,7 +316,7 @@ static void print_times(const struct demo *demo, struct fl_table *table, int *rc
     size_t count;
     char text[96] = "no new pod was seen";
     if (fl_pods_moved(&demo->pods, demo->steady_us, &median, &worst, &count))
-        snprintf(text, sizeof text, "median %.1f ms, worst %.1f ms of %zu new pods",
+        snprintf(text, sizeof text, "median %.1f ms, worst %.1f ms, %zu new pods",
                  (double)median / 1e3, (double)worst / 1e3, count);
     row(table, rc, "endpoint event to first moved call", text);
 }
@@ -374,7 +374,7 @@ static int run(const struct fl_command *self, int argc, char **argv) {
 }
 
 const struct fl_command fl_command_demo = {
-    "demo", "", "A rolling update under load, in half a minute",
+    "demo", "", "A rolling update under load, in ten seconds",
     "Starts a simulated API server and a service \"echo\" of three pods, each a real gRPC\n"
     "server on a loopback address of its own; calls it all the while through a channel;\n"
     "replaces every pod. Exit code 0 if no call failed.",

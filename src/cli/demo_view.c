@@ -7,7 +7,11 @@
 #include "cli/render.h"
 #include "cli/terminal.h"
 
-#define BAR_WIDTH 30
+#define BAR_WIDTH 10 /* the widest line of a pod has 79 columns */
+
+/* Terminals narrower than a line cut it instead of wrapping it, so lines can be counted. */
+#define WRAP_OFF "\033[?7l"
+#define WRAP_ON  "\033[?7h"
 
 void fl_demo_view_init(struct fl_demo_view *view, uint64_t now_us) {
     *view = (struct fl_demo_view){.live = fl_terminal_is(stdout), .start_us = now_us};
@@ -17,9 +21,9 @@ static double seconds(const struct fl_demo_view *view, uint64_t now_us) {
     return (double)(now_us - view->start_us) / 1e6;
 }
 
-/* Moves up over the last picture and clears it. */
+/* Moves up over the last picture, and the ^C that a terminal may have added, and clears it. */
 static void erase(struct fl_demo_view *view) {
-    if (view->drawn) printf("\033[%uA\033[J", view->drawn);
+    if (view->drawn) printf("\r\033[%uA\033[J", view->drawn);
     view->drawn = 0;
 }
 
@@ -45,7 +49,7 @@ static void draw_pod(const struct fl_pod *pod, uint64_t most) {
     size_t cells = most ? (size_t)(pod->rate * BAR_WIDTH / most) : 0;
     bool ready = strcmp(pod->condition, "ready") == 0, gone = strcmp(pod->condition, "gone") == 0;
     enum fl_colour colour = ready ? FL_GREEN : gone ? FL_DIM : FL_YELLOW;
-    printf("  %s%-20s %-18s %-20s%s ", fl_colour(stdout, colour), pod->peer, pod->name,
+    printf("  %s%-15s %-21s %-20s%s ", fl_colour(stdout, colour), pod->peer, pod->name,
            pod->condition, fl_colour(stdout, FL_PLAIN));
     for (size_t i = 0; i < cells; i++) fputs("█", stdout);
     if (!gone) printf(" %llu/s", (unsigned long long)pod->rate);
@@ -57,12 +61,13 @@ static void draw_picture(struct fl_demo_view *view, uint64_t now_us,
     uint64_t most = 1;
     for (size_t i = 0; i < pods->count; i++) most = FL_MAX(most, pods->list[i].rate);
     erase(view);
-    printf("\n  %s%s%s   %.1f s   %llu calls, %s%llu failed%s, %llu/s\n\n",
+    printf(WRAP_OFF "\n  %s%s%s   %.1f s   %llu calls, %s%llu failed%s, %llu/s\n\n",
            fl_colour(stdout, FL_BOLD), n->phase, fl_colour(stdout, FL_PLAIN), seconds(view, now_us),
            (unsigned long long)n->calls, fl_colour(stdout, n->failures ? FL_RED : FL_GREEN),
            (unsigned long long)n->failures, fl_colour(stdout, FL_PLAIN),
            (unsigned long long)n->rate);
     for (size_t i = 0; i < pods->count; i++) draw_pod(&pods->list[i], most);
+    fputs(WRAP_ON, stdout);
     view->drawn = 3 + (unsigned)pods->count;
 }
 
