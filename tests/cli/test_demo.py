@@ -8,7 +8,7 @@ import subprocess
 
 from support import FAIRLEAD, Case, run
 
-ESCAPES = re.compile(r"\x1b\[[?0-9;]*[a-zA-Z]")
+ESCAPES = re.compile(r"\x1b\[[?0-9;]*[a-zA-Z]|\^C")
 
 
 def read_to_the_end(terminal):
