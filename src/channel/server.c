@@ -15,7 +15,7 @@
 #define STREAMS_MAX       1000
 #define RECEIVE_BYTES_MAX (4u * 1024 * 1024)
 #define CONNECTIONS_MAX   10000
-#define ON_STACK          1024       /* responses up to here go out in one piece */
+#define ON_STACK          1024 /* responses up to here go out in one piece */
 #define H2_CANCEL         8u
 #define MESSAGE_MAX       ((size_t)4096) /* of grpc-message, encoded */
 
