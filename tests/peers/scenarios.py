@@ -182,7 +182,7 @@ def wrong_credentials(bed):
     one_line(answer, "UNAUTHORIZED")
     assert "4711" not in answer.stderr
     powerless = bed.cluster.write_kubeconfig("powerless.kubeconfig", token=POWERLESS_TOKEN)
-    one_line(bed.run("get", "echo", code=5, kubeconfig=powerless), "FORBIDDEN", "endpointslices")
+    one_line(bed.run("get", "echo", code=5, kubeconfig=powerless), "FORBIDDEN", "may not list")
     one_line(bed.run("get", "nosuch", code=3), "ABSENT", "default/nosuch")
     one_line(bed.run("get", "echo:9999", code=2), "PORT", "grpc (80)")
 
