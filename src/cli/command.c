@@ -14,8 +14,8 @@ bool fl_command_parse(const struct fl_command *self, struct fl_args *args, int a
                       int *exit_code) {
     struct fl_error err = {0};
     if (fl_args_parse(args, argc, argv, &err)) {
-        fprintf(stderr, "fairlead %s: %s\nusage: fairlead %s %s (see fairlead help %s)\n",
-                self->name, err.detail, self->name, self->usage, self->name);
+        fprintf(stderr, "fairlead %s: %s; see fairlead help %s\n", self->name, err.detail,
+                self->name);
         *exit_code = FL_EXIT_USAGE;
         return false;
     }

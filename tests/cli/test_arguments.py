@@ -36,7 +36,8 @@ class Wrong(Case):
     def usage(self, *arguments, word):
         answer = run(*arguments)
         self.assertEqual((answer.returncode, answer.stdout), (2, ""), answer.stderr)
-        self.assertIn(word, answer.stderr.splitlines()[0])
+        self.assertEqual(len(answer.stderr.splitlines()), 1, answer.stderr)
+        self.assertIn(word, answer.stderr)
 
     def test_command(self):
         self.usage("gte", word='"gte"')
