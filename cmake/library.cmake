@@ -34,6 +34,9 @@ install(DIRECTORY include/fairlead ${PROJECT_BINARY_DIR}/include/fairlead
 
 # The libraries that a static link needs besides ours, for pkg-config and the CMake package alike.
 set(FL_REQUIRES_PRIVATE "libuv openssl libnghttp2 libcares jansson yaml-0.1")
+# The prefix is where the file is: `make install PREFIX=...` chooses it after the build.
+file(RELATIVE_PATH FL_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" FL_PREFIX_FROM_PC "${FL_PREFIX_FROM_PC}")
 configure_file(cmake/fairlead.pc.in fairlead.pc @ONLY)
 include(CMakePackageConfigHelpers)
 configure_package_config_file(cmake/fairlead-config.cmake.in fairlead-config.cmake
