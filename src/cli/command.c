@@ -43,6 +43,7 @@ static int exit_of(int code) {
 
 int fl_command_fail(const struct fl_error *err) {
     fl_terminal_clear_progress();
+    fflush(stdout); /* the reason comes last, in a log of both as well */
     fprintf(stderr, "fairlead: %s: %s\n", fl_error_name(err->code), err->detail);
     return exit_of(err->code);
 }

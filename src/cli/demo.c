@@ -363,7 +363,7 @@ static int run(const struct fl_command *self, int argc, char **argv) {
         exit_code = fl_command_fail(&err);
     } else {
         run_to_the_end(&demo);
-        print_result(&demo);
+        if (demo.steady_us) print_result(&demo);
         if (demo.failure.code != FL_OK)
             exit_code = fl_command_fail(&demo.failure);
         else

@@ -357,8 +357,10 @@ static int check_addresses(struct fl_sim *sim, struct fl_error *err) {
     fl_pod_address(1, address);
     if (fl_io_listen(sim->io, fl_str_of(address), sim->pods.port, NULL, abort_accepted, sim,
                      &listener, &why)) {
-        fl_error_prefix(&why, "pods need loopback addresses of their own, from %s", address);
-        return fl_error_copy(err, &why);
+        return fl_fail(
+            err, why.code,
+            "pods need loopback addresses of their own: %s (does another simulator run?)",
+            why.detail);
     }
     fl_listener_close(sim->io, listener);
     return 0;
