@@ -2,6 +2,7 @@
 set(FL_SOURCES_base
   src/base/address.c
   src/base/alloc.c
+  src/base/area.c
   src/base/backoff.c
   src/base/block.c
   src/base/block_builder.c

@@ -26,6 +26,10 @@ enum fl_set_state {
 struct fl_discovery_options {
     const char *kubeconfig; /* path; NULL: $KUBECONFIG, in-cluster, ~/.kube/config */
     const char *context;    /* of the kubeconfig; NULL: its current one */
+    /* A file in which the newest sets are kept, to start from when the API server does not answer;
+     * NULL: none. What comes from it is marked (fl_set_is_snapshot), stale, and yields to the first
+     * live answer. */
+    const char *snapshot;
 };
 
 /* One endpoint and one port of it. Strings are borrowed from the set it came from. */
@@ -111,6 +115,10 @@ FL_API const char *fl_set_external_name(const struct fl_set *set); /* NULL unles
 /* Milliseconds for which the source gave no sign of life, beyond the 45 s it may be quiet; 0 while
  * it is fresh. */
 FL_API uint64_t fl_set_stale_ms(const struct fl_set *set);
+
+/* True: read from the snapshot file; nothing was heard from the source yet. fl_set_stale_ms is then
+ * the time since the source's last proof of life before the file was written. */
+FL_API bool fl_set_is_snapshot(const struct fl_set *set);
 
 /* Calls `each` for every endpoint of the set, duplicates merged, ordered by address, port and
  * protocol. Endpoint and strings are borrowed for the call. Any thread that holds a reference. */

@@ -43,13 +43,48 @@ struct fl_sock_events {
 #define FL_SOCK_QUEUE_HIGH ((size_t)256 * 1024) /* owners stop writing above, until on_writable */
 #define FL_SOCK_QUEUE_MAX  ((size_t)4 * 1024 * 1024) /* beyond: the sock closes with FL_EFULL */
 
+/* How a dial gets through a proxy; the proxy resolves the name of the peer. */
+enum fl_proxy_kind {
+    FL_PROXY_HTTP,   /* CONNECT, RFC 9110 section 9.3.6 */
+    FL_PROXY_SOCKS5, /* RFC 1928, RFC 1929 */
+};
+
+struct fl_proxy {
+    enum fl_proxy_kind kind;
+    struct fl_str host;
+    uint16_t port;
+    struct fl_tls *tls;           /* to the proxy itself; NULL: cleartext. HTTP only */
+    struct fl_str user, password; /* empty without; Basic for HTTP */
+};
+
 struct fl_dial {
     struct fl_str host; /* address or name; a name is resolved, RFC 8305 between its addresses */
     uint16_t port;
-    struct fl_tls *tls;        /* NULL: cleartext */
-    struct fl_str server_name; /* with TLS: what the certificate must name; empty: host */
-    uint64_t deadline_ms;      /* for name, connection and TLS together; required */
+    struct fl_tls *tls;           /* NULL: cleartext */
+    struct fl_str server_name;    /* with TLS: what the certificate must name; empty: host */
+    const struct fl_proxy *proxy; /* NULL: none. Copied */
+    uint64_t deadline_ms;         /* for name, connection, proxy and TLS together; required */
 };
+
+/* A program to run, without a shell. Its standard input is empty. */
+struct fl_spawn {
+    const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH unless it has a '/' */
+    const char *const *env;  /* NULL-terminated "NAME=value", beside this process's; NULL: none */
+    uint64_t deadline_ms;    /* killed then; required */
+    size_t out_max;          /* of standard output; beyond: killed, FL_ETOO_LARGE */
+};
+
+struct fl_spawned {         /* borrowed for the call */
+    int exit_code;          /* -1: ended by a signal */
+    struct fl_str out, err; /* standard error: its first 4 KiB */
+};
+
+struct fl_process;
+
+/* Once: `why` has code FL_OK when the program ended by itself, whatever its exit code; else
+ * FL_ESYS (could not be started: detail says why), FL_ETIMEOUT, FL_ETOO_LARGE, FL_ECANCELLED,
+ * FL_ENOMEM. The process's memory is gone after it. */
+typedef void fl_spawn_cb(void *arg, const struct fl_error *why, const struct fl_spawned *what);
 
 /* Zero-initialised: trust the system's authorities, verify. PEM texts are copied, secrets wiped. */
 struct fl_tls_config {
@@ -82,6 +117,12 @@ struct fl_io_ops {
                    struct fl_error *err);
     void (*tls_unref)(struct fl_tls *tls);
     int (*file_read)(struct fl_io *io, const char *path, struct fl_buf *out, struct fl_error *err);
+    int (*file_write)(struct fl_io *io, const char *path, struct fl_buf *bytes,
+                      void (*done)(void *arg, const struct fl_error *why), void *arg,
+                      struct fl_error *err);
+    int (*spawn)(struct fl_io *io, const struct fl_spawn *spawn, fl_spawn_cb *done, void *arg,
+                 struct fl_process **out, struct fl_error *err);
+    void (*process_kill)(struct fl_process *process);
     const char *(*env)(struct fl_io *io, const char *name);
     void (*post)(struct fl_io *io, struct fl_task *task);
     bool (*on_thread)(struct fl_io *io);
@@ -208,6 +249,26 @@ static inline void fl_tls_unref(struct fl_io *io, struct fl_tls *tls) {
 FL_MUST static inline int fl_io_file_read(struct fl_io *io, const char *path, struct fl_buf *out,
                                           struct fl_error *err) {
     return io->ops->file_read(io, path, out, err);
+}
+/* Replaces the file by `bytes`, which is taken (also on failure) and wiped: atomically (a temporary
+ * file beside it with mode 0600, then renamed) and durably (fsync of file and folder), off the
+ * loop's thread. `done` once, later; it cannot be cancelled. Errors: FL_ENOMEM (then no callback);
+ * by callback FL_ESYS (detail: path and why). */
+FL_MUST static inline int fl_io_take_file_write(struct fl_io *io, const char *path,
+                                                struct fl_buf *bytes,
+                                                void (*done)(void *arg, const struct fl_error *why),
+                                                void *arg, struct fl_error *err) {
+    return io->ops->file_write(io, path, bytes, done, arg, err);
+}
+/* Starts a program; strings are copied. Errors (then no callback): FL_ENOMEM, FL_EUSAGE. */
+FL_MUST static inline int fl_io_spawn(struct fl_io *io, const struct fl_spawn *spawn,
+                                      fl_spawn_cb *done, void *arg, struct fl_process **out,
+                                      struct fl_error *err) {
+    return io->ops->spawn(io, spawn, done, arg, out, err);
+}
+/* Kills it; `done` follows with FL_ECANCELLED. */
+static inline void fl_process_kill(struct fl_io *io, struct fl_process *process) {
+    io->ops->process_kill(process);
 }
 /* An environment variable, NULL if it is not set. Borrowed. */
 static inline const char *fl_io_env(struct fl_io *io, const char *name) {

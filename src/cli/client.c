@@ -13,7 +13,8 @@ static void on_signal(void *arg, int signal) {
 int fl_client_open(struct fl_client *client, const struct fl_client_options *options,
                    struct fl_error *err) {
     *client = (struct fl_client){.options = options};
-    const struct fl_discovery_options discovery = {options->kubeconfig, options->context};
+    const struct fl_discovery_options discovery = {.kubeconfig = options->kubeconfig,
+                                                   .context = options->context};
     int rc = fl_loop_new(&client->runtime, err);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGINT, on_signal, client);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGTERM, on_signal, client);

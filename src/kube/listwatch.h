@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "kube/client.h"
+#include "kube/reflector.h"
 #include "kube/store.h"
 
 struct fl_listwatch;
@@ -17,6 +18,8 @@ struct fl_listwatch_events {
     void (*on_synced)(void *arg); /* after each complete list */
     /* As the reflector's; after each failure. May close the listwatch. */
     void (*on_trouble)(void *arg, const struct fl_error *why);
+    /* Decisions, for a log line; NULL: nobody listens. Counted in metrics in any case. */
+    void (*on_note)(void *arg, enum fl_reflector_note note);
 };
 
 struct fl_listwatch_options {
@@ -36,5 +39,8 @@ const struct fl_kube_store *fl_listwatch_store(const struct fl_listwatch *lw);
 bool fl_listwatch_synced(const struct fl_listwatch *lw);
 /* When the server last proved that what is in the store is current; 0: never. */
 uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw);
+/* For how long, beyond the 45 s that a server may be quiet, there was no proof; 0: fresh. Counts
+ * from the start before the first one. */
+uint64_t fl_listwatch_stale_ms(const struct fl_listwatch *lw);
 
 #endif
