@@ -12,6 +12,8 @@
 #include "kube/reflector.h"
 #include "kube/resource.h"
 
+#define FRESH_MS 45000 /* a PING after 30 s of silence, and 15 s for its answer */
+
 struct counters {
     struct fl_metric *events, *bytes, *full, *notes[FL_REFLECTOR_NOTES];
 };
@@ -30,6 +32,7 @@ struct fl_listwatch {
     struct fl_task task; /* the first step, or the end */
     struct counters counters;
     uint64_t counted_events;
+    uint64_t began_ms;
     int trouble_code;
     bool closing;
     void (*done)(void *arg);
@@ -124,6 +127,7 @@ static void on_note(void *arg, enum fl_reflector_note what) {
            FL_LOG_TEXT_OF("resource", fl_resource_name(lw->kind)),
            FL_LOG_TEXT_OF("what", fl_reflector_note_name(what)),
            FL_LOG_TEXT_OF("version", fl_reflector_position(lw->reflector)));
+    if (lw->events->on_note && !lw->closing) lw->events->on_note(lw->arg, what);
 }
 
 static const struct fl_reflector_events reflector_events = {
@@ -274,6 +278,7 @@ int fl_listwatch_new(struct fl_io *io, const struct fl_listwatch_options *option
     lw->events = events;
     lw->arg = arg;
     lw->kind = options->kind;
+    lw->began_ms = fl_io_now_ms(io);
     fl_task_init(&lw->task, on_task);
     if (fl_io_timer_init(io, &lw->timer, on_timer) < 0 || make_parts(lw, options) < 0) goto fail;
     counters_init(lw);
@@ -306,4 +311,10 @@ uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw) {
     uint64_t proof_ms = fl_reflector_proof_ms(lw->reflector);
     if (!lw->request || !fl_reflector_watching(lw->reflector)) return proof_ms;
     return FL_MAX(proof_ms, fl_kube_request_last_read_ms(lw->request->kube));
+}
+
+uint64_t fl_listwatch_stale_ms(const struct fl_listwatch *lw) {
+    uint64_t now_ms = fl_io_now_ms(lw->io), proof_ms = fl_listwatch_proof_ms(lw);
+    uint64_t fresh_until_ms = FL_MAX(proof_ms, lw->began_ms) + FRESH_MS;
+    return now_ms > fresh_until_ms ? now_ms - fresh_until_ms : 0;
 }

@@ -22,7 +22,7 @@ struct fixture {
     struct fl_listwatch *lw;
     bool lw_closed, client_closed, server_closed;
     bool close_at_trouble, full;
-    unsigned changes, synced, troubles;
+    unsigned changes, synced, troubles, notes[FL_REFLECTOR_NOTES];
     struct fl_error trouble;
 };
 
@@ -55,8 +55,14 @@ static void on_trouble(void *arg, const struct fl_error *why) {
     if (f->close_at_trouble) close_lw(f);
 }
 
+static void on_note(void *arg, enum fl_reflector_note note) {
+    struct fixture *f = arg;
+    assert_non_null(f->lw);
+    f->notes[note]++;
+}
+
 static const struct fl_listwatch_events events = {
-    .on_change = on_change, .on_synced = on_synced, .on_trouble = on_trouble};
+    .on_change = on_change, .on_synced = on_synced, .on_trouble = on_trouble, .on_note = on_note};
 
 static int open_lw(struct fixture *f) {
     const struct fl_listwatch_options options = {
@@ -157,6 +163,8 @@ static void test_what_happens_is_counted(void **state) {
         counter(&f, "fairlead_kube_reflector_total", "resource=services,what=watch_resume"), 1);
     assert_true(counter(&f, "fairlead_kube_events_total", "resource=services") >= 6);
     assert_true(counter(&f, "fairlead_kube_read_bytes", "resource=services") > 100);
+    assert_int_equal(f.notes[FL_REFLECTOR_RELIST_GONE], 1);
+    assert_int_equal(f.notes[FL_REFLECTOR_LIST_FIRST], 1);
     assert_int_equal(f.synced, 2);
     teardown(&f);
 }
@@ -186,6 +194,7 @@ static void test_W8_a_quiet_watch_over_http2_stays_fresh(void **state) {
     for (int i = 0; i < 250; i++) {
         run(&f, 1000);
         assert_true(fl_io_now_ms(f.io) - fl_listwatch_proof_ms(f.lw) <= 45000);
+        assert_int_equal(fl_listwatch_stale_ms(f.lw), 0);
     }
     assert_int_equal(f.troubles, 0);
     teardown(&f);
@@ -203,11 +212,28 @@ static void test_W8_a_dead_connection_is_noticed(void **state) {
     run(&f, 6000);
     assert_int_equal(f.trouble.code, FL_ETIMEOUT);
     assert_int_equal(fl_listwatch_proof_ms(f.lw), proof_ms);
+    assert_int_equal(fl_listwatch_stale_ms(f.lw), fl_io_now_ms(f.io) - proof_ms - 45000);
     fl_world_fault(f.world, HOST, FL_WORLD_OK);
     fl_world_cut(f.world, HOST);
     run(&f, 70000);
     assert_int_equal(f.trouble.code, FL_OK);
+    assert_int_equal(fl_listwatch_stale_ms(f.lw), 0);
     assert_int_equal(f.synced, 1);
+    teardown(&f);
+}
+
+/* Without any proof yet it counts from the start. */
+static void test_W8_what_never_synced_grows_stale(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f, false);
+    fl_world_fault(f.world, HOST, FL_WORLD_BLACKHOLE);
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 45000);
+    assert_int_equal(fl_listwatch_stale_ms(f.lw), 0);
+    run(&f, 20000);
+    assert_int_equal(fl_listwatch_stale_ms(f.lw), 20000);
+    fl_world_fault(f.world, HOST, FL_WORLD_OK);
     teardown(&f);
 }
 
@@ -282,6 +308,7 @@ int main(void) {
         cmocka_unit_test(test_a_bound_that_is_reached_is_counted),
         cmocka_unit_test(test_W8_a_quiet_watch_over_http2_stays_fresh),
         cmocka_unit_test(test_W8_a_dead_connection_is_noticed),
+        cmocka_unit_test(test_W8_what_never_synced_grows_stale),
         cmocka_unit_test(test_closing_at_any_moment),
         cmocka_unit_test(test_closing_from_within_trouble),
         cmocka_unit_test(test_a_server_that_is_not_there),
