@@ -6,6 +6,15 @@
  * not part of what grows. */
 #include "base/backoff.h"
 
+const struct fl_backoff_policy fl_backoff_client_go = {
+    .min_ms = 800,
+    .max_ms = 30000,
+    .factor_percent = 200,
+    .jitter_percent = 100,
+    .jitter_upward = true,
+    .reset_ms = 120000,
+};
+
 void fl_backoff_init(struct fl_backoff *b, const struct fl_backoff_policy *policy) {
     *b = (struct fl_backoff){.policy = *policy};
 }

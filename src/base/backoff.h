@@ -16,6 +16,10 @@ struct fl_backoff_policy {
     uint32_t reset_ms;       /* how long a success must last to start anew; 0: any success does */
 };
 
+/* client-go's reflector: 800 ms doubled to 30 s, jitter 1.0, and two quiet minutes to start anew.
+ * Unlike there the cap holds in a long outage. */
+extern const struct fl_backoff_policy fl_backoff_client_go;
+
 struct fl_backoff {
     struct fl_backoff_policy policy;
     uint64_t delay_ms; /* before jitter; 0: no failure yet */

@@ -2,6 +2,7 @@
 #include "base/block.h"
 
 #include "base/alloc.h"
+#include "base/area.h"
 #include "base/block_layout.h"
 #include "base/intern.h"
 
@@ -13,6 +14,7 @@ struct fl_block *fl_block_ref(struct fl_block *block) {
 struct fl_block *fl_block_unref(struct fl_block *block) {
     if (!block || atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) > 1) return NULL;
     fl_intern_unref_ids(block_places(block), 2 * (size_t)block->count);
+    fl_area_add(FL_AREA_BLOCKS, -(ptrdiff_t)block->bytes);
     fl_free(block);
     return NULL;
 }

@@ -14,6 +14,7 @@
  * (for an endpoint that was replaced or removed); when both fail it makes an index of all hashes,
  * once per block, so that no order costs more than linear time. */
 #include "base/alloc.h"
+#include "base/area.h"
 #include "base/block_layout.h"
 #include "base/buf.h"
 #include "base/hash.h"
@@ -481,6 +482,7 @@ int fl_block_builder_finish(struct fl_block_builder *b, struct fl_block **out) {
     if (bytes > UINT32_MAX) return FL_ETOO_LARGE;
     struct fl_block *block = fl_alloc(bytes);
     if (!block) return FL_ENOMEM;
+    fl_area_add(FL_AREA_BLOCKS, (ptrdiff_t)bytes);
     memcpy(block, &header, sizeof(header));
     atomic_init(&block->refs, 1);
     block->bytes = (uint32_t)bytes;

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/area.h"
 #include "base/error.h"
 #include "base/hash.h"
 
@@ -26,6 +27,7 @@ struct entry {
     uint64_t hash;
     uint32_t next; /* id of the next one in its chain or in the free list; 0: the last */
 };
+#define PAGE_BYTES ((ptrdiff_t)(PAGE_ENTRIES * sizeof(struct entry)))
 
 static struct {
     _Atomic(struct entry *) pages[PAGES];
@@ -59,6 +61,7 @@ static int grow_buckets(void) {
     uint32_t count = old_count ? 2 * old_count : BUCKETS_FIRST;
     uint32_t *buckets = fl_calloc(count, sizeof(*buckets));
     if (!buckets) return FL_ENOMEM;
+    fl_area_add(FL_AREA_NAMES, (ptrdiff_t)((count - old_count) * sizeof(*buckets)));
     table.buckets = buckets;
     table.bucket_count = count;
     for (uint32_t i = 0; i < old_count; i++) {
@@ -85,6 +88,7 @@ static int take_id(uint32_t *id) {
     if (!atomic_load_explicit(page, memory_order_relaxed)) {
         struct entry *entries = fl_calloc(PAGE_ENTRIES, sizeof(*entries));
         if (!entries) return FL_ENOMEM;
+        fl_area_add(FL_AREA_NAMES, PAGE_BYTES);
         atomic_store_explicit(page, entries, memory_order_release);
     }
     *id = table.ids_used++;
@@ -93,8 +97,11 @@ static int take_id(uint32_t *id) {
 
 static void free_all(void) {
     for (uint32_t i = 0; i < PAGES; i++) {
-        fl_free(atomic_exchange_explicit(&table.pages[i], NULL, memory_order_relaxed));
+        struct entry *page = atomic_exchange_explicit(&table.pages[i], NULL, memory_order_relaxed);
+        if (page) fl_area_add(FL_AREA_NAMES, -PAGE_BYTES);
+        fl_free(page);
     }
+    fl_area_add(FL_AREA_NAMES, -(ptrdiff_t)(table.bucket_count * sizeof(*table.buckets)));
     fl_free(table.buckets);
     table.buckets = NULL;
     table.bucket_count = table.free_first = 0;
@@ -112,6 +119,7 @@ static int insert(struct fl_str text, uint64_t hash, uint32_t *id) {
         return rc;
     }
     struct entry *e = entry_of(*id);
+    fl_area_add(FL_AREA_NAMES, (ptrdiff_t)text.n + 1);
     e->text = copy;
     e->len = (uint32_t)text.n;
     e->hash = hash;
@@ -127,6 +135,7 @@ static void remove_entry(uint32_t id) {
     uint32_t *link = bucket_of(e->hash);
     while (*link != id) link = &entry_of(*link)->next;
     *link = e->next;
+    fl_area_add(FL_AREA_NAMES, -((ptrdiff_t)e->len + 1));
     fl_free(e->text);
     e->text = NULL;
     e->next = table.free_first;

@@ -5,8 +5,9 @@
  * long as the registry; changing one takes no lock.
  *
  * Histograms count in buckets of 1, 2, 5 in each decade from 1 to 5,000,000, the same for all: up
- * to 83 minutes in _ms, up to 5 s in _us, up to 5 MB in _bytes. The count that is written is the
- * sum of the buckets as read, so a written histogram is consistent while others observe. */
+ * to 83 minutes in _ms and _seconds, up to 5 s in _us, up to 5 MB in _bytes. The count that is
+ * written is the sum of the buckets as read, so a written histogram is consistent while others
+ * observe. */
 #include "base/metrics.h"
 
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct histogram {
 /* What all series of a name have in common. */
 struct family {
     enum fl_metric_kind kind;
+    bool seconds; /* a histogram counts in milliseconds what is observed and written in seconds */
     char *name, *help;
 };
 
@@ -98,6 +100,11 @@ fail:
     return NULL;
 }
 
+static bool ends_in(const char *name, const char *ending) {
+    size_t n = strlen(name), m = strlen(ending);
+    return n > m && strcmp(name + n - m, ending) == 0;
+}
+
 /* The family of `name`, made if it is new; NULL without memory. A name has one kind: a bug of ours
  * otherwise. */
 static struct family *family_get(struct fl_metrics *metrics, enum fl_metric_kind kind,
@@ -110,6 +117,7 @@ static struct family *family_get(struct fl_metrics *metrics, enum fl_metric_kind
     family = FL_NEW(struct family);
     if (!family) return NULL;
     family->kind = kind;
+    family->seconds = ends_in(name, "_seconds");
     family->name = fl_strdup(name);
     family->help = fl_strdup(help);
     if (family->name && family->help &&
@@ -168,7 +176,7 @@ static void series_free_all(struct fl_metrics *metrics) {
 }
 
 int fl_metrics_new(size_t series_max, struct fl_metrics **out) {
-    static const struct family overflow_family = {FL_METRIC_GAUGE, NULL, NULL};
+    static const struct family overflow_family = {.kind = FL_METRIC_GAUGE};
     *out = NULL;
     struct fl_metrics *metrics = FL_NEW(struct fl_metrics);
     if (!metrics) return FL_ENOMEM;
@@ -228,6 +236,7 @@ void fl_metric_observe(struct fl_metric *metric, double value) {
     struct histogram *histogram = metric->histogram;
     FL_ASSERT(histogram);
     if (!(value >= 0)) value = 0; /* no number counts as nothing */
+    if (metric->family->seconds) value *= 1000;
     int64_t milli = (int64_t)(FL_MIN(value, 1e12) * 1000 + 0.5);
     atomic_fetch_add_explicit(&histogram->buckets[bucket_of(value)], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&histogram->sum_milli, milli, memory_order_relaxed);
@@ -279,24 +288,34 @@ static int write_value(const struct fl_metric *metric, struct fl_buf *out) {
                          *labels ? "}" : "", (long long)fl_metric_value(metric));
 }
 
+static void write_bound(char *out, size_t size, uint32_t bound, bool seconds) {
+    if (seconds && bound < 1000)
+        snprintf(out, size, "0.%03u", (unsigned)bound);
+    else
+        snprintf(out, size, "%u", (unsigned)(seconds ? bound / 1000 : bound));
+}
+
 /* The sum is written by hand: printf's decimal point depends on the locale. */
 static int write_histogram(const struct fl_metric *metric, struct fl_buf *out) {
     const char *name = metric->family->name, *labels = metric->labels;
     const char *comma = *labels ? "," : "", *open = *labels ? "{" : "", *close = *labels ? "}" : "";
     const struct histogram *histogram = metric->histogram;
+    bool seconds = metric->family->seconds;
     unsigned long long count = 0;
     int rc = 0;
     for (size_t i = 0; i < BUCKETS && rc == 0; i++) {
         char bound[16] = "+Inf";
         count += atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
-        if (i < FL_COUNT(bounds)) snprintf(bound, sizeof(bound), "%u", (unsigned)bounds[i]);
+        if (i < FL_COUNT(bounds)) write_bound(bound, sizeof(bound), bounds[i], seconds);
         rc = fl_buf_printf(out, "%s_bucket{%s%sle=\"%s\"} %llu\n", name, labels, comma, bound,
                            count);
     }
     long long milli = atomic_load_explicit(&histogram->sum_milli, memory_order_relaxed);
     if (rc < 0) return rc;
-    return fl_buf_printf(out, "%s_sum%s%s%s %lld.%03lld\n%s_count%s%s%s %llu\n", name, open, labels,
-                         close, milli / 1000, milli % 1000, name, open, labels, close, count);
+    long long one = seconds ? 1000000 : 1000;
+    return fl_buf_printf(out, "%s_sum%s%s%s %lld.%0*lld\n%s_count%s%s%s %llu\n", name, open, labels,
+                         close, milli / one, seconds ? 6 : 3, milli % one, name, open, labels,
+                         close, count);
 }
 
 int fl_metrics_write(struct fl_metrics *metrics, struct fl_buf *out) {

@@ -21,7 +21,8 @@ void fl_metrics_free(struct fl_metrics *metrics); /* NULL is allowed */
 
 /* The series `name{labels}`; labels as "key=value,key=value" or "". Never NULL: without memory or
  * at the bound the overflow series. A name has one kind and one help text. Histograms use fixed
- * bounds in the unit given by the name: 1, 2, 5, 10, 20, 50 … 5,000,000. Not for hot paths. */
+ * bounds in the unit given by the name: 1, 2, 5, 10, 20, 50 … 5,000,000, and of a name that ends in
+ * _seconds 0.001, 0.002, 0.005 … 5,000. Not for hot paths. */
 struct fl_metric *fl_metrics_get(struct fl_metrics *metrics, enum fl_metric_kind kind,
                                  const char *name, const char *help, const char *labels);
 void fl_metric_add(struct fl_metric *metric, int64_t n);        /* counter: n >= 0; gauge: any */

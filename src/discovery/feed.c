@@ -26,16 +26,6 @@ static const uint32_t feed_moves[] = {
     [FEED_WAITING] = FL_TO(FEED_ASKED) | FL_TO(FEED_CLOSED),
 };
 
-/* The reflector's of client-go, but held at its cap until a success has lasted. */
-static const struct fl_backoff_policy feed_backoff = {
-    .min_ms = 800,
-    .max_ms = 30000,
-    .factor_percent = 200,
-    .jitter_percent = 100,
-    .jitter_upward = true,
-    .reset_ms = 120000,
-};
-
 static void move(struct fl_feed *feed, int state) { fl_sm_move(&feed->state, feed_moves, state); }
 
 static void ask_later(struct fl_feed *feed) {
@@ -64,7 +54,7 @@ static void on_retry(struct fl_timer *timer) {
 int fl_feed_init(struct fl_feed *feed, struct fl_io *io, struct fl_provider *provider,
                  const struct fl_feed_sink *sink) {
     *feed = (struct fl_feed){.io = io, .provider = provider, .sink = sink, .state = FEED_CLOSED};
-    fl_backoff_init(&feed->backoff, &feed_backoff);
+    fl_backoff_init(&feed->backoff, &fl_backoff_client_go);
     return fl_io_timer_init(io, &feed->retry, on_retry);
 }
 

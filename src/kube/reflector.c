@@ -55,15 +55,6 @@ static const uint32_t moves[] = {
 enum work { LIST, WATCH };
 enum mode { CACHED, NOT_OLDER, CONSISTENT };
 
-static const struct fl_backoff_policy backoff_policy = {
-    .min_ms = 800,
-    .max_ms = 30000,
-    .factor_percent = 200,
-    .jitter_percent = 100,
-    .jitter_upward = true,
-    .reset_ms = 120000,
-};
-
 /* What the server said instead of what was asked for. */
 struct refusal {
     int code;
@@ -595,7 +586,7 @@ int fl_reflector_new(const struct fl_reflector_options *options,
     r->events = events;
     r->arg = arg;
     r->random.state = options->seed;
-    fl_backoff_init(&r->backoff, &backoff_policy);
+    fl_backoff_init(&r->backoff, &fl_backoff_client_go);
     fl_buf_init(&r->path, PATH_MAX_BYTES);
     fl_buf_init(&r->continue_token, TOKEN_MAX);
     r->ns = fl_str_dup(options->ns);

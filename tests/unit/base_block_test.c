@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/area.h"
 #include "base/block.h"
 #include "base/intern.h"
 #include "base/random.h"
@@ -195,6 +196,21 @@ static void test_bytes_per_endpoint(void **state) {
     assert_int_equal(bytes - fl_block_bytes(block), 16 * 100);
     fl_block_unref(block);
     fl_block_builder_free(builder);
+}
+
+static void test_heap_bytes_are_accounted_for(void **state) {
+    FL_UNUSED(state);
+    struct fl_block_builder *builder = builder_new(1000);
+    struct model models[300];
+    for (unsigned i = 0; i < 300; i++) models[i] = model_of(i);
+    size_t blocks = fl_area_bytes(FL_AREA_BLOCKS), names = fl_area_bytes(FL_AREA_NAMES);
+    struct fl_block *block = build(builder, models, 300);
+    fl_block_builder_free(builder);
+    assert_int_equal(fl_area_bytes(FL_AREA_BLOCKS) - blocks, fl_block_bytes(block));
+    assert_true(fl_area_bytes(FL_AREA_NAMES) > names);
+    fl_block_unref(block);
+    assert_int_equal(fl_area_bytes(FL_AREA_BLOCKS), blocks);
+    assert_int_equal(fl_area_bytes(FL_AREA_NAMES), names);
 }
 
 static void test_bounds(void **state) {
@@ -457,6 +473,7 @@ int main(void) {
         cmocka_unit_test(test_ports),
         cmocka_unit_test(test_much_text),
         cmocka_unit_test(test_bytes_per_endpoint),
+        cmocka_unit_test(test_heap_bytes_are_accounted_for),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_a_block_left_unfinished),
         cmocka_unit_test(test_reuse_in_any_order),

@@ -105,6 +105,22 @@ static void test_histogram_buckets_cumulate(void **state) {
     fl_metrics_free(metrics);
 }
 
+static void test_histogram_of_seconds(void **state) {
+    FL_UNUSED(state);
+    struct fl_metrics *metrics = metrics_new(10);
+    struct fl_metric *h = fl_metrics_get(metrics, FL_METRIC_HISTOGRAM, "d_seconds", "Time.", "");
+    static const double values[] = {0.0004, 0.001, 0.3, 2, 60};
+    for (size_t i = 0; i < FL_COUNT(values); i++) fl_metric_observe(h, values[i]);
+    char *text = written(metrics);
+    static const char *const expected[] = {
+        "d_seconds_bucket{le=\"0.001\"} 2\n", "d_seconds_bucket{le=\"0.500\"} 3\n",
+        "d_seconds_bucket{le=\"1\"} 3\n",     "d_seconds_bucket{le=\"2\"} 4\n",
+        "d_seconds_bucket{le=\"5000\"} 5\n",  "d_seconds_sum 62.301400\nd_seconds_count 5\n"};
+    for (size_t i = 0; i < FL_COUNT(expected); i++) assert_non_null(strstr(text, expected[i]));
+    fl_free(text);
+    fl_metrics_free(metrics);
+}
+
 static void test_series_are_bounded(void **state) {
     FL_UNUSED(state);
     struct fl_metrics *metrics = metrics_new(2);
@@ -191,6 +207,7 @@ int main(void) {
         cmocka_unit_test(test_text_is_sorted_with_help_and_type_once),
         cmocka_unit_test(test_label_values_are_escaped),
         cmocka_unit_test(test_histogram_buckets_cumulate),
+        cmocka_unit_test(test_histogram_of_seconds),
         cmocka_unit_test(test_series_are_bounded),
         cmocka_unit_test(test_no_memory_gives_the_overflow_series),
         cmocka_unit_test(test_too_little_room_writes_nothing),
