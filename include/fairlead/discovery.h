@@ -32,6 +32,8 @@ struct fl_discovery_options {
     const char *snapshot;
 };
 
+#define FL_HINTS_MAX 8 /* of each kind, as the API server validates */
+
 /* One endpoint and one port of it. Strings are borrowed from the set it came from. */
 struct fl_endpoint {
     char address[256];        /* IPv4, IPv6 (no brackets) or a host name */
@@ -46,6 +48,10 @@ struct fl_endpoint {
     const char *zone; /* "" if not given */
     char pod[256];    /* name of the target object; "" if there is none */
     uint8_t uid[16];  /* identity: the pod's uid; zeros if there is none */
+    /* Hints (EndpointHints, discovery.k8s.io/v1): the zones and nodes whose clients should prefer
+     * this endpoint; none: it has no hint of that kind. */
+    const char *for_zones[FL_HINTS_MAX], *for_nodes[FL_HINTS_MAX];
+    uint8_t for_zone_count, for_node_count;
 };
 
 /* How one endpoint differs between two sets. An endpoint is its address, port and protocol: where
@@ -60,6 +66,7 @@ enum {
     FL_CHANGED_IDENTITY = 1 << 3, /* the address belongs to another pod now */
     FL_CHANGED_PLACE = 1 << 4,    /* node or zone */
     FL_CHANGED_PORT = 1 << 5,     /* name or application protocol of the port */
+    FL_CHANGED_HINTS = 1 << 6,    /* zones or nodes that should prefer it */
 };
 
 struct fl_change {
@@ -117,8 +124,12 @@ FL_API const char *fl_set_external_name(const struct fl_set *set); /* NULL unles
 FL_API uint64_t fl_set_stale_ms(const struct fl_set *set);
 
 /* True: read from the snapshot file; nothing was heard from the source yet. fl_set_stale_ms is then
- * the time since the source's last proof of life before the file was written. */
+ * the whole time since the source's last proof of life before the file was written. */
 FL_API bool fl_set_is_snapshot(const struct fl_set *set);
+
+/* True: the source told that there are more endpoints than it gave: an Endpoints object, read where
+ * the server has no EndpointSlices, holds 1,000 at most. */
+FL_API bool fl_set_is_truncated(const struct fl_set *set);
 
 /* Calls `each` for every endpoint of the set, duplicates merged, ordered by address, port and
  * protocol. Endpoint and strings are borrowed for the call. Any thread that holds a reference. */

@@ -31,6 +31,8 @@ static int new_view(struct fl_set *set, const struct selection *selection, struc
     if (!view) return FL_ENOMEM;
     *view = (struct fl_set){
         .state = whole->state,
+        .truncated = whole->truncated,
+        .snapshot = whole->snapshot,
         .shows = selection->shows,
         .port_name = selection->name,
         .port_number = selection->number,

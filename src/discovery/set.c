@@ -54,7 +54,10 @@ int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set *
                   spec->port_count * sizeof(struct fl_set_port) + texts_size(spec);
     struct fl_set *set = fl_alloc(size);
     if (!set) return FL_ENOMEM;
-    *set = (struct fl_set){.state = spec->state, .version = version};
+    *set = (struct fl_set){.state = spec->state,
+                           .truncated = spec->truncated,
+                           .snapshot = spec->snapshot,
+                           .version = version};
     atomic_init(&set->refs, 1);
     copy_spec(set, spec);
     if (spec->freshness) set->freshness = fl_freshness_ref(spec->freshness);
@@ -152,6 +155,7 @@ static bool same_state(enum fl_set_state set, enum fl_set_state spec) {
 
 bool fl_set_is(const struct fl_set *set, const struct fl_set_spec *spec) {
     if (!same_state(set->state, spec->state) || set->freshness != spec->freshness ||
+        set->truncated != spec->truncated || set->snapshot != spec->snapshot ||
         set->block_count != spec->block_count || set->port_count != spec->port_count ||
         !fl_str_eq(fl_str_of(set->service), spec->service) ||
         !fl_str_eq(fl_str_of(set->external_name), spec->external_name)) {
@@ -174,6 +178,9 @@ enum fl_set_state fl_set_state(const struct fl_set *set) { return set->state; }
 const char *fl_set_service(const struct fl_set *set) { return set->service; }
 uint64_t fl_set_version(const struct fl_set *set) { return set->version; }
 const char *fl_set_external_name(const struct fl_set *set) { return set->external_name; }
+
+bool fl_set_is_truncated(const struct fl_set *set) { return set->truncated; }
+bool fl_set_is_snapshot(const struct fl_set *set) { return set->snapshot; }
 
 const char *fl_set_state_name(enum fl_set_state state) {
     static const char *const names[] = {

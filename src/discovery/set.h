@@ -42,6 +42,8 @@ struct fl_set_spec {
     size_t port_count;
     struct fl_str external_name;
     struct fl_freshness *freshness; /* NULL: always fresh */
+    bool truncated;                 /* there are more endpoints than the source gave */
+    bool snapshot;                  /* from the snapshot file, not from the source */
 };
 
 FL_MUST int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set **out);

@@ -15,6 +15,7 @@ struct fl_set {
     atomic_uint refs;
     enum fl_set_state state;
     bool any_ready; /* an endpoint that it shows is ready */
+    bool truncated, snapshot;
     enum set_shows shows;
     struct fl_str port_name; /* SHOWS_NAME */
     uint16_t port_number;    /* SHOWS_NUMBER: the pods' */

@@ -199,6 +199,12 @@ static void fill_blocks(const struct fl_indexed_service *service, struct fl_bloc
     }
 }
 
+static bool is_truncated(const struct fl_indexed_service *service) {
+    for (size_t i = 0; i < service->slice_count; i++)
+        if (service->slices[i]->truncated) return true;
+    return false;
+}
+
 static int publish(struct fl_scope *scope, const struct fl_indexed_service *service,
                    struct fl_feed *feed) {
     const struct fl_kube_service *record = service->record ? service->record->service : NULL;
@@ -209,6 +215,7 @@ static int publish(struct fl_scope *scope, const struct fl_indexed_service *serv
         .port_count = record ? record->port_count : 0,
         .external_name = record ? record->external_name : FL_STR_NONE,
         .freshness = scope->freshness,
+        .truncated = is_truncated(service),
     };
     struct fl_block **blocks = fl_calloc(spec.block_count + 1, sizeof(struct fl_block *));
     struct fl_set_port *ports = fl_calloc(spec.port_count + 1, sizeof(*ports));
