@@ -24,7 +24,7 @@ set_target_properties(fairlead_shared PROPERTIES VERSION ${PROJECT_VERSION}
 target_link_options(fairlead_shared PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 
 add_executable(fairlead ${FL_SOURCES_cli})
-target_link_libraries(fairlead PRIVATE fl_settings fl_sim fl_registry fl_loop PkgConfig::JANSSON
+target_link_libraries(fairlead PRIVATE fl_settings fl_sim fl_registry fl_admin fl_loop PkgConfig::JANSSON
   PkgConfig::YAML)
 
 install(TARGETS fairlead_shared fairlead_static EXPORT fairlead)

@@ -43,10 +43,12 @@ set(FL_SOURCES_wire
 set(FL_SOURCES_loop
   src/loop/dial.c
   src/loop/eyeballs.c
+  src/loop/file.c
   src/loop/listener.c
   src/loop/loop.c
   src/loop/poll.c
   src/loop/postbox.c
+  src/loop/process.c
   src/loop/resolver.c
   src/loop/runtime.c
   src/loop/signals.c
@@ -68,6 +70,7 @@ set(FL_SOURCES_http
   src/http/limits.c
   src/http/message.c
   src/http/pool.c
+  src/http/server.c
   src/http/stream.c)
 set(FL_SOURCES_kube
   src/kube/base64.c
@@ -93,6 +96,8 @@ set(FL_SOURCES_discovery
   src/discovery/target.c
   src/discovery/walk.c
   src/discovery/watch.c)
+set(FL_SOURCES_admin
+  src/admin/admin.c)
 set(FL_SOURCES_channel
   src/channel/call.c
   src/channel/channel.c
@@ -129,7 +134,9 @@ set(FL_SOURCES_sim
   src/sim/pod.c
   src/sim/sim.c
   src/sim/store.c
-  src/sim/world.c)
+  src/sim/world.c
+  src/sim/world_file.c
+  src/sim/world_program.c)
 set(FL_SOURCES_cli
   src/cli/args.c
   src/cli/call.c

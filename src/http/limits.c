@@ -8,7 +8,9 @@ struct fl_metric *fl_http_limit_metric(struct fl_io *io, enum fl_http_limit limi
         [FL_HTTP_LIMIT_HEADER_LIST] = "limit=header_list",
         [FL_HTTP_LIMIT_BODY_QUEUE] = "limit=body_queue",
         [FL_HTTP_LIMIT_POOL_QUEUE] = "limit=pool_queue",
+        [FL_HTTP_LIMIT_SERVER_CONNS] = "limit=server_conns",
     };
     return fl_metrics_get(io->metrics, FL_METRIC_COUNTER, "fairlead_http_limited_total",
-                          "streams, heads, writes and requests that met a bound", labels[limit]);
+                          "streams, heads, writes, requests and connections that met a bound",
+                          labels[limit]);
 }

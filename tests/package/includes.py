@@ -13,6 +13,7 @@ MAY = {
     "wire": ["base"],
     "loop": ["base"],
     "http": ["base", "wire"],
+    "admin": ["base", "http"],
     "kube": ["base", "wire", "http"],
     "discovery": ["base"],
     "channel": ["base", "wire", "http", "discovery"],
@@ -22,7 +23,7 @@ MAY = {
     "proxy": BELOW_FACES,
     "xds": BELOW_FACES,
     "doctor": BELOW_FACES,
-    "cli": BELOW_FACES + ["sim", "proxy", "xds", "doctor"],
+    "cli": BELOW_FACES + ["admin", "sim", "proxy", "xds", "doctor"],
 }
 # System interfaces that only loop/ and the command line may touch, and who else has a reason.
 SYSTEM = {

@@ -34,6 +34,8 @@ fl_unit_test(http_loop ROOMS http loop
   SOURCES unit/support/loop_certs.c unit/support/loop_peer.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(http_pool ROOMS http sim SOURCES unit/support/http_bed.c)
 
+fl_unit_test(admin_admin ROOMS admin sim)
+
 fl_unit_test(kube_client ROOMS kube sim)
 fl_unit_test(kube_config ROOMS kube sim)
 fl_unit_test(kube_listwatch ROOMS kube sim)
