@@ -17,7 +17,8 @@ enum fl_k8s_kind {
     FL_K8S_SERVICE,
     FL_K8S_ENDPOINTS,
     FL_K8S_STATUS,
-    FL_K8S_POD, /* encoded around by the simulator; there is no decoder for it */
+    FL_K8S_POD,      /* encoded around by the simulator; there is no decoder for it */
+    FL_K8S_METADATA, /* PartialObjectMetadata: an object of any kind without all but its metadata */
 };
 enum fl_k8s_format { FL_K8S_JSON, FL_K8S_PROTOBUF };
 
@@ -28,6 +29,13 @@ enum fl_k8s_format { FL_K8S_JSON, FL_K8S_PROTOBUF };
 /* Content-Type and Accept of a format. */
 #define FL_K8S_ACCEPT       "application/vnd.kubernetes.protobuf, application/json"
 #define FL_K8S_ACCEPT_WATCH "application/vnd.kubernetes.protobuf;stream=watch, application/json"
+#define FL_K8S_ACCEPT_JSON  "application/json"
+/* Of a list of FL_K8S_METADATA, asked for at any collection's path. */
+#define FL_K8S_AS_METADATA ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+#define FL_K8S_ACCEPT_METADATA                                                                     \
+    "application/vnd.kubernetes.protobuf" FL_K8S_AS_METADATA ", "                                  \
+                                                             "application/json" FL_K8S_AS_METADATA
+#define FL_K8S_ACCEPT_METADATA_JSON "application/json" FL_K8S_AS_METADATA
 
 /* A port of a Service. target_name stands for a named targetPort, else target_port. */
 struct fl_k8s_service_port {
@@ -162,6 +170,9 @@ FL_MUST int fl_k8s_encode_service(struct fl_buf *out, enum fl_k8s_format format,
 /* A bare metav1.Status. */
 FL_MUST int fl_k8s_encode_status(struct fl_buf *out, enum fl_k8s_format format,
                                  const struct fl_k8s_status *status);
+/* A bare FL_K8S_METADATA. */
+FL_MUST int fl_k8s_encode_metadata(struct fl_buf *out, enum fl_k8s_format format,
+                                   const struct fl_k8s_meta *meta);
 /* A bare object that holds only metadata: for bookmarks. */
 FL_MUST int fl_k8s_encode_bookmark(struct fl_buf *out, enum fl_k8s_format format,
                                    enum fl_k8s_kind kind, struct fl_str resource_version,

@@ -25,6 +25,11 @@ int fl_k8s_encode_status(struct fl_buf *out, enum fl_k8s_format format,
     return encoder_of(format)->status(out, status);
 }
 
+int fl_k8s_encode_metadata(struct fl_buf *out, enum fl_k8s_format format,
+                           const struct fl_k8s_meta *meta) {
+    return encoder_of(format)->meta(out, FL_K8S_METADATA, meta);
+}
+
 int fl_k8s_encode_bookmark(struct fl_buf *out, enum fl_k8s_format format, enum fl_k8s_kind kind,
                            struct fl_str resource_version, bool initial_events_end) {
     const struct fl_k8s_label end = {FL_K8S_INITIAL_EVENTS_END, FL_STR("true")};

@@ -492,7 +492,7 @@ static void read_part(struct walk *w, struct fl_str key, unsigned *seen) {
 static void take_meta(struct walk *w, unsigned *seen) {
     if (!first_time(w, seen, SEEN_META)) return;
     read_meta(w);
-    if (w->rc || w->reader->meta_only || w->reader->kind == FL_K8S_SERVICE) return;
+    if (w->rc || w->reader->meta_only || !fl_k8s_has_blocks(w->reader->kind)) return;
     if (*seen & (SEEN_ENDPOINTS | SEEN_PORTS)) return;
     fl_k8s_reader_find_previous(w->reader);
     fl_block_builder_start(w->reader->builder, w->reader->previous);

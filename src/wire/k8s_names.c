@@ -9,6 +9,9 @@ static const struct fl_k8s_name names[] = {
     [FL_K8S_ENDPOINTS] = {{"v1", 2}, {"Endpoints", 9}, {"EndpointsList", 13}},
     [FL_K8S_STATUS] = {{"v1", 2}, {"Status", 6}, {"StatusList", 10}},
     [FL_K8S_POD] = {{"v1", 2}, {"Pod", 3}, {"PodList", 7}},
+    [FL_K8S_METADATA] = {{"meta.k8s.io/v1", 14},
+                         {"PartialObjectMetadata", 21},
+                         {"PartialObjectMetadataList", 25}},
 };
 
 static const char *const events[] = {

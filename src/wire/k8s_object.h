@@ -68,6 +68,9 @@ FL_MUST int fl_k8s_read_status(struct fl_k8s_reader *reader, const struct fl_k8s
 
 /* 0, or FL_EPROTO if `kind` is not the one that is read; an empty one is taken for it. */
 FL_MUST int fl_k8s_check_kind(struct fl_str kind, struct fl_str expected, struct fl_error *err);
+static inline bool fl_k8s_has_blocks(enum fl_k8s_kind kind) {
+    return kind == FL_K8S_ENDPOINTSLICE || kind == FL_K8S_ENDPOINTS;
+}
 /* The metadata is known: asks for the previous block. */
 void fl_k8s_reader_find_previous(struct fl_k8s_reader *reader);
 /* A copy of `text` that stays until clear; NULL in *out: no memory. */

@@ -82,7 +82,7 @@ static inline uint64_t k8s_decode(enum fl_k8s_format format, uint8_t choice, str
     static const struct fl_k8s_decoder_events events = {k8s_on_object, k8s_on_error,
                                                         k8s_on_list_end, k8s_previous};
     static const enum fl_k8s_kind kinds[] = {FL_K8S_ENDPOINTSLICE, FL_K8S_SERVICE, FL_K8S_ENDPOINTS,
-                                             FL_K8S_ENDPOINTSLICE};
+                                             FL_K8S_METADATA};
     struct k8s_outcome out = {0};
     struct fl_k8s_decoder *decoder;
     struct fl_error err;
