@@ -29,7 +29,8 @@ struct fl_loop {
     uint64_t timer_ms;             /* what it is set for */
     uv_prepare_t prepare;
     size_t handles;         /* of libuv, not yet closed */
-    size_t live;            /* socks and listeners */
+    size_t live;            /* socks, listeners and processes */
+    size_t writes;          /* of files, under way */
     struct fl_list service; /* socks with something to do at the end of the turn */
     /* Memory that queues of socks had and may have again; sock.c. */
     struct fl_buf spares[FL_LOOP_SPARES_MAX];

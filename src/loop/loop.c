@@ -15,6 +15,8 @@
 #include <limits.h>
 
 #include "base/alloc.h"
+#include "loop/file.h"
+#include "loop/process.h"
 #include "loop/sock.h"
 #include "loop/system.h"
 #include "loop/tls.h"
@@ -54,7 +56,10 @@ static const struct fl_io_ops ops = {
     .sock_peer = fl_tcp_peer,
     .tls_new = fl_tls_context_new,
     .tls_unref = fl_tls_context_unref,
-    .file_read = fl_system_file_read,
+    .file_read = fl_file_read,
+    .file_write = fl_file_write,
+    .spawn = fl_process_new,
+    .process_kill = fl_process_end,
     .env = fl_system_env,
     .post = post,
     .on_thread = on_thread,
@@ -210,7 +215,9 @@ void fl_loop_deinit(struct fl_loop *loop) {
         fl_loop_come_home(loop);
         fl_postbox_run(&loop->postbox);
         fl_loop_end_turn(loop);
-        FL_ASSERT(loop->live == 0); /* everything on it must have been closed */
+        while (loop->writes)
+            uv_run(loop->uv, UV_RUN_ONCE); /* what was begun is brought to its end */
+        FL_ASSERT(loop->live == 0);        /* everything on it must have been closed */
     }
     fl_resolver_deinit(loop);
     if (loop->has_handles) close_handles(loop);

@@ -1,4 +1,4 @@
-/* system.h - clock, randomness, files and environment of the real system: the ops of struct fl_io
+/* system.h - clock, randomness and environment of the real system: the ops of struct fl_io
  * that need no loop. */
 #ifndef FL_LOOP_SYSTEM_H
 #define FL_LOOP_SYSTEM_H
@@ -8,8 +8,6 @@
 uint64_t fl_system_now_us(struct fl_io *io);
 int64_t fl_system_wall_ms(struct fl_io *io);
 void fl_system_random(struct fl_io *io, void *out, size_t n);
-FL_MUST int fl_system_file_read(struct fl_io *io, const char *path, struct fl_buf *out,
-                                struct fl_error *err);
 const char *fl_system_env(struct fl_io *io, const char *name);
 
 #endif

@@ -1,7 +1,8 @@
 /* net.h - what the files of the simulated world share; nobody else includes it.
  *
- * world.c is the clock, the queue of events, tasks and the trace; net.c the listeners, dials and
- * faults; pipe.c the bytes between two socks. */
+ * world.c is the clock, the queue of events, tasks and the trace; world_file.c files and
+ * environment; world_program.c the programs that are run; net.c the listeners, dials and faults;
+ * pipe.c the bytes between two socks. */
 #ifndef FL_SIM_NET_H
 #define FL_SIM_NET_H
 
@@ -34,6 +35,9 @@ enum net_entry {
     NET_FAULT,
     NET_CUT,
     NET_NOTE,
+    NET_WRITE,
+    NET_SPAWN,
+    NET_EXIT,
     NET_ENTRIES
 };
 
@@ -41,11 +45,6 @@ struct net_fault {
     struct fl_address address;
     uint16_t port; /* 0: every port */
     enum fl_world_fault fault;
-};
-
-struct net_setting { /* a file or an environment variable */
-    struct net_setting *next;
-    char *name, *value;
 };
 
 struct fl_world {
@@ -60,7 +59,9 @@ struct fl_world {
     uint64_t trace;
     void (*line)(void *arg, const char *text);
     void *line_arg;
-    struct net_setting *files, *env;
+
+    struct fl_list files, writes, environment; /* world_file.c */
+    struct fl_list programs, processes;        /* world_program.c */
 
     struct fl_list conns, listeners, dirty; /* dirty: socks with something to send */
     uint64_t conn_count;
@@ -146,6 +147,22 @@ struct net_conn {
 void net_schedule(struct fl_world *world, struct fl_timer *timer, uint64_t at_us);
 void net_trace(struct fl_world *world, enum net_entry entry, uint64_t who, struct fl_str bytes);
 uint64_t net_latency_us(struct fl_world *world);
+
+/* world_file.c: fl_io_ops */
+int net_file_read(struct fl_io *io, const char *path, struct fl_buf *out, struct fl_error *err);
+int net_file_write(struct fl_io *io, const char *path, struct fl_buf *bytes,
+                   void (*done)(void *arg, const struct fl_error *why), void *arg,
+                   struct fl_error *err);
+const char *net_env(struct fl_io *io, const char *name);
+void net_files_init(struct fl_world *world);
+void net_files_free(struct fl_world *world); /* what is being written is brought to its end */
+
+/* world_program.c: fl_io_ops */
+int net_spawn(struct fl_io *io, const struct fl_spawn *spawn, fl_spawn_cb *done, void *arg,
+              struct fl_process **out, struct fl_error *err);
+void net_process_kill(struct fl_process *p);
+void net_programs_init(struct fl_world *world);
+void net_programs_free(struct fl_world *world); /* none may run */
 
 /* net.c: fl_io_ops */
 int net_dial(struct fl_io *io, const struct fl_dial *dial, const struct fl_sock_events *events,

@@ -1,4 +1,4 @@
-/* world.c - virtual time: the clock, the queue of what is pending, tasks, files and the trace.
+/* world.c - virtual time: the clock, the queue of what is pending, tasks and the trace.
  *
  * One thread. What is pending lies in a heap of intrusive timers whose key is the virtual
  * microsecond with a tie-break from the seed below it; the loop's own timers (milliseconds) stay in
@@ -24,8 +24,8 @@ static struct fl_world *world_of(struct fl_io *io) { return FL_CONTAINER(io, str
 /* --- trace --- */
 
 static const char *const entry_names[NET_ENTRIES] = {
-    "timers", "posted", "dial",  "accept", "open", "refused", "data",
-    "eof",    "reset",  "close", "fault",  "cut",  "note",
+    "timers", "posted", "dial",  "accept", "open", "refused", "data",  "eof",
+    "reset",  "close",  "fault", "cut",    "note", "write",   "spawn", "exit",
 };
 
 static const char *const fault_names[] = {
@@ -206,66 +206,6 @@ static bool on_thread(struct fl_io *io) {
     return true;
 }
 
-/* --- files and environment --- */
-
-static struct net_setting *setting_find(struct net_setting *list, const char *name) {
-    while (list && strcmp(list->name, name) != 0) list = list->next;
-    return list;
-}
-
-static int setting_put(struct net_setting **list, const char *name, struct fl_str value) {
-    char *text = fl_str_dup(value);
-    struct net_setting *setting = setting_find(*list, name);
-    if (!text) return FL_ENOMEM;
-    if (setting) {
-        fl_free(setting->value);
-        setting->value = text;
-        return 0;
-    }
-    setting = FL_NEW(struct net_setting);
-    char *copy = fl_strdup(name);
-    if (!setting || !copy) {
-        fl_free(setting);
-        fl_free(copy);
-        fl_free(text);
-        return FL_ENOMEM;
-    }
-    *setting = (struct net_setting){*list, copy, text};
-    *list = setting;
-    return 0;
-}
-
-static void settings_free(struct net_setting *list) {
-    while (list) {
-        struct net_setting *next = list->next;
-        fl_free(list->name);
-        fl_free(list->value);
-        fl_free(list);
-        list = next;
-    }
-}
-
-int fl_world_file(struct fl_world *world, const char *path, struct fl_str text) {
-    return setting_put(&world->files, path, text);
-}
-
-int fl_world_env(struct fl_world *world, const char *name, const char *value) {
-    return setting_put(&world->env, name, fl_str_of(value));
-}
-
-static int file_read(struct fl_io *io, const char *path, struct fl_buf *out, struct fl_error *err) {
-    const struct net_setting *file = setting_find(world_of(io)->files, path);
-    if (!file) return fl_fail(err, FL_ESYS, "%s: no such file", path);
-    int rc = fl_buf_append(out, fl_str_of(file->value));
-    if (rc == FL_EFULL) return fl_fail(err, FL_ETOO_LARGE, "%s: too large", path);
-    return rc ? fl_fail_nomem(err) : 0;
-}
-
-static const char *env(struct fl_io *io, const char *name) {
-    const struct net_setting *setting = setting_find(world_of(io)->env, name);
-    return setting ? setting->value : NULL;
-}
-
 /* --- life --- */
 
 static const struct fl_io_ops world_ops = {
@@ -285,8 +225,11 @@ static const struct fl_io_ops world_ops = {
     .sock_peer = net_sock_peer,
     .tls_new = tls_new,
     .tls_unref = tls_unref,
-    .file_read = file_read,
-    .env = env,
+    .file_read = net_file_read,
+    .file_write = net_file_write,
+    .spawn = net_spawn,
+    .process_kill = net_process_kill,
+    .env = net_env,
     .post = post,
     .on_thread = on_thread,
 };
@@ -310,6 +253,8 @@ int fl_world_new(const struct fl_world_options *options, struct fl_world **out) 
     fl_list_init(&world->conns);
     fl_list_init(&world->listeners);
     fl_list_init(&world->dirty);
+    net_files_init(world);
+    net_programs_init(world);
     fl_timers_init(&world->io.timers);
     fl_timers_init(&world->events);
     if (fl_timer_init(&world->events, &world->posting, run_posted)) goto fail;
@@ -325,12 +270,12 @@ void fl_world_free(struct fl_world *world) {
     if (!world) return;
     FL_ASSERT(!world->posted.first && !world->io.deferred.first);
     net_free(world);
+    net_files_free(world);
+    net_programs_free(world);
     fl_timer_deinit(&world->events, &world->posting);
     fl_timers_deinit(&world->events);
     fl_timers_deinit(&world->io.timers);
     fl_metrics_free(world->io.metrics);
-    settings_free(world->files);
-    settings_free(world->env);
     fl_free(world);
 }
 

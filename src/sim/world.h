@@ -46,6 +46,36 @@ void fl_world_cut(struct fl_world *world, struct fl_str where);
 FL_MUST int fl_world_file(struct fl_world *world, const char *path, struct fl_str text);
 FL_MUST int fl_world_env(struct fl_world *world, const char *name, const char *value);
 
+/* What is in a file now, borrowed until it changes; false: there is none. */
+bool fl_world_peek_file(const struct fl_world *world, const char *path, struct fl_str *out);
+
+/* What becomes of writes of a file from now on; nothing changes unless it is FL_WORLD_FILE_OK. */
+enum fl_world_file_fault {
+    FL_WORLD_FILE_OK,
+    FL_WORLD_FILE_UNWRITABLE, /* refused */
+    FL_WORLD_FILE_TORN,       /* interrupted before the new file took the old one's place */
+};
+FL_MUST int fl_world_file_fault(struct fl_world *world, const char *path,
+                                enum fl_world_file_fault fault); /* FL_ENOMEM */
+
+/* What the program `name` (argv[0] of fl_io_spawn) does when it is run from now on; copied. Others
+ * cannot be started. FL_ENOMEM. */
+struct fl_world_program {
+    int exit_code;
+    struct fl_str out, err;
+    uint32_t delay_ms; /* until it ends */
+    bool hangs;        /* it never does */
+};
+FL_MUST int fl_world_program(struct fl_world *world, const char *name,
+                             const struct fl_world_program *does);
+
+/* How often a program was run, and how the last time; borrowed until the next. */
+struct fl_world_run {
+    size_t times;
+    const char *const *argv, *const *env; /* NULL-terminated; NULL before the first */
+};
+struct fl_world_run fl_world_peek_run(const struct fl_world *world, const char *name);
+
 /* Everything that happens from now on, a line at a time and without its line break: for a person
  * who replays a seed. NULL: nobody. */
 void fl_world_observe(struct fl_world *world, void (*line)(void *arg, const char *text), void *arg);

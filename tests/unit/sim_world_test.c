@@ -604,6 +604,160 @@ static void test_files_and_environment(void **state) {
     fl_world_free(world);
 }
 
+struct told {
+    int calls;
+    struct fl_error why;
+    int exit_code;
+    char out[16];
+};
+
+static void on_written(void *arg, const struct fl_error *why) {
+    struct told *told = arg;
+    told->calls++;
+    told->why = *why;
+}
+
+static int write_file(struct fl_world *world, struct fl_str text, struct told *told) {
+    struct fl_buf bytes;
+    fl_buf_init(&bytes, 100);
+    if (fl_buf_append(&bytes, text) < 0) return FL_ENOMEM;
+    *told = (struct told){0};
+    int rc = fl_io_take_file_write(fl_world_io(world), "/state", &bytes, on_written, told, NULL);
+    assert_null(bytes.data);
+    assert_int_equal(told->calls, 0);
+    return rc;
+}
+
+static void assert_file(const struct fl_world *world, struct fl_str text) {
+    struct fl_str got;
+    assert_true(fl_world_peek_file(world, "/state", &got));
+    assert_true(fl_str_eq(got, text));
+}
+
+static void test_file_is_written_later(void **state) {
+    struct fl_world *world;
+    struct fl_str got;
+    struct told told;
+    FL_UNUSED(state);
+    assert_int_equal(fl_world_new(&plain, &world), 0);
+    assert_int_equal(write_file(world, FL_STR("a\0b"), &told), 0);
+    assert_false(fl_world_peek_file(world, "/state", &got));
+    fl_world_run_ms(world, 10);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.why.code, FL_OK);
+    assert_file(world, FL_STR("a\0b"));
+    assert_int_equal(fl_world_file_fault(world, "/state", FL_WORLD_FILE_UNWRITABLE), 0);
+    assert_int_equal(write_file(world, FL_STR("new"), &told), 0);
+    fl_world_run_ms(world, 10);
+    assert_int_equal(told.why.code, FL_ESYS);
+    assert_string_equal(told.why.detail, "/state: read-only file system");
+    assert_int_equal(fl_world_file_fault(world, "/state", FL_WORLD_FILE_TORN), 0);
+    assert_int_equal(write_file(world, FL_STR("new"), &told), 0);
+    fl_world_run_ms(world, 10);
+    assert_int_equal(told.why.code, FL_ESYS);
+    assert_file(world, FL_STR("a\0b"));
+    assert_int_equal(fl_world_file_fault(world, "/state", FL_WORLD_FILE_OK), 0);
+    assert_int_equal(write_file(world, FL_STR("new"), &told), 0);
+    fl_world_free(world); /* waits for it */
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.why.code, FL_OK);
+}
+
+static void on_spawned(void *arg, const struct fl_error *why, const struct fl_spawned *what) {
+    struct told *told = arg;
+    told->calls++;
+    told->why = *why;
+    told->exit_code = what->exit_code;
+    fl_str_copy(told->out, sizeof told->out, what->out);
+}
+
+static int spawn(struct fl_world *world, const char *name, struct fl_process **process,
+                 struct told *told) {
+    const char *const argv[] = {name, "get-token", NULL};
+    const char *const env[] = {"MODE=test", NULL};
+    struct fl_io *io = fl_world_io(world);
+    struct fl_spawn what = {
+        .argv = argv, .env = env, .deadline_ms = fl_io_now_ms(io) + 1000, .out_max = 8};
+    *told = (struct told){0};
+    int rc = fl_io_spawn(io, &what, on_spawned, told, process, NULL);
+    assert_int_equal(told->calls, 0);
+    return rc;
+}
+
+static void expect_spawn(struct fl_world *world, const char *name, int code, int exit_code) {
+    struct fl_process *process;
+    struct told told;
+    assert_int_equal(spawn(world, name, &process, &told), 0);
+    fl_world_run_ms(world, 2000);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.why.code, code);
+    assert_int_equal(told.exit_code, exit_code);
+}
+
+static void test_programs(void **state) {
+    struct fl_world *world;
+    struct fl_process *process;
+    struct told told;
+    FL_UNUSED(state);
+    assert_int_equal(fl_world_new(&plain, &world), 0);
+    struct fl_world_program does = {.out = FL_STR("token"), .err = FL_STR("warning")};
+    assert_null(fl_world_peek_run(world, "plugin").argv);
+    assert_int_equal(fl_world_program(world, "plugin", &does), 0);
+    assert_int_equal(spawn(world, "plugin", &process, &told), 0);
+    fl_world_run_ms(world, 10);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.why.code, FL_OK);
+    assert_string_equal(told.out, "token");
+    struct fl_world_run run = fl_world_peek_run(world, "plugin");
+    assert_int_equal(run.times, 1);
+    assert_string_equal(run.argv[1], "get-token");
+    assert_null(run.argv[2]);
+    assert_string_equal(run.env[0], "MODE=test");
+    does.exit_code = 3;
+    assert_int_equal(fl_world_program(world, "plugin", &does), 0);
+    expect_spawn(world, "plugin", FL_OK, 3);
+    assert_int_equal(fl_world_peek_run(world, "plugin").times, 2);
+    does.delay_ms = 1500;
+    assert_int_equal(fl_world_program(world, "plugin", &does), 0);
+    expect_spawn(world, "plugin", FL_ETIMEOUT, -1);
+    does = (struct fl_world_program){.out = FL_STR("too much for it")};
+    assert_int_equal(fl_world_program(world, "plugin", &does), 0);
+    expect_spawn(world, "plugin", FL_ETOO_LARGE, -1);
+    expect_spawn(world, "absent", FL_ESYS, -1);
+    does = (struct fl_world_program){.hangs = true};
+    assert_int_equal(fl_world_program(world, "plugin", &does), 0);
+    expect_spawn(world, "plugin", FL_ETIMEOUT, -1);
+    assert_int_equal(spawn(world, "plugin", &process, &told), 0);
+    fl_process_kill(fl_world_io(world), process);
+    assert_int_equal(told.calls, 0);
+    fl_world_run_ms(world, 1);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.why.code, FL_ECANCELLED);
+    fl_world_free(world);
+}
+
+static void test_files_and_programs_without_memory(void **state) {
+    static const struct fl_world_program does = {.out = FL_STR("token"), .err = FL_STR("w")};
+    struct told written, told;
+    struct fl_process *process;
+    FL_UNUSED(state);
+    FL_TEST_EACH_FAILURE(n) {
+        struct fl_world *world;
+        if (fl_world_new(&plain, &world) < 0) continue;
+        bool good = fl_world_file(world, "/a", FL_STR("text")) == 0 &&
+                    fl_world_env(world, "A", "b") == 0 &&
+                    fl_world_program(world, "plugin", &does) == 0 &&
+                    spawn(world, "plugin", &process, &told) == 0;
+        if (good && write_file(world, FL_STR("text"), &written) == 0) {
+            fl_world_run_ms(world, 10);
+            assert_int_equal(written.why.code, FL_OK);
+        }
+        fl_world_run_ms(world, 10);
+        if (good) assert_int_equal(told.why.code, FL_OK);
+        fl_world_free(world);
+    }
+}
+
 /* --- replay --- */
 
 static void count_line(void *arg, const char *text) {
@@ -755,6 +909,9 @@ int main(void) {
         cmocka_unit_test(test_timers_run_on_time),
         cmocka_unit_test(test_run_until_has_a_limit),
         cmocka_unit_test(test_files_and_environment),
+        cmocka_unit_test(test_file_is_written_later),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_files_and_programs_without_memory),
         cmocka_unit_test(test_same_seed_same_trace),
         cmocka_unit_test(test_connections_overtake_one_another),
         cmocka_unit_test(test_every_allocation_fails),

@@ -19,6 +19,8 @@ fl_unit_test(wire_pb ROOMS wire)
 fl_unit_test(wire_yaml ROOMS wire LIBRARIES PkgConfig::JANSSON)
 
 fl_unit_test(loop_eyeballs ROOMS loop)
+fl_unit_test(loop_file ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_process ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_resolve ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_runtime ROOMS loop SOURCES unit/support/loop_peer.c LIBRARIES PkgConfig::UV)
 fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
