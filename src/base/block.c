@@ -14,6 +14,8 @@ struct fl_block *fl_block_ref(struct fl_block *block) {
 struct fl_block *fl_block_unref(struct fl_block *block) {
     if (!block || atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) > 1) return NULL;
     fl_intern_unref_ids(block_places(block), 2 * (size_t)block->count);
+    const struct block_hints *hints = block_hints(block);
+    if (hints) fl_intern_unref_ids(block_hint_ids(hints), hints->id_count);
     fl_area_add(FL_AREA_BLOCKS, -(ptrdiff_t)block->bytes);
     fl_free(block);
     return NULL;
@@ -70,6 +72,7 @@ void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_bloc
     out->pod_suffix = block_pod_suffix(block, i);
     out->flags = flags & BLOCK_PUBLIC_FLAGS;
     out->hash = block->hashes[i];
+    out->hints = NULL;
 }
 
 unsigned fl_block_flags_at(const struct fl_block *block, size_t i) {

@@ -27,6 +27,13 @@ struct fl_block_port {
     uint16_t port; /* 0: not given */
 };
 
+/* The zones and the nodes whose clients should prefer an endpoint. Strings are terminated. */
+#define FL_BLOCK_HINTS_MAX 8
+struct fl_block_hints {
+    struct fl_str zones[FL_BLOCK_HINTS_MAX], nodes[FL_BLOCK_HINTS_MAX];
+    uint8_t zone_count, node_count;
+};
+
 /* One endpoint, unpacked. Strings are borrowed as above, node and zone terminated; pod = pod_prefix
  * + pod_suffix. */
 struct fl_block_endpoint {
@@ -36,6 +43,7 @@ struct fl_block_endpoint {
     struct fl_str pod_prefix, pod_suffix; /* building: the whole name in pod_suffix */
     unsigned flags;
     uint64_t hash;
+    const struct fl_block_hints *hints; /* building only; NULL: none */
 };
 
 struct fl_block *fl_block_ref(struct fl_block *block);
@@ -47,6 +55,7 @@ void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_bloc
 /* Without unpacking the rest. */
 unsigned fl_block_flags_at(const struct fl_block *block, size_t i);
 void fl_block_address_at(const struct fl_block *block, size_t i, struct fl_address *out);
+void fl_block_hints_at(const struct fl_block *block, size_t i, struct fl_block_hints *out);
 size_t fl_block_bytes(const struct fl_block *block); /* memory it takes */
 /* Hex form of a uid as Kubernetes writes it (8-4-4-4-12); false and zeros if it is none. */
 bool fl_uid_parse(struct fl_str text, uint8_t out[16]);

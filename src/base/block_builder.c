@@ -15,6 +15,7 @@
  * once per block, so that no order costs more than linear time. */
 #include "base/alloc.h"
 #include "base/area.h"
+#include "base/block_hints.h"
 #include "base/block_layout.h"
 #include "base/buf.h"
 #include "base/hash.h"
@@ -34,6 +35,7 @@ struct row {
         } name;
     } address;
     uint32_t node, zone;
+    uint32_t hints;  /* place of its list plus one; 0: none */
     uint32_t pod_at; /* in the scratch text */
     uint16_t pod_len;
     uint8_t flags;
@@ -55,6 +57,7 @@ struct fl_block_builder {
     struct fl_buf text; /* whole pod names, ports' texts, host names */
     struct name *names;
     size_t name_count, name_cap; /* a power of two, or 0 */
+    struct fl_hint_lists hints;
 
     const struct fl_block *previous;
     size_t expected;        /* where in `previous` the next hit is likely */
@@ -90,6 +93,7 @@ void fl_block_builder_free(struct fl_block_builder *b) {
     fl_free(b->rows);
     fl_free(b->ports);
     fl_free(b->index);
+    fl_hint_lists_deinit(&b->hints);
     fl_buf_deinit(&b->text);
     fl_free(b);
 }
@@ -97,6 +101,7 @@ void fl_block_builder_free(struct fl_block_builder *b) {
 void fl_block_builder_start(struct fl_block_builder *b, const struct fl_block *previous) {
     if (b->name_count > NAMES_MAX) forget_names(b);
     b->count = 0;
+    fl_hint_lists_clear(&b->hints);
     fl_buf_truncate(&b->text, 0);
     b->previous = previous;
     b->expected = b->index_mask = 0;
@@ -289,6 +294,23 @@ static inline void count_row(struct fl_block_builder *b, const struct row *row) 
     b->count++;
 }
 
+static int intern_names(struct fl_block_builder *b, const struct fl_str *names, size_t count,
+                        uint32_t *ids) {
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) rc = intern_name(b, names[i], &ids[i]);
+    return rc;
+}
+
+static int set_hints(struct fl_block_builder *b, const struct fl_block_hints *hints,
+                     struct row *row) {
+    uint32_t ids[BLOCK_HINT_IDS_MAX];
+    FL_ASSERT(hints->zone_count <= FL_BLOCK_HINTS_MAX && hints->node_count <= FL_BLOCK_HINTS_MAX);
+    int rc = intern_names(b, hints->zones, hints->zone_count, ids);
+    if (rc == 0) rc = intern_names(b, hints->nodes, hints->node_count, ids + hints->zone_count);
+    if (rc < 0) return rc;
+    return fl_hint_lists_add(&b->hints, ids, hints->zone_count, hints->node_count, &row->hints);
+}
+
 int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
     struct row *row;
     FL_ASSERT((endpoint->flags & ~(unsigned)BLOCK_PUBLIC_FLAGS) == 0);
@@ -301,6 +323,7 @@ int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpo
     if ((rc = set_pod(b, endpoint->pod_prefix, endpoint->pod_suffix, row)) < 0) return rc;
     if ((rc = intern_name(b, endpoint->node, &row->node)) < 0) return rc;
     if ((rc = intern_name(b, endpoint->zone, &row->zone)) < 0) return rc;
+    if (endpoint->hints && (rc = set_hints(b, endpoint->hints, row)) < 0) return rc;
     count_row(b, row);
     return 0;
 }
@@ -346,7 +369,16 @@ static bool find_previous(struct fl_block_builder *b, uint64_t hash, size_t *out
     return find_by_index(b, hash, out);
 }
 
-/* Takes over the i-th endpoint of `previous`, its node and zone as ids. */
+static int copy_hints(struct fl_block_builder *b, size_t i, struct row *row) {
+    const struct block_hints *hints = block_hints(b->previous);
+    uint32_t place = hints ? block_hint_places(hints)[i] : 0;
+    if (place == 0) return 0;
+    const struct block_hint *list = &hints->lists[place - 1];
+    return fl_hint_lists_add(&b->hints, block_hint_ids(hints) + list->first, list->zone_count,
+                             list->node_count, &row->hints);
+}
+
+/* Takes over the i-th endpoint of `previous`, its node, zone and hints as ids. */
 static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
     const struct fl_block *from = b->previous;
     const uint8_t *address = block_address(from, i), *uid = block_uid(from, i);
@@ -357,6 +389,7 @@ static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
     row->zone = block_places(from)[from->count + i];
     if (uid) memcpy(row->uid, uid, sizeof(row->uid));
     int rc = set_pod(b, block_pod_prefix(from, flags), block_pod_suffix(from, i), row);
+    if (rc == 0) rc = copy_hints(b, i, row);
     if (rc < 0) return rc;
     if (flags & BLOCK_NAME) {
         struct fl_address name = {.kind = FL_ADDRESS_NAME, .name = block_host_name(from, address)};
@@ -388,6 +421,9 @@ static size_t lay_out(const struct fl_block_builder *b, struct fl_block *block) 
     block->wide = text_bytes > UINT16_MAX;
     block->node_at = (uint32_t)at;
     at += 2 * n * sizeof(uint32_t);
+    size_t hint_bytes = fl_hint_lists_bytes(&b->hints, n);
+    block->hint_at = hint_bytes ? (uint32_t)at : 0;
+    at += hint_bytes;
     block->port_at = (uint32_t)at;
     at += b->port_count * sizeof(struct block_port);
     block->address_at = (uint32_t)at;
@@ -461,6 +497,14 @@ static void fill_addresses(const struct fl_block_builder *b, struct fl_block *bl
     }
 }
 
+static void fill_hints(const struct fl_block_builder *b, struct fl_block *block) {
+    struct block_hints *hints = block_hints(block);
+    fl_hint_lists_fill(&b->hints, block);
+    if (!hints) return;
+    uint32_t *places = block_hint_places(hints);
+    for (size_t i = 0; i < b->count; i++) places[i] = b->rows[i].hints;
+}
+
 static void fill_arrays(const struct fl_block_builder *b, struct fl_block *block) {
     uint32_t *nodes = block_places(block), *zones = nodes + b->count;
     uint8_t *flags = block_at(block, block->flags_at);
@@ -488,6 +532,7 @@ int fl_block_builder_finish(struct fl_block_builder *b, struct fl_block **out) {
     block->bytes = (uint32_t)bytes;
     struct cursor c = {block_at(block, block->text_at), 0};
     fill_arrays(b, block);
+    fill_hints(b, block);
     fill_pods(b, block, &c);
     fill_ports(b, block, &c);
     fill_addresses(b, block, &c);

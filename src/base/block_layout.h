@@ -2,12 +2,16 @@
  *
  * struct fl_block, then arrays in the order of their alignment, each of `count` items:
  *
- *     hash u64 | node u32 | zone u32 | ports | address 4 or 16 | uid 16 or none |
+ *     hash u64 | node u32 | zone u32 | hints or none | ports | address 4 or 16 | uid 16 or none |
  *     suffix u16 or u32 (count + 1) | flags u8 | text
  *
  * The text is the prefix that all pod names share, their suffixes (item i of `suffix` is where the
  * i-th begins), the ports' texts, and host names, each with its length in one byte before it. The
- * block holds a reference to the node and to the zone of each endpoint. */
+ * block holds a reference to the node and to the zone of each endpoint, and to the names of its
+ * hints:
+ *
+ *     counts | lists | place of its list plus one, or 0, u32, for each endpoint | names u32
+ */
 #ifndef FL_BASE_BLOCK_LAYOUT_H
 #define FL_BASE_BLOCK_LAYOUT_H
 
@@ -30,10 +34,19 @@ static inline size_t block_port_bytes(const struct block_port *port) {
     return (size_t)port->name_len + port->protocol_len + port->app_protocol_len + 3;
 }
 
+struct block_hint { /* one list of names */
+    uint32_t first;
+    uint16_t zone_count, node_count; /* zones first */
+};
+struct block_hints {
+    uint32_t count, id_count, endpoints;
+    struct block_hint lists[];
+};
+
 struct fl_block {
     atomic_uint refs;
     uint32_t bytes; /* of the whole block; what ends in _at counts bytes from its beginning */
-    uint32_t count, node_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
+    uint32_t count, node_at, hint_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
     uint32_t prefix_len;
     uint16_t port_count;
     uint8_t address_size;
@@ -65,6 +78,16 @@ static inline const uint8_t *block_uid(const struct fl_block *block, size_t i) {
 /* Node ids, and behind them as many zone ids. */
 static inline uint32_t *block_places(const struct fl_block *block) {
     return block_at(block, block->node_at);
+}
+/* NULL: no endpoint has any. */
+static inline struct block_hints *block_hints(const struct fl_block *block) {
+    return block->hint_at ? block_at(block, block->hint_at) : NULL;
+}
+static inline uint32_t *block_hint_places(const struct block_hints *hints) {
+    return (uint32_t *)(uintptr_t)(hints->lists + hints->count);
+}
+static inline uint32_t *block_hint_ids(const struct block_hints *hints) {
+    return block_hint_places(hints) + hints->endpoints;
 }
 static inline struct fl_str block_pod_prefix(const struct fl_block *block, unsigned flags) {
     return fl_str_n(block_at(block, block->text_at), flags & BLOCK_POD ? block->prefix_len : 0);

@@ -96,6 +96,19 @@ static void note_addresses(struct diff *diff, const struct fl_set *set, const bo
 
 /* ---- comparing and telling ---- */
 
+static bool same_names(const char *const *a, size_t a_count, const char *const *b, size_t b_count) {
+    if (a_count != b_count) return false;
+    for (size_t i = 0; i < a_count; i++) {
+        if (strcmp(a[i], b[i]) != 0) return false;
+    }
+    return true;
+}
+
+static bool same_hints(const struct fl_endpoint *a, const struct fl_endpoint *b) {
+    return same_names(a->for_zones, a->for_zone_count, b->for_zones, b->for_zone_count) &&
+           same_names(a->for_nodes, a->for_node_count, b->for_nodes, b->for_node_count);
+}
+
 static unsigned compare(const struct fl_endpoint *a, const struct fl_endpoint *b) {
     unsigned what = 0;
     if (a->ready != b->ready) what |= FL_CHANGED_READY;
@@ -108,6 +121,7 @@ static unsigned compare(const struct fl_endpoint *a, const struct fl_endpoint *b
     if (strcmp(a->port_name, b->port_name) != 0 || strcmp(a->app_protocol, b->app_protocol) != 0) {
         what |= FL_CHANGED_PORT;
     }
+    if (!same_hints(a, b)) what |= FL_CHANGED_HINTS;
     return what;
 }
 

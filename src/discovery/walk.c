@@ -205,6 +205,19 @@ static void unpack_port(const struct fl_walk_item *item, struct fl_endpoint *out
     out->app_protocol = port.app_protocol.p;
 }
 
+static uint8_t unpack_names(const struct fl_str *names, size_t count, const char **out) {
+    for (size_t i = 0; i < count; i++) out[i] = names[i].p;
+    return (uint8_t)count;
+}
+
+static void unpack_hints(const struct fl_walk_item *item, struct fl_endpoint *out) {
+    struct fl_block_hints hints;
+    _Static_assert(FL_HINTS_MAX == FL_BLOCK_HINTS_MAX, "as many as a block holds");
+    fl_block_hints_at(item->block, item->endpoint, &hints);
+    out->for_zone_count = unpack_names(hints.zones, hints.zone_count, out->for_zones);
+    out->for_node_count = unpack_names(hints.nodes, hints.node_count, out->for_nodes);
+}
+
 void fl_walk_unpack(const struct fl_walk_item *item, struct fl_endpoint *out) {
     struct fl_block_endpoint e;
     fl_block_endpoint_at(item->block, item->endpoint, &e);
@@ -219,6 +232,7 @@ void fl_walk_unpack(const struct fl_walk_item *item, struct fl_endpoint *out) {
     size_t prefix = FL_MIN(e.pod_prefix.n, sizeof(out->pod) - 1);
     fl_str_copy(out->pod + prefix, sizeof(out->pod) - prefix, e.pod_suffix);
     memcpy(out->uid, e.uid, sizeof(out->uid));
+    unpack_hints(item, out);
 }
 
 void fl_set_each(const struct fl_set *set,

@@ -139,6 +139,7 @@ struct fl_k8s_endpoint_spec {
     struct fl_str address;           /* text */
     int ready, serving, terminating; /* 1, 0, or -1: absent */
     struct fl_str node, zone, pod, pod_uid;
+    const struct fl_block_hints *hints; /* NULL: none */
 };
 
 struct fl_k8s_slice_spec {

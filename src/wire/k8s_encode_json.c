@@ -86,6 +86,26 @@ static void put_target(struct fl_json_writer *w, const struct fl_k8s_endpoint_sp
     fl_json_put_end(w, '}');
 }
 
+static void put_hint_list(struct fl_json_writer *w, struct fl_str key, const struct fl_str *names,
+                          size_t count) {
+    if (count == 0) return;
+    open_array(w, key);
+    for (size_t i = 0; i < count; i++) {
+        fl_json_put_begin(w, '{');
+        put_text(w, FL_STR("name"), names[i]);
+        fl_json_put_end(w, '}');
+    }
+    fl_json_put_end(w, ']');
+}
+
+static void put_hints(struct fl_json_writer *w, const struct fl_block_hints *hints) {
+    if (!hints) return;
+    open_object(w, FL_STR("hints"));
+    put_hint_list(w, FL_STR("forZones"), hints->zones, hints->zone_count);
+    put_hint_list(w, FL_STR("forNodes"), hints->nodes, hints->node_count);
+    fl_json_put_end(w, '}');
+}
+
 static void put_endpoint(struct fl_json_writer *w, const struct fl_k8s_endpoint_spec *endpoint,
                          struct fl_str ns) {
     fl_json_put_begin(w, '{');
@@ -100,6 +120,7 @@ static void put_endpoint(struct fl_json_writer *w, const struct fl_k8s_endpoint_
     put_target(w, endpoint, ns);
     put_some(w, FL_STR("nodeName"), endpoint->node);
     put_some(w, FL_STR("zone"), endpoint->zone);
+    put_hints(w, endpoint->hints);
     fl_json_put_end(w, '}');
 }
 

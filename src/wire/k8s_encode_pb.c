@@ -48,6 +48,23 @@ static void put_condition(struct fl_pb_writer *w, unsigned number, int value) {
     if (value >= 0) fl_pb_put_varint(w, number, value > 0);
 }
 
+static void put_hint_list(struct fl_pb_writer *w, unsigned number, const struct fl_str *names,
+                          size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        size_t message = fl_pb_open(w, number);
+        fl_pb_put_bytes(w, 1, names[i]);
+        fl_pb_close(w, message);
+    }
+}
+
+static void put_hints(struct fl_pb_writer *w, const struct fl_block_hints *hints) {
+    if (!hints) return;
+    size_t message = fl_pb_open(w, 8);
+    put_hint_list(w, 1, hints->zones, hints->zone_count);
+    put_hint_list(w, 2, hints->nodes, hints->node_count);
+    fl_pb_close(w, message);
+}
+
 static void put_endpoint(struct fl_pb_writer *w, const struct fl_k8s_endpoint_spec *endpoint,
                          struct fl_str ns) {
     size_t message = fl_pb_open(w, 2);
@@ -60,6 +77,7 @@ static void put_endpoint(struct fl_pb_writer *w, const struct fl_k8s_endpoint_sp
     put_target(w, 4, endpoint, ns);
     fl_pb_put_text(w, 6, endpoint->node);
     fl_pb_put_text(w, 7, endpoint->zone);
+    put_hints(w, endpoint->hints);
     fl_pb_close(w, message);
 }
 

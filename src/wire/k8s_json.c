@@ -216,6 +216,36 @@ static void read_addresses(struct walk *w, struct fl_k8s_endpoint *out) {
     if (token != FL_JSON_ARRAY_END) fail(w, FL_EPROTO, "address that is not a string");
 }
 
+/* An array of ForZone or ForNode: objects with a name. */
+static void read_hint_list(struct walk *w, bool zone) {
+    if (!enter(w, FL_JSON_ARRAY_BEGIN)) return;
+    while (next_object(w)) {
+        struct fl_str key, name = FL_STR_NONE;
+        while (next_key(w, &key)) {
+            if (IS(key, "name"))
+                take_text(w, &name);
+            else
+                skip(w);
+        }
+        fl_k8s_reader_hint(w->reader, zone, name);
+    }
+}
+
+/* discovery/v1 EndpointHints */
+static void read_hints(struct walk *w, struct fl_k8s_endpoint *out) {
+    struct fl_str key;
+    fl_k8s_reader_start_hints(w->reader, out);
+    if (!enter(w, FL_JSON_OBJECT_BEGIN)) return;
+    while (next_key(w, &key)) {
+        if (IS(key, "forZones"))
+            read_hint_list(w, true);
+        else if (IS(key, "forNodes"))
+            read_hint_list(w, false);
+        else
+            skip(w);
+    }
+}
+
 /* discovery/v1 Endpoint, its brace read. */
 static void read_endpoint(struct walk *w, struct fl_k8s_endpoint *out) {
     struct fl_str key;
@@ -230,6 +260,8 @@ static void read_endpoint(struct walk *w, struct fl_k8s_endpoint *out) {
             take_text(w, &out->node);
         else if (IS(key, "zone"))
             take_text(w, &out->zone);
+        else if (IS(key, "hints"))
+            read_hints(w, out);
         else
             skip(w);
     }

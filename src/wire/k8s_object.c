@@ -113,6 +113,18 @@ static unsigned flags_of(const struct fl_k8s_endpoint *endpoint) {
            (endpoint->terminating > 0 ? FL_ENDPOINT_TERMINATING : 0u);
 }
 
+void fl_k8s_reader_start_hints(struct fl_k8s_reader *reader, struct fl_k8s_endpoint *endpoint) {
+    endpoint->has_hints = true;
+    reader->hints.zone_count = reader->hints.node_count = 0;
+}
+
+void fl_k8s_reader_hint(struct fl_k8s_reader *reader, bool zone, struct fl_str name) {
+    struct fl_block_hints *hints = &reader->hints;
+    uint8_t *count = zone ? &hints->zone_count : &hints->node_count;
+    if (*count == FL_BLOCK_HINTS_MAX) return;
+    (zone ? hints->zones : hints->nodes)[(*count)++] = name;
+}
+
 int fl_k8s_reader_add(struct fl_k8s_reader *reader, const struct fl_k8s_endpoint *endpoint) {
     struct fl_block_endpoint out;
     if (!fl_address_parse(endpoint->address, &out.address)) {
@@ -126,6 +138,7 @@ int fl_k8s_reader_add(struct fl_k8s_reader *reader, const struct fl_k8s_endpoint
     out.pod_suffix = endpoint->target_is_pod ? endpoint->pod : FL_STR_NONE;
     out.flags = flags_of(endpoint);
     out.hash = endpoint->hash;
+    out.hints = endpoint->has_hints ? &reader->hints : NULL;
     return fl_block_builder_add(reader->builder, &out);
 }
 

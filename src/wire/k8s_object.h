@@ -34,6 +34,7 @@ struct fl_k8s_reader {
     struct fl_k8s_subset *subsets;     /* FL_K8S_SUBSETS_MAX, likewise */
     size_t subset_count;
     struct fl_block *more[FL_K8S_BLOCKS_MAX - 1];
+    struct fl_block_hints hints; /* of the endpoint that is read, if it has any */
 };
 
 /* How a format reads an object. Errors: FL_EPROTO, FL_ETOO_LARGE, FL_ENOMEM. */
@@ -86,6 +87,7 @@ struct fl_k8s_endpoint {
     struct fl_str address, uid, node, zone, pod;
     bool has_address;                   /* the first one of its list counts */
     bool target_is_pod;                 /* or its kind is not given */
+    bool has_hints;                     /* they stand in the reader's `hints` */
     int8_t ready, serving, terminating; /* -1: absent */
     /* Of its bytes; unkeyed: who can make two endpoints of one hash writes the whole slice anyway.
      */
@@ -95,6 +97,10 @@ static inline void fl_k8s_endpoint_init(struct fl_k8s_endpoint *endpoint) {
     *endpoint = (struct fl_k8s_endpoint){
         .target_is_pod = true, .ready = -1, .serving = -1, .terminating = -1};
 }
+/* The endpoint has hints: they begin anew. */
+void fl_k8s_reader_start_hints(struct fl_k8s_reader *reader, struct fl_k8s_endpoint *endpoint);
+/* One name of forZones or forNodes; those beyond what the API server allows are passed over. */
+void fl_k8s_reader_hint(struct fl_k8s_reader *reader, bool zone, struct fl_str name);
 FL_MUST int fl_k8s_reader_add(struct fl_k8s_reader *reader, const struct fl_k8s_endpoint *endpoint);
 
 /* Subsets: noted first, then put together into blocks by equal ports. `add` adds one subset's ports

@@ -156,6 +156,36 @@ static bool read_conditions(struct fl_str bytes, struct fl_k8s_endpoint *out) {
     return !r.bad;
 }
 
+/* ForZone and ForNode: a name. */
+static bool read_hint(struct fl_k8s_reader *reader, struct fl_str bytes, bool zone) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    struct fl_str name = FL_STR_NONE;
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(1))
+            name = f.bytes;
+        else
+            other(&r, &f, FIELD(1));
+    }
+    fl_k8s_reader_hint(reader, zone, name);
+    return !r.bad;
+}
+
+/* discovery/v1 EndpointHints */
+static bool read_hints(struct fl_k8s_reader *reader, struct fl_str bytes,
+                       struct fl_k8s_endpoint *out) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field f;
+    fl_k8s_reader_start_hints(reader, out);
+    while (fl_pb_next(&r, &f)) {
+        if (f.tag == FL_PB_LEN(1) || f.tag == FL_PB_LEN(2))
+            r.bad |= !read_hint(reader, f.bytes, f.tag == FL_PB_LEN(1));
+        else
+            other(&r, &f, FIELD(1) | FIELD(2));
+    }
+    return !r.bad;
+}
+
 static void take_address(struct fl_k8s_endpoint *out, struct fl_str address) {
     if (!out->has_address) out->address = address;
     out->has_address = true;
@@ -185,8 +215,11 @@ static int read_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, stru
         case FL_PB_LEN(7):
             out.zone = f.bytes;
             break;
+        case FL_PB_LEN(8):
+            r.bad |= !read_hints(reader, f.bytes, &out);
+            break;
         default:
-            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(4) | FIELD(6) | FIELD(7));
+            other(&r, &f, FIELD(1) | FIELD(2) | FIELD(4) | FIELD(6) | FIELD(7) | FIELD(8));
         }
     if (r.bad) return ended(&r, "endpoint", err);
     return explain(fl_k8s_reader_add(reader, &out), "too many endpoints", err);

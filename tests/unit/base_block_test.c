@@ -464,6 +464,71 @@ static void test_uid(void **state) {
     assert_false(fl_uid_parse(FL_STR_NONE, out));
 }
 
+static void assert_zone(const struct fl_block *block, size_t i, const char *zone) {
+    struct fl_block_hints hints;
+    fl_block_hints_at(block, i, &hints);
+    assert_int_equal(hints.node_count, 0);
+    assert_int_equal(hints.zone_count, zone ? 1 : 0);
+    if (zone) assert_string_equal(hints.zones[0].p, zone);
+}
+
+/* Lists are kept once, taken over with their endpoints, and cost nothing where there are none. */
+static void test_hints(void **state) {
+    FL_UNUSED(state);
+    struct fl_block_builder *builder;
+    struct fl_block *blocks[3];
+    assert_int_equal(fl_block_builder_new(1000, &builder), 0);
+    for (unsigned with = 0; with < 2; with++) {
+        fl_block_builder_start(builder, NULL);
+        for (unsigned i = 0; i < 100; i++) {
+            char zone[8];
+            snprintf(zone, sizeof(zone), "z-%u", i % 3);
+            const struct fl_block_hints hints = {.zones = {fl_str_of(zone)}, .zone_count = 1};
+            const struct fl_block_endpoint e = {.hash = 1000 + i,
+                                                .hints = with && i % 2 ? &hints : NULL};
+            assert_int_equal(fl_block_builder_add(builder, &e), 0);
+        }
+        assert_int_equal(fl_block_builder_finish(builder, &blocks[with]), 0);
+    }
+    assert_true(fl_block_bytes(blocks[1]) > fl_block_bytes(blocks[0]));
+    assert_true(fl_block_bytes(blocks[1]) < fl_block_bytes(blocks[0]) + 100 * 4 + 64);
+    fl_block_builder_start(builder, blocks[1]);
+    for (unsigned i = 100; i-- > 0;) assert_true(fl_block_builder_reuse(builder, 1000 + i));
+    assert_int_equal(fl_block_builder_finish(builder, &blocks[2]), 0);
+    fl_block_unref(blocks[1]);
+    static const char *const zones[] = {"z-0", "z-1", "z-2"};
+    for (unsigned i = 0; i < 100; i++) {
+        assert_zone(blocks[0], i, NULL);
+        assert_zone(blocks[2], 99 - i, i % 2 ? zones[i % 3] : NULL);
+    }
+    fl_block_unref(blocks[0]);
+    fl_block_unref(blocks[2]);
+    fl_block_builder_free(builder);
+}
+
+static int build_with_hints(void) {
+    struct fl_block_builder *builder;
+    struct fl_block *block = NULL;
+    const struct fl_block_hints hints = {.zones = {FL_STR("z")}, .zone_count = 1};
+    const struct fl_block_endpoint e = {.hints = &hints};
+    int rc = fl_block_builder_new(10, &builder);
+    if (rc < 0) return rc;
+    fl_block_builder_start(builder, NULL);
+    rc = fl_block_builder_add(builder, &e);
+    if (rc == 0) rc = fl_block_builder_finish(builder, &block);
+    fl_block_unref(block);
+    fl_block_builder_free(builder);
+    return rc;
+}
+
+static void test_hints_each_allocation_failing(void **state) {
+    FL_UNUSED(state);
+    FL_TEST_EACH_FAILURE(n) {
+        int rc = build_with_hints();
+        assert_true(rc == 0 || rc == FL_ENOMEM);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gives_back_what_was_added),
@@ -479,6 +544,8 @@ int main(void) {
         cmocka_unit_test(test_reuse_in_any_order),
         cmocka_unit_test(test_reuse_against_the_order_is_linear),
         cmocka_unit_test(test_hash_0_is_never_reused),
+        cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_hints_each_allocation_failing),
         cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_every_allocation_may_fail),
         cmocka_unit_test(test_threads_share_a_block),

@@ -49,6 +49,10 @@ static void test_every_field_has_its_bit(void **state) {
          "~10.0.0.1:80 http rs uid=1 pod=a node=n {place}"},
         {"web:80", "10.0.0.1 rs uid=1 pod=a node=n zone=z",
          "~10.0.0.1:80 web rs uid=1 pod=a node=n zone=z {port}"},
+        {"http:80", "10.0.0.1 rs uid=1 pod=a node=n zone=z for-zone=a for-zone=b",
+         "~10.0.0.1:80 http rs uid=1 pod=a node=n zone=z for-zone=a for-zone=b {hints}"},
+        {"http:80", "10.0.0.1 rs uid=1 pod=a node=n zone=z for-node=a",
+         "~10.0.0.1:80 http rs uid=1 pod=a node=n zone=z for-node=a {hints}"},
         {"http:80+h2c", "10.0.0.1 rs uid=1 pod=a node=n zone=z",
          "~10.0.0.1:80 http+h2c rs uid=1 pod=a node=n zone=z {port}"},
     };

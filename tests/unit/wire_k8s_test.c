@@ -29,6 +29,15 @@ static void add_str(struct seen *seen, const char *key, struct fl_str value) {
         assert_int_equal(fl_buf_printf(&seen->text, " %s=%.*s", key, FL_STR_ARG(value)), 0);
 }
 
+static void add_hints(struct seen *seen, const struct fl_block *block, size_t i) {
+    struct fl_block_hints hints;
+    fl_block_hints_at(block, i, &hints);
+    for (size_t k = 0; k < hints.zone_count; k++)
+        assert_int_equal(fl_buf_printf(&seen->text, " zone=%s", hints.zones[k].p), 0);
+    for (size_t k = 0; k < hints.node_count; k++)
+        assert_int_equal(fl_buf_printf(&seen->text, " node=%s", hints.nodes[k].p), 0);
+}
+
 static void add_block(struct seen *seen, const struct fl_block *block) {
     for (size_t i = 0; i < fl_block_port_count(block); i++) {
         struct fl_block_port port;
@@ -43,7 +52,7 @@ static void add_block(struct seen *seen, const struct fl_block *block) {
         char address[FL_ADDRESS_TEXT_MAX];
         fl_block_endpoint_at(block, i, &e);
         fl_address_format(&e.address, address);
-        assert_int_equal(fl_buf_printf(&seen->text, " [%s %s%s%s %.*s/%.*s %.*s%.*s %02x%02x]",
+        assert_int_equal(fl_buf_printf(&seen->text, " [%s %s%s%s %.*s/%.*s %.*s%.*s %02x%02x",
                                        address, e.flags & FL_ENDPOINT_READY ? "R" : "-",
                                        e.flags & FL_ENDPOINT_SERVING ? "S" : "-",
                                        e.flags & FL_ENDPOINT_TERMINATING ? "T" : "-",
@@ -51,6 +60,8 @@ static void add_block(struct seen *seen, const struct fl_block *block) {
                                        FL_STR_ARG(e.pod_prefix), FL_STR_ARG(e.pod_suffix), e.uid[0],
                                        e.uid[15]),
                          0);
+        add_hints(seen, block, i);
+        add(seen, "]");
     }
 }
 
@@ -203,10 +214,10 @@ static struct body json_body(enum fl_k8s_kind kind, enum fl_k8s_body body, const
 
 static const struct fl_k8s_endpoint_spec endpoints[] = {
     {S("10.0.0.1"), 1, 1, 0, S("node-a"), S("zone-1"), S("echo-7d9-aaaaa"),
-     S("11111111-2222-3333-4444-5555555555aa")},
+     S("11111111-2222-3333-4444-5555555555aa"), NULL},
     {S("10.0.0.2"), 0, 1, 1, S("node-b"), S("zone-2"), S("echo-7d9-bbbbb"),
-     S("21111111-2222-3333-4444-5555555555bb")},
-    {S("fd00::1"), -1, -1, -1, FL_STR_NONE, FL_STR_NONE, FL_STR_NONE, FL_STR_NONE},
+     S("21111111-2222-3333-4444-5555555555bb"), NULL},
+    {S("fd00::1"), -1, -1, -1, FL_STR_NONE, FL_STR_NONE, FL_STR_NONE, FL_STR_NONE, NULL},
 };
 static const struct fl_block_port ports[] = {
     {S("http"), S("TCP"), S("kubernetes.io/h2c"), 8080},
@@ -459,6 +470,53 @@ static void test_W18_absent_conditions(void **state) {
         fl_buf_deinit(&object);
         fl_buf_deinit(&out);
     }
+}
+
+static void test_hints_of_zones_and_nodes(void **state) {
+    FL_UNUSED(state);
+    static const struct fl_block_hints a = {.zones = {S("a")}, .zone_count = 1};
+    static const struct fl_block_hints both = {.zones = {S("a"), S("b")},
+                                               .nodes = {S("n-1")},
+                                               .zone_count = 2,
+                                               .node_count = 1};
+    static const struct fl_k8s_endpoint_spec specs[] = {
+        {.address = S("10.0.0.1"), .hints = &a},
+        {.address = S("10.0.0.2")},
+        {.address = S("10.0.0.3"), .hints = &both},
+        {.address = S("10.0.0.4"), .hints = &a},
+    };
+    EACH_FORMAT(format) {
+        struct fl_k8s_slice_spec spec = slice_spec();
+        struct fl_buf object, out;
+        spec.endpoints = specs;
+        spec.endpoint_count = FL_COUNT(specs);
+        spec.port_count = 0;
+        struct fl_str slice = encoded_slice(&object, format, &spec);
+        fl_buf_init(&out, 1 << 20);
+        assert_int_equal(
+            fl_k8s_encode_event(&out, format, FL_K8S_ADDED, FL_K8S_ENDPOINTSLICE, slice), 0);
+        struct body body = {FL_K8S_ENDPOINTSLICE, FL_K8S_BODY_WATCH, format, fl_buf_str(&out)};
+        expect_every_split(&body, "ADDED ns=default name=echo-x2z9k uid=u-1 rv=1234 service=echo"
+                                  " [10.0.0.1 --- /  0000 zone=a] [10.0.0.2 --- /  0000]"
+                                  " [10.0.0.3 --- /  0000 zone=a zone=b node=n-1]"
+                                  " [10.0.0.4 --- /  0000 zone=a]\n");
+        fl_buf_deinit(&object);
+        fl_buf_deinit(&out);
+    }
+}
+
+/* The API server allows eight; what another one adds is passed over. */
+static void test_more_hints_than_allowed(void **state) {
+    FL_UNUSED(state);
+    struct body body =
+        json_body(FL_K8S_ENDPOINTSLICE, FL_K8S_BODY_WATCH,
+                  "{\"type\":\"ADDED\",\"object\":{\"endpoints\":[{\"addresses\":[\"10.0.0.1\"],"
+                  "\"hints\":{\"forZones\":[{\"name\":\"1\"},{\"name\":\"2\"},{\"name\":\"3\"},"
+                  "{\"name\":\"4\"},{\"name\":\"5\"},{\"name\":\"6\"},{\"name\":\"7\"},"
+                  "{\"name\":\"8\"},{\"name\":\"9\"}],\"forNodes\":null}}],"
+                  "\"metadata\":{\"name\":\"n\",\"namespace\":\"d\"}}}");
+    expect_every_split(&body, "ADDED ns=d name=n [10.0.0.1 RS- /  0000 zone=1 zone=2 zone=3 zone=4"
+                              " zone=5 zone=6 zone=7 zone=8]\n");
 }
 
 static void test_json_keys_in_any_order(void **state) {
@@ -1061,6 +1119,8 @@ int main(void) {
         cmocka_unit_test(test_W20_endpoints_round_trip),
         cmocka_unit_test(test_subsets_of_equal_ports_share_a_block),
         cmocka_unit_test(test_W18_absent_conditions),
+        cmocka_unit_test(test_hints_of_zones_and_nodes),
+        cmocka_unit_test(test_more_hints_than_allowed),
         cmocka_unit_test(test_json_keys_in_any_order),
         cmocka_unit_test(test_unchanged_endpoints_are_reused),
         cmocka_unit_test(test_reused_endpoints_are_not_read),

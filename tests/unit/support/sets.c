@@ -44,7 +44,8 @@ static unsigned parse_flags(struct fl_str word) {
     return flags;
 }
 
-static void parse_field(struct fl_str word, struct fl_block_endpoint *out) {
+static void parse_field(struct fl_str word, struct fl_block_endpoint *out,
+                        struct fl_block_hints *hints) {
     struct fl_str key, value;
     if (!fl_str_split(word, '=', &key, &value)) {
         out->flags = parse_flags(word);
@@ -56,6 +57,10 @@ static void parse_field(struct fl_str word, struct fl_block_endpoint *out) {
         out->pod_suffix = value;
     } else if (fl_str_eq(key, FL_STR("node"))) {
         out->node = value;
+    } else if (fl_str_eq(key, FL_STR("for-zone"))) {
+        hints->zones[hints->zone_count++] = value;
+    } else if (fl_str_eq(key, FL_STR("for-node"))) {
+        hints->nodes[hints->node_count++] = value;
     } else {
         assert_true(fl_str_eq(key, FL_STR("zone")));
         out->zone = value;
@@ -63,10 +68,11 @@ static void parse_field(struct fl_str word, struct fl_block_endpoint *out) {
 }
 
 static void add_endpoint(struct fl_block_builder *builder, struct fl_str text) {
-    struct fl_block_endpoint endpoint = {.hash = 0};
+    struct fl_block_hints hints = {.zone_count = 0};
+    struct fl_block_endpoint endpoint = {.hints = &hints};
     struct fl_str rest = text, word;
     assert_true(fl_address_parse(next_word(&rest, ' '), &endpoint.address));
-    while ((word = next_word(&rest, ' ')).n) parse_field(word, &endpoint);
+    while ((word = next_word(&rest, ' ')).n) parse_field(word, &endpoint, &hints);
     assert_int_equal(fl_block_builder_add(builder, &endpoint), 0);
 }
 
@@ -149,6 +155,8 @@ static void put_endpoint(struct text *text, const struct fl_endpoint *e) {
     put_field(text, " pod=", e->pod);
     put_field(text, " node=", e->node);
     put_field(text, " zone=", e->zone);
+    for (size_t i = 0; i < e->for_zone_count; i++) put_field(text, " for-zone=", e->for_zones[i]);
+    for (size_t i = 0; i < e->for_node_count; i++) put_field(text, " for-node=", e->for_nodes[i]);
 }
 
 static void each(void *arg, const struct fl_endpoint *endpoint) {
@@ -166,8 +174,8 @@ const char *fl_test_text(const struct fl_set *set) {
 }
 
 static void change(void *arg, const struct fl_change *c) {
-    static const char *const bits[] = {"ready",    "serving", "terminating",
-                                       "identity", "place",   "port"};
+    static const char *const bits[] = {"ready", "serving", "terminating", "identity",
+                                       "place", "port",    "hints"};
     struct text *text = arg;
     if (text->n) put(text, "; ");
     put(text, "%c", "+-~"[c->kind]);

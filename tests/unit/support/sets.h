@@ -5,7 +5,7 @@
 #include "discovery/set.h"
 
 /* A block with the ports "http:8080 dns:53/UDP+app :80" and the endpoints
- * "10.0.0.1 rs uid=7 pod=a node=n zone=z, ::1 st"; flags are letters of ready, serving and
+ * "10.0.0.1 rs uid=7 pod=a node=n zone=z for-zone=z for-node=n, ::1 st"; flags are letters of ready, serving and
  * terminating, or "-". */
 struct fl_block *fl_test_block(const char *ports, const char *endpoints);
 
