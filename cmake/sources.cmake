@@ -122,12 +122,19 @@ set(FL_SOURCES_registry
   src/registry/static.c)
 set(FL_SOURCES_sim
   src/sim/api_document.c
+  src/sim/api_faults.c
   src/sim/api_list.c
+  src/sim/api_outlet.c
   src/sim/api_reply.c
   src/sim/api_request.c
+  src/sim/api_trickle.c
   src/sim/api_watch.c
   src/sim/apiserver.c
   src/sim/cluster.c
+  src/sim/cluster_restore.c
+  src/sim/cluster_slices.c
+  src/sim/cluster_stage.c
+  src/sim/fault.c
   src/sim/net.c
   src/sim/object.c
   src/sim/object_encode.c

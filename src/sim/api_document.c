@@ -59,19 +59,18 @@ static const struct document *find(struct fl_str path, bool slices) {
     return NULL;
 }
 
-void fl_api_reply_document(struct fl_http_stream *stream, const struct fl_api_request *request,
-                           bool slices) {
-    const struct document *document = find(request->path, slices);
+void fl_api_reply_document(const struct fl_api_call *call, bool slices) {
+    const struct document *document = find(call->request.path, slices);
     struct fl_api_status status;
     struct fl_buf body;
     fl_buf_init(&body, FL_API_BODY_MAX);
     if (!document) {
         fl_api_fail(&status, 404, "NotFound", "the server could not find the requested resource");
-        fl_api_reply_status(stream, request->format, &status);
+        fl_api_reply_status(call, &status);
     } else if (fl_buf_append(&body, fl_str_of(document->text))) {
         fl_api_fail(&status, 500, "InternalError", "out of memory");
-        fl_api_reply_status(stream, request->format, &status);
+        fl_api_reply_status(call, &status);
     } else {
-        fl_api_reply_take(stream, 200, document->content_type, 0, &body);
+        fl_api_reply_take(call, 200, document->content_type, 0, &body);
     }
 }

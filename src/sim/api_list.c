@@ -9,17 +9,17 @@
 #include "base/alloc.h"
 #include "sim/api_reply.h"
 
-#define STALE_VERSIONS 10 /* how far a lagging server is behind */
+#define OLDER_VERSIONS 10 /* how far a lagging server is behind */
 
-void fl_api_reply_object(struct fl_http_stream *stream, const struct fl_api_request *request,
-                         const struct fl_store *store) {
+void fl_api_reply_object(const struct fl_api_call *call, const struct fl_store *store) {
+    const struct fl_api_request *request = &call->request;
     struct fl_object *object = fl_store_find(store, request->kind, request->ns, request->name);
     struct fl_api_status status;
     struct fl_buf bare, body;
     if (!object) {
         fl_api_fail(&status, 404, "NotFound", "%s \"%.*s\" not found",
                     fl_api_resource_name(request->kind), FL_STR_ARG(request->name));
-        fl_api_reply_status(stream, request->format, &status);
+        fl_api_reply_status(call, &status);
         return;
     }
     fl_buf_init(&bare, FL_API_BODY_MAX);
@@ -27,10 +27,10 @@ void fl_api_reply_object(struct fl_http_stream *stream, const struct fl_api_requ
     if (fl_object_encode(object, request->format, &bare) ||
         fl_k8s_encode_object(&body, request->format, request->kind, fl_buf_str(&bare))) {
         fl_api_fail(&status, 500, "InternalError", "out of memory");
-        fl_api_reply_status(stream, request->format, &status);
+        fl_api_reply_status(call, &status);
         fl_buf_deinit(&body);
     } else {
-        fl_api_reply_take(stream, 200, fl_api_content_type(request->format, false), 0, &body);
+        fl_api_reply_take(call, 200, fl_api_content_type(request->format, false), 0, &body);
     }
     fl_buf_deinit(&bare);
 }
@@ -40,7 +40,7 @@ static bool is_exact(const struct fl_api_request *r) {
 }
 
 /* The version whose state is asked for. */
-static int choose_version(const struct fl_api_request *r, const struct fl_store *store, bool stale,
+static int choose_version(const struct fl_api_request *r, const struct fl_store *store, bool older,
                           uint64_t *out, struct fl_api_status *status) {
     uint64_t asked = r->goes_on ? r->page_version : r->version;
     bool exact = r->goes_on || is_exact(r);
@@ -48,8 +48,8 @@ static int choose_version(const struct fl_api_request *r, const struct fl_store 
     if (code) return code;
     if (exact && asked < store->oldest) return fl_api_expired(status, asked, store->oldest);
     *out = exact ? asked : store->version;
-    if (stale && r->has_version && !r->version && !exact)
-        *out = FL_MAX(store->oldest, store->version - FL_MIN(store->version, STALE_VERSIONS));
+    if (older && r->has_version && !r->version && !exact)
+        *out = FL_MAX(store->oldest, store->version - FL_MIN(store->version, OLDER_VERSIONS));
     return 0;
 }
 
@@ -105,12 +105,12 @@ static int page_write(const struct page *page, const struct fl_api_request *r, u
     return rc;
 }
 
-static int make_list(const struct fl_api_request *r, const struct fl_store *store, bool stale,
+static int make_list(const struct fl_api_request *r, const struct fl_store *store, bool older,
                      struct fl_buf *body, struct fl_api_status *status) {
     struct fl_object_list list = {NULL, 0, 0};
     struct page page = {.count = 0};
     uint64_t version = 0;
-    int code = choose_version(r, store, stale, &version, status);
+    int code = choose_version(r, store, older, &version, status);
     if (code) return code;
     fl_buf_init(&page.bytes, FL_API_BODY_MAX);
     int rc = fl_store_state_at(store, r->kind, version, &list);
@@ -122,14 +122,14 @@ static int make_list(const struct fl_api_request *r, const struct fl_store *stor
     return rc ? fl_api_fail(status, 500, "InternalError", "%s", fl_error_text(rc)) : 0;
 }
 
-void fl_api_reply_list(struct fl_http_stream *stream, const struct fl_api_request *request,
-                       const struct fl_store *store, bool stale) {
+void fl_api_reply_list(const struct fl_api_call *call, const struct fl_store *store, bool older) {
+    const struct fl_api_request *request = &call->request;
     struct fl_api_status status;
     struct fl_buf body;
     fl_buf_init(&body, FL_API_BODY_MAX);
-    if (make_list(request, store, stale, &body, &status))
-        fl_api_reply_status(stream, request->format, &status);
+    if (make_list(request, store, older, &body, &status))
+        fl_api_reply_status(call, &status);
     else
-        fl_api_reply_take(stream, 200, fl_api_content_type(request->format, false), 0, &body);
+        fl_api_reply_take(call, 200, fl_api_content_type(request->format, false), 0, &body);
     fl_buf_deinit(&body);
 }

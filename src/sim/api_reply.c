@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "sim/api_trickle.h"
 
 #define PIECE_MAX   ((size_t)256 * 1024)
 #define GARBAGE_MAX 2048
@@ -13,6 +14,7 @@
 
 struct reply {
     struct fl_buf body;
+    struct fl_api_trickle trickle; /* fault */
 };
 
 const char *fl_api_content_type(enum fl_k8s_format format, bool watch) {
@@ -33,6 +35,7 @@ static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_e
     FL_UNUSED(why);
     FL_UNUSED(h2_code);
     if (!reply) return;
+    fl_api_trickle_deinit(&reply->trickle);
     fl_buf_deinit(&reply->body);
     fl_free(reply);
 }
@@ -57,8 +60,8 @@ static const struct fl_http_stream_events reply_events = {
 static const struct fl_http_stream_events silent_events = {.on_data = on_data,
                                                            .on_close = on_close};
 
-void fl_api_reply_silence(struct fl_http_stream *stream) {
-    fl_http_stream_attach(stream, &silent_events, NULL);
+void fl_api_reply_silence(const struct fl_api_call *call) {
+    fl_http_stream_attach(call->stream, &silent_events, NULL);
 }
 
 static void reset_nomem(struct fl_http_stream *stream) {
@@ -82,8 +85,18 @@ static int send_head(struct fl_http_stream *stream, int http_status, const char 
     return fl_http_stream_respond(stream, &head, length == 0);
 }
 
-void fl_api_reply_take(struct fl_http_stream *stream, int http_status, const char *content_type,
+/* Fault: the whole body goes to the trickle. */
+static void send_slowly(struct reply *reply, const struct fl_api_call *call) {
+    if (!reply->body.len) return;
+    if (fl_api_trickle_init(&reply->trickle, call->io, call->stream) ||
+        fl_api_trickle_write(&reply->trickle, fl_buf_str(&reply->body), true))
+        reset_nomem(call->stream);
+    fl_buf_consume(&reply->body, reply->body.len);
+}
+
+void fl_api_reply_take(const struct fl_api_call *call, int http_status, const char *content_type,
                        uint32_t retry_after_s, struct fl_buf *body) {
+    struct fl_http_stream *stream = call->stream;
     struct reply *reply = FL_NEW(struct reply);
     fl_http_stream_attach(stream, reply ? &reply_events : &silent_events, reply);
     if (reply) {
@@ -94,6 +107,8 @@ void fl_api_reply_take(struct fl_http_stream *stream, int http_status, const cha
     }
     if (!reply || send_head(stream, http_status, content_type, retry_after_s, reply->body.len))
         reset_nomem(stream);
+    else if (call->slow)
+        send_slowly(reply, call);
     else
         send_more(reply, stream);
 }
@@ -106,8 +121,8 @@ struct fl_k8s_status fl_api_status_of(const struct fl_api_status *status) {
                                   .version_too_large = status->version_too_large};
 }
 
-void fl_api_reply_status(struct fl_http_stream *stream, enum fl_k8s_format format,
-                         const struct fl_api_status *status) {
+void fl_api_reply_status(const struct fl_api_call *call, const struct fl_api_status *status) {
+    enum fl_k8s_format format = call->request.format;
     struct fl_k8s_status spec = fl_api_status_of(status);
     struct fl_buf bare, body;
     fl_buf_init(&bare, FL_API_BODY_MAX);
@@ -115,20 +130,39 @@ void fl_api_reply_status(struct fl_http_stream *stream, enum fl_k8s_format forma
     int rc = fl_k8s_encode_status(&bare, format, &spec);
     if (!rc) rc = fl_k8s_encode_object(&body, format, FL_K8S_STATUS, fl_buf_str(&bare));
     if (rc) fl_buf_consume(&body, body.len); /* the code alone must do */
-    fl_api_reply_take(stream, status->code, fl_api_content_type(format, false),
-                      status->retry_after_s, &body);
+    fl_api_reply_take(call, status->code, fl_api_content_type(format, false), status->retry_after_s,
+                      &body);
     fl_buf_deinit(&bare);
+}
+
+int fl_api_ahead(struct fl_api_status *status, uint64_t version, uint64_t current) {
+    fl_api_fail(status, 504, "Timeout",
+                "Too large resource version: %" PRIu64 ", current: %" PRIu64, version, current);
+    status->retry_after_s = 1;
+    status->version_too_large = true;
+    return status->code;
 }
 
 int fl_api_check_reached(const struct fl_store *store, uint64_t version,
                          struct fl_api_status *status) {
-    if (version <= store->version) return 0;
-    fl_api_fail(status, 504, "Timeout",
-                "Too large resource version: %" PRIu64 ", current: %" PRIu64, version,
-                store->version);
-    status->retry_after_s = 1;
-    status->version_too_large = true;
-    return status->code;
+    return version <= store->version ? 0 : fl_api_ahead(status, version, store->version);
+}
+
+int fl_api_forbidden(struct fl_api_status *status, const struct fl_api_request *request,
+                     const char *user) {
+    const char *resource = fl_api_resource_name(request->kind), *dot = strchr(resource, '.');
+    const char *verb = request->target == FL_API_WATCH    ? "watch"
+                       : request->target == FL_API_OBJECT ? "get"
+                                                          : "list";
+    char where[300];
+    snprintf(where, sizeof where, "in the namespace \"%.*s\"", FL_STR_ARG(request->ns));
+    return fl_api_fail(status, 403, "Forbidden",
+                       "%s%s%.*s%s is forbidden: User \"%s\" cannot %s resource \"%.*s\" in API "
+                       "group \"%s\" %s",
+                       resource, request->name.n ? " \"" : "", FL_STR_ARG(request->name),
+                       request->name.n ? "\"" : "", user, verb,
+                       (int)(dot ? dot - resource : (ptrdiff_t)strlen(resource)), resource,
+                       dot ? dot + 1 : "", request->ns.n ? where : "at the cluster scope");
 }
 
 int fl_api_expired(struct fl_api_status *status, uint64_t version, uint64_t oldest) {
@@ -136,16 +170,14 @@ int fl_api_expired(struct fl_api_status *status, uint64_t version, uint64_t olde
                        "too old resource version: %" PRIu64 " (%" PRIu64 ")", version, oldest);
 }
 
-void fl_api_reply_garbage(struct fl_http_stream *stream, const struct fl_api_request *request,
-                          struct fl_io *io) {
+void fl_api_reply_garbage(const struct fl_api_call *call) {
+    bool watch = call->request.target == FL_API_WATCH;
     uint8_t bytes[GARBAGE_MAX];
     struct fl_buf body;
     uint16_t n;
-    fl_io_random(io, &n, sizeof n);
-    fl_io_random(io, bytes, sizeof bytes);
+    fl_io_random(call->io, &n, sizeof n);
+    fl_io_random(call->io, bytes, sizeof bytes);
     fl_buf_init(&body, FL_API_BODY_MAX);
     if (fl_buf_append(&body, fl_str_n(bytes, 1 + n % GARBAGE_MAX))) fl_buf_release(&body);
-    fl_api_reply_take(stream, 200,
-                      fl_api_content_type(request->format, request->target == FL_API_WATCH), 0,
-                      &body);
+    fl_api_reply_take(call, 200, fl_api_content_type(call->request.format, watch), 0, &body);
 }

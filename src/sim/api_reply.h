@@ -11,32 +11,39 @@
 
 #define FL_API_BODY_MAX ((size_t)1024 * 1024 * 1024)
 
+/* One request on its way to an answer. */
+struct fl_api_call {
+    struct fl_io *io;
+    struct fl_http_stream *stream;
+    struct fl_api_request request;
+    bool slow; /* fault: the answer arrives a few bytes at a time */
+};
+
 const char *fl_api_content_type(enum fl_k8s_format format, bool watch);
 
 /* Takes the body's bytes and leaves it empty. */
-void fl_api_reply_take(struct fl_http_stream *stream, int http_status, const char *content_type,
+void fl_api_reply_take(const struct fl_api_call *call, int http_status, const char *content_type,
                        uint32_t retry_after_s, struct fl_buf *body);
-void fl_api_reply_status(struct fl_http_stream *stream, enum fl_k8s_format format,
-                         const struct fl_api_status *status);
+void fl_api_reply_status(const struct fl_api_call *call, const struct fl_api_status *status);
 /* /version, /healthz, /api, /apis …; `slices`: EndpointSlices are served. */
-void fl_api_reply_document(struct fl_http_stream *stream, const struct fl_api_request *request,
-                           bool slices);
-void fl_api_reply_object(struct fl_http_stream *stream, const struct fl_api_request *request,
-                         const struct fl_store *store);
-/* `stale`: a cached list may answer an old state, as an API server that lags does. */
-void fl_api_reply_list(struct fl_http_stream *stream, const struct fl_api_request *request,
-                       const struct fl_store *store, bool stale);
+void fl_api_reply_document(const struct fl_api_call *call, bool slices);
+void fl_api_reply_object(const struct fl_api_call *call, const struct fl_store *store);
+/* `older`: a cached list may answer an old state, as an API server that lags does. */
+void fl_api_reply_list(const struct fl_api_call *call, const struct fl_store *store, bool older);
 /* Random bytes. */
-void fl_api_reply_garbage(struct fl_http_stream *stream, const struct fl_api_request *request,
-                          struct fl_io *io);
+void fl_api_reply_garbage(const struct fl_api_call *call);
 /* No answer at all, ever. */
-void fl_api_reply_silence(struct fl_http_stream *stream);
+void fl_api_reply_silence(const struct fl_api_call *call);
 
 /* The struct that wire/ encodes. */
 struct fl_k8s_status fl_api_status_of(const struct fl_api_status *status);
 /* "Too large resource version", when the store has not reached it. */
 int fl_api_check_reached(const struct fl_store *store, uint64_t version,
                          struct fl_api_status *status);
+int fl_api_ahead(struct fl_api_status *status, uint64_t version, uint64_t current);
 int fl_api_expired(struct fl_api_status *status, uint64_t version, uint64_t oldest);
+/* The real server's words: who may not do what to which resource, where. */
+int fl_api_forbidden(struct fl_api_status *status, const struct fl_api_request *request,
+                     const char *user);
 
 #endif

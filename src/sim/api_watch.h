@@ -7,6 +7,7 @@
 #ifndef FL_SIM_API_WATCH_H
 #define FL_SIM_API_WATCH_H
 
+#include "sim/api_faults.h"
 #include "sim/api_reply.h"
 
 #define FL_API_WATCH_LAG_MAX 1000
@@ -15,19 +16,18 @@ struct fl_api_watch;
 
 struct fl_api_watch_options {
     uint32_t bookmark_ms;
-    bool mute; /* fault: ends cleanly after 500 ms without an event */
+    struct fl_api_faults *faults;
+    enum fl_fault_kind fault; /* that the request was hit by; FL_FAULT_KINDS: none */
+    struct fl_list *watches;  /* the watch joins them until it is over */
 };
 
-/* Answers the request with a watch, or with why not; a watch joins `watches` until it is over.
- * Steals request->text. */
-void fl_api_watch_start(struct fl_io *io, struct fl_http_stream *stream,
-                        struct fl_api_request *request, const struct fl_store *store,
-                        const struct fl_api_watch_options *options, struct fl_list *watches);
+/* Answers the request with a watch, or with why not. Steals call->request. */
+void fl_api_watch_start(struct fl_api_call *call, const struct fl_store *store,
+                        const struct fl_api_watch_options *options);
 /* Sends what has happened. */
 void fl_api_watch_pump(struct fl_list *watches);
 void fl_api_watch_end_all(struct fl_list *watches);
 /* Answers 200 and one ERROR event. */
-void fl_api_watch_refuse(struct fl_http_stream *stream, enum fl_k8s_format format,
-                         const struct fl_api_status *status);
+void fl_api_watch_refuse(const struct fl_api_call *call, const struct fl_api_status *status);
 
 #endif

@@ -5,22 +5,27 @@
  * every watch read on. */
 #include "sim/apiserver.h"
 
+#include <limits.h>
+
 #include "base/alloc.h"
 #include "sim/api_watch.h"
 
-#define BOOKMARK_MS 60000
+#define BOOKMARK_MS       60000
+#define RESTORED_VERSIONS 10
+#define RECONCILE_MS      2000
 
 struct fl_apiserver {
     struct fl_io *io;
+    struct fl_cluster *cluster;
     struct fl_store *store;
     struct fl_apiserver_options options; /* strings: host not kept, token is ours */
     char *token;
     struct fl_listener *listener;
     struct fl_list clients, watches;
     struct fl_store_observer observer;
-    struct fl_task pump;
-    enum fl_apiserver_fault fault;
-    unsigned fault_times;
+    struct fl_task pump, upheave;
+    struct fl_api_faults faults;
+    struct fl_timer reconcile; /* after a restore */
     uint64_t requests;
     bool closing;
     struct fl_task closed;
@@ -34,93 +39,136 @@ struct client { /* a connection */
     struct fl_http_conn *conn;
 };
 
-/* --- faults --- */
+/* --- faults of connections and of the cluster --- */
 
-/* Which requests a fault concerns. */
-static bool concerns(enum fl_apiserver_fault fault, const struct fl_api_request *request) {
-    switch (fault) {
-    case FL_APISERVER_OK:
-        return false;
-    case FL_APISERVER_GONE_STATUS:
-    case FL_APISERVER_GONE_EVENT:
-    case FL_APISERVER_SHORT:
-        return request->target == FL_API_WATCH;
-    case FL_APISERVER_STALE:
-        return request->target == FL_API_LIST && request->has_version && !request->version;
-    default:
-        return request->target != FL_API_DOCUMENT;
-    }
+static void cut_all(struct fl_apiserver *server) {
+    struct fl_error why;
+    fl_fail(&why, FL_ESHUTDOWN, "API server cut the connection");
+    FL_LIST_EACH (&server->clients, item, next)
+        fl_http_conn_abort(FL_CONTAINER(item, struct client, link)->conn, &why);
 }
 
-static enum fl_apiserver_fault next_fault(struct fl_apiserver *server,
-                                          const struct fl_api_request *request) {
-    if (!server->fault_times || !concerns(server->fault, request)) return FL_APISERVER_OK;
-    server->fault_times--;
-    return server->fault;
+static void drain_all(struct fl_apiserver *server) {
+    FL_LIST_EACH (&server->clients, item, next)
+        fl_http_conn_drain(FL_CONTAINER(item, struct client, link)->conn);
 }
 
-static void fail_busy(struct fl_http_stream *stream, const struct fl_api_request *request, int code,
-                      const char *reason, const char *message) {
+/* The server starts anew on an older state; what runs in the cluster makes itself known later. */
+static void restore(struct fl_apiserver *server) {
+    fl_cluster_restore(server->cluster, RESTORED_VERSIONS);
+    cut_all(server);
+    fl_io_timer_set(server->io, &server->reconcile, fl_io_now_ms(server->io) + RECONCILE_MS);
+}
+
+static void run_reconcile(struct fl_timer *timer) {
+    struct fl_apiserver *server = FL_CONTAINER(timer, struct fl_apiserver, reconcile);
+    if (fl_cluster_reconcile(server->cluster)) /* no memory */
+        fl_io_timer_set(server->io, timer, fl_io_now_ms(server->io) + RECONCILE_MS);
+}
+
+static void run_upheave(struct fl_task *task) {
+    struct fl_apiserver *server = FL_CONTAINER(task, struct fl_apiserver, upheave);
+    struct fl_api_faults *faults = &server->faults;
+    if (server->closing) return;
+    bool alone = fl_list_empty(&server->clients);
+    if (!alone && fl_api_faults_take(faults, FL_FAULT_CUT)) cut_all(server);
+    if (!alone && fl_api_faults_take(faults, FL_FAULT_GOAWAY)) drain_all(server);
+    if (fl_api_faults_take(faults, FL_FAULT_RESTORED)) restore(server);
+}
+
+/* --- faults of requests --- */
+
+static void fail_with(const struct fl_api_call *call, int code, const char *reason,
+                      uint32_t retry_after_s, const char *message) {
     struct fl_api_status status;
     fl_api_fail(&status, code, reason, "%s", message);
-    status.retry_after_s = 1;
-    fl_api_reply_status(stream, request->format, &status);
+    status.retry_after_s = retry_after_s;
+    fl_api_reply_status(call, &status);
 }
 
-static void fail_gone(struct fl_apiserver *server, struct fl_http_stream *stream,
-                      const struct fl_api_request *request, bool as_event) {
+static void fail_gone(const struct fl_apiserver *server, const struct fl_api_call *call,
+                      enum fl_fault_kind fault) {
     struct fl_api_status status;
-    fl_api_expired(&status, request->version, server->store->version);
-    if (as_event)
-        fl_api_watch_refuse(stream, request->format, &status);
+    fl_api_expired(&status, call->request.version, server->store->version);
+    if (fault == FL_FAULT_GONE_EVENT)
+        fl_api_watch_refuse(call, &status);
     else
-        fl_api_reply_status(stream, request->format, &status);
+        fl_api_reply_status(call, &status);
+}
+
+static void fail_ahead(const struct fl_apiserver *server, const struct fl_api_call *call) {
+    struct fl_api_status status;
+    fl_api_ahead(&status, call->request.version, server->store->version);
+    fl_api_reply_status(call, &status);
+}
+
+static void fail_forbidden(const struct fl_api_call *call) {
+    struct fl_api_status status;
+    fl_api_forbidden(&status, &call->request, "system:serviceaccount:default:default");
+    fl_api_reply_status(call, &status);
+}
+
+/* True: the request has its answer. */
+static bool answer_badly(const struct fl_apiserver *server, const struct fl_api_call *call,
+                         enum fl_fault_kind fault) {
+    switch (fault) {
+    case FL_FAULT_STALL:
+        fl_api_reply_silence(call);
+        return true;
+    case FL_FAULT_UNAUTHORIZED:
+        fail_with(call, 401, "Unauthorized", 0, "Unauthorized");
+        return true;
+    case FL_FAULT_FORBIDDEN:
+        fail_forbidden(call);
+        return true;
+    case FL_FAULT_THROTTLED:
+        fail_with(call, 429, "TooManyRequests", 1, "too many requests, try again later");
+        return true;
+    case FL_FAULT_INTERNAL:
+        fail_with(call, 500, "InternalError", 0, "Internal error occurred: etcdserver: no leader");
+        return true;
+    case FL_FAULT_UNAVAILABLE:
+        fail_with(call, 503, "ServiceUnavailable", 1, "the server is not ready");
+        return true;
+    case FL_FAULT_AHEAD:
+        fail_ahead(server, call);
+        return true;
+    case FL_FAULT_GONE_STATUS:
+    case FL_FAULT_GONE_EVENT:
+    case FL_FAULT_GONE_PAGE:
+        fail_gone(server, call, fault);
+        return true;
+    case FL_FAULT_GARBAGE:
+        fl_api_reply_garbage(call);
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* --- answers --- */
 
-static void answer_well(struct fl_apiserver *server, struct fl_http_stream *stream,
-                        struct fl_api_request *request, enum fl_apiserver_fault fault) {
+static void answer(struct fl_apiserver *server, struct fl_api_call *call) {
+    enum fl_fault_kind fault = fl_api_faults_take_for(&server->faults, &call->request);
     const struct fl_api_watch_options watch = {.bookmark_ms = server->options.bookmark_ms,
-                                               .mute = fault == FL_APISERVER_SHORT};
-    switch (request->target) {
+                                               .faults = &server->faults,
+                                               .fault = fault,
+                                               .watches = &server->watches};
+    call->slow = fault == FL_FAULT_SLOW;
+    if (answer_badly(server, call, fault)) return;
+    switch (call->request.target) {
     case FL_API_DOCUMENT:
-        fl_api_reply_document(stream, request, !server->options.no_endpointslices);
+        fl_api_reply_document(call, !server->options.no_endpointslices);
         break;
     case FL_API_OBJECT:
-        fl_api_reply_object(stream, request, server->store);
+        fl_api_reply_object(call, server->store);
         break;
     case FL_API_LIST:
-        fl_api_reply_list(stream, request, server->store, fault == FL_APISERVER_STALE);
+        fl_api_reply_list(call, server->store, fault == FL_FAULT_OLDER);
         break;
     case FL_API_WATCH:
-        fl_api_watch_start(server->io, stream, request, server->store, &watch, &server->watches);
+        fl_api_watch_start(call, server->store, &watch);
         break;
-    }
-}
-
-static void answer(struct fl_apiserver *server, struct fl_http_stream *stream,
-                   struct fl_api_request *request) {
-    enum fl_apiserver_fault fault = next_fault(server, request);
-    switch (fault) {
-    case FL_APISERVER_GONE_STATUS:
-    case FL_APISERVER_GONE_EVENT:
-        fail_gone(server, stream, request, fault == FL_APISERVER_GONE_EVENT);
-        break;
-    case FL_APISERVER_UNAVAILABLE:
-        fail_busy(stream, request, 503, "ServiceUnavailable", "the server is not ready");
-        break;
-    case FL_APISERVER_THROTTLE:
-        fail_busy(stream, request, 429, "TooManyRequests", "too many requests, try again later");
-        break;
-    case FL_APISERVER_SILENT:
-        fl_api_reply_silence(stream);
-        break;
-    case FL_APISERVER_GARBAGE:
-        fl_api_reply_garbage(stream, request, server->io);
-        break;
-    default:
-        answer_well(server, stream, request, fault);
     }
 }
 
@@ -158,17 +206,18 @@ static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stre
                        const struct fl_http_request *head) {
     struct client *client = arg;
     struct fl_apiserver *server = client->server;
-    struct fl_api_request request;
+    struct fl_api_call call = {.io = server->io, .stream = stream};
     struct fl_api_status status;
     FL_UNUSED(conn);
     server->requests++;
-    int code = fl_api_request_parse(&request, head, server->options.no_protobuf, &status);
-    if (!code) code = check(server, head, &request, &status);
+    fl_io_defer(server->io, &server->upheave);
+    int code = fl_api_request_parse(&call.request, head, server->options.no_protobuf, &status);
+    if (!code) code = check(server, head, &call.request, &status);
     if (code)
-        fl_api_reply_status(stream, request.format, &status);
+        fl_api_reply_status(&call, &status);
     else
-        answer(server, stream, &request);
-    fl_api_request_deinit(&request);
+        answer(server, &call);
+    fl_api_request_deinit(&call.request);
 }
 
 /* --- connections --- */
@@ -223,6 +272,7 @@ static void server_free(struct fl_apiserver *server) {
     if (!server) return;
     fl_list_remove(&server->observer.link);
     if (server->listener) fl_listener_close(server->io, server->listener);
+    fl_io_timer_deinit(server->io, &server->reconcile);
     fl_free(server->token);
     fl_free(server);
 }
@@ -243,21 +293,25 @@ int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,
     *out = NULL;
     if (!server) return fl_fail_nomem(err);
     server->io = io;
+    server->cluster = cluster;
     server->store = fl_cluster_store(cluster);
+    server->faults.io = io;
     server->options = *options;
     if (!server->options.bookmark_ms) server->options.bookmark_ms = BOOKMARK_MS;
     fl_list_init(&server->clients);
     fl_list_init(&server->watches);
     fl_task_init(&server->pump, run_pump);
+    fl_task_init(&server->upheave, run_upheave);
     fl_task_init(&server->closed, run_closed);
     server->observer.on_event = on_event;
     fl_list_push(&server->store->observers, &server->observer.link);
-    if (options->token.n && !(server->token = fl_str_dup(options->token))) {
+    if (fl_io_timer_init(io, &server->reconcile, run_reconcile) ||
+        (options->token.n && !(server->token = fl_str_dup(options->token)))) {
         rc = fl_fail_nomem(err);
         goto fail;
     }
-    rc = fl_io_listen(io, options->host, options->port, NULL, on_accept, server, &server->listener,
-                      err);
+    rc = fl_io_listen(io, options->host, options->port, options->tls, on_accept, server,
+                      &server->listener, err);
     if (rc) goto fail;
     *out = server;
     return 0;
@@ -287,10 +341,18 @@ void fl_apiserver_close(struct fl_apiserver *server, void (*done)(void *arg), vo
     maybe_closed(server);
 }
 
-void fl_apiserver_fault(struct fl_apiserver *server, enum fl_apiserver_fault fault,
-                        unsigned times) {
-    server->fault = fault;
-    server->fault_times = times;
+void fl_apiserver_fault(struct fl_apiserver *server, enum fl_fault_kind kind, unsigned times) {
+    unsigned *left = &server->faults.left[kind];
+    *left = times > UINT_MAX - *left ? UINT_MAX : times ? *left + times : 0;
+    fl_io_defer(server->io, &server->upheave);
+}
+
+void fl_apiserver_heal(struct fl_apiserver *server) {
+    memset(server->faults.left, 0, sizeof server->faults.left);
+}
+
+uint64_t fl_apiserver_injected(const struct fl_apiserver *server, enum fl_fault_kind kind) {
+    return server->faults.shown[kind];
 }
 
 void fl_apiserver_end_watches(struct fl_apiserver *server) {

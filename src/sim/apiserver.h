@@ -7,12 +7,14 @@
 
 #include "base/io.h"
 #include "sim/cluster.h"
+#include "sim/fault.h"
 
 struct fl_apiserver;
 
 struct fl_apiserver_options {
     struct fl_str host;     /* address */
     uint16_t port;          /* 0: any */
+    struct fl_tls *tls;     /* NULL: cleartext; counted by the listener */
     uint32_t bookmark_ms;   /* between bookmarks; 0: 60000 */
     bool no_streaming_list; /* as an old server: sendInitialEvents is refused with 422 */
     bool no_endpointslices; /* as a very old one: 404, Endpoints only */
@@ -28,20 +30,14 @@ uint64_t fl_apiserver_requests(const struct fl_apiserver *server); /* served so 
 /* Stops at once: listener and connections; `done` follows. */
 void fl_apiserver_close(struct fl_apiserver *server, void (*done)(void *arg), void *arg);
 
-/* Faults for tests. */
-enum fl_apiserver_fault {
-    FL_APISERVER_OK,
-    FL_APISERVER_GONE_STATUS, /* watches answer HTTP 410 */
-    FL_APISERVER_GONE_EVENT,  /* watches answer 200 and one ERROR event with code 410 */
-    FL_APISERVER_UNAVAILABLE, /* 503 with Retry-After: 1 */
-    FL_APISERVER_THROTTLE,    /* 429 with Retry-After: 1 */
-    FL_APISERVER_STALE,       /* cached lists (resourceVersion=0) answer an old state */
-    FL_APISERVER_SILENT,      /* accepts requests and says nothing */
-    FL_APISERVER_GARBAGE,     /* bodies of random bytes */
-    FL_APISERVER_SHORT,       /* watches end cleanly after 500 ms without an event */
-};
-/* From now on, for the next `times` requests that it concerns. */
-void fl_apiserver_fault(struct fl_apiserver *server, enum fl_apiserver_fault fault, unsigned times);
+/* So many more times from now on, whenever there is something that the kind concerns (see fault.h);
+ * 0 takes back what is left of the kind. What concerns connections or the whole cluster happens at
+ * once, and the further times at the next requests. */
+void fl_apiserver_fault(struct fl_apiserver *server, enum fl_fault_kind kind, unsigned times);
+/* Takes back what is left of all kinds. */
+void fl_apiserver_heal(struct fl_apiserver *server);
+/* How often a fault of the kind was shown so far. */
+uint64_t fl_apiserver_injected(const struct fl_apiserver *server, enum fl_fault_kind kind);
 /* Ends every open watch cleanly. */
 void fl_apiserver_end_watches(struct fl_apiserver *server);
 

@@ -54,5 +54,12 @@ FL_MUST int fl_cluster_pod_delete(struct fl_cluster *cluster, struct fl_str ns, 
 uint64_t fl_cluster_version(const struct fl_cluster *cluster);
 /* Forgets all history up to now: watches from older versions get 410. */
 void fl_cluster_compact(struct fl_cluster *cluster);
+/* Back to the state of `versions` ago, as far as history goes, as after restoring etcd's backup:
+ * versions count from there and all history is forgotten. Services and pods that are there
+ * nevertheless make themselves known when fl_cluster_reconcile is called or the next one of them
+ * changes. */
+void fl_cluster_restore(struct fl_cluster *cluster, uint64_t versions);
+/* FL_ENOMEM: partly; to be called again. */
+FL_MUST int fl_cluster_reconcile(struct fl_cluster *cluster);
 
 #endif

@@ -36,7 +36,10 @@ struct fl_sim {
     struct fl_list services, gone; /* gone: pods to be freed */
     uint32_t address_count, last_number;
     uint32_t roll_every_ms;
-    struct fl_timer roll_timer, reconcile_timer;
+    struct fl_timer roll_timer, reconcile_timer, fault_timer;
+    struct fl_fault *faults; /* those still to come, in any order */
+    size_t fault_count;
+    uint64_t start_ms;
     struct fl_task reconcile, closed;
     bool closing;
     void (*done)(void *arg);
@@ -298,6 +301,39 @@ static void run_roll_timer(struct fl_timer *timer) {
     fl_io_timer_set(sim->io, timer, fl_io_now_ms(sim->io) + sim->roll_every_ms);
 }
 
+/* --- faults by time --- */
+
+static void set_fault_timer(struct fl_sim *sim) {
+    uint64_t at = UINT64_MAX;
+    for (size_t i = 0; i < sim->fault_count; i++) at = FL_MIN(at, sim->faults[i].at_ms);
+    if (sim->fault_count) fl_io_timer_set(sim->io, &sim->fault_timer, sim->start_ms + at);
+}
+
+static void run_fault_timer(struct fl_timer *timer) {
+    struct fl_sim *sim = FL_CONTAINER(timer, struct fl_sim, fault_timer);
+    uint64_t now = fl_io_now_ms(sim->io) - sim->start_ms;
+    size_t left = 0;
+    for (size_t i = 0; i < sim->fault_count; i++) {
+        const struct fl_fault *fault = &sim->faults[i];
+        if (fault->at_ms <= now)
+            fl_apiserver_fault(sim->apiserver, fault->kind, fault->times);
+        else
+            sim->faults[left++] = *fault;
+    }
+    sim->fault_count = left;
+    set_fault_timer(sim);
+}
+
+static int copy_faults(struct fl_sim *sim, const struct fl_sim_options *options) {
+    if (!options->fault_count) return 0;
+    sim->faults = fl_calloc(options->fault_count, sizeof *sim->faults);
+    if (!sim->faults) return FL_ENOMEM;
+    memcpy(sim->faults, options->faults, options->fault_count * sizeof *sim->faults);
+    sim->fault_count = options->fault_count;
+    sim->start_ms = fl_io_now_ms(sim->io);
+    return 0;
+}
+
 struct fl_cluster *fl_sim_cluster(struct fl_sim *sim) {
     return sim->cluster;
 }
@@ -315,6 +351,8 @@ static void sim_free(struct fl_sim *sim) {
     }
     fl_io_timer_deinit(sim->io, &sim->roll_timer);
     fl_io_timer_deinit(sim->io, &sim->reconcile_timer);
+    fl_io_timer_deinit(sim->io, &sim->fault_timer);
+    fl_free(sim->faults);
     fl_cluster_free(sim->cluster);
     fl_free(sim);
 }
@@ -394,6 +432,7 @@ static struct fl_sim *sim_alloc(struct fl_io *io, const struct fl_sim_options *o
     };
     if (fl_io_timer_init(io, &sim->roll_timer, run_roll_timer) ||
         fl_io_timer_init(io, &sim->reconcile_timer, run_reconcile_timer) ||
+        fl_io_timer_init(io, &sim->fault_timer, run_fault_timer) || copy_faults(sim, options) ||
         fl_cluster_new(fl_random_u64(&sim->pods.random), HISTORY_MAX, &sim->cluster)) {
         sim_free(sim);
         return NULL;
@@ -419,6 +458,7 @@ int fl_sim_new(struct fl_io *io, const struct fl_sim_options *options, struct fl
     }
     if (sim->roll_every_ms)
         fl_io_timer_set(io, &sim->roll_timer, fl_io_now_ms(io) + sim->roll_every_ms);
+    set_fault_timer(sim);
     fl_io_defer(io, &sim->reconcile);
     *out = sim;
     return 0;
@@ -437,6 +477,7 @@ void fl_sim_close(struct fl_sim *sim, void (*done)(void *arg), void *arg) {
     sim->done_arg = arg;
     fl_io_timer_clear(sim->io, &sim->roll_timer);
     fl_io_timer_clear(sim->io, &sim->reconcile_timer);
+    fl_io_timer_clear(sim->io, &sim->fault_timer);
     FL_LIST_EACH (&sim->services, item, next) {
         struct service *service = FL_CONTAINER(item, struct service, link);
         FL_LIST_EACH (&service->pods, each, after)

@@ -30,7 +30,9 @@ struct fl_sim_options {
     /* Pods' addresses are 127.1.0.1, 127.1.0.2, … in turn, so many of them before they come again;
      * 0: 65000. */
     uint32_t address_count;
-    uint32_t slice_max; /* endpoints per slice; 0: 100 */
+    uint32_t slice_max;            /* endpoints per slice; 0: 100 */
+    const struct fl_fault *faults; /* of the API server, at their times; copied */
+    size_t fault_count;
 };
 
 /* Every service has one port, "grpc": this number, which is not the pods'. */

@@ -81,6 +81,18 @@ void fl_store_compact(struct fl_store *store) {
     while (store->oldest < store->version) forget_oldest(store);
 }
 
+void fl_store_rewind(struct fl_store *store, uint64_t events) {
+    uint64_t to = store->version - FL_MIN(events, store->version - store->oldest);
+    for (uint64_t v = store->version; v > to; v--) {
+        const struct fl_store_event *event = slot_of(store, v);
+        struct fl_object *previous = event->previous;
+        list_set(&store->kinds[event->object->kind], event->object->identity, previous);
+        if (previous) previous->newest = true;
+    }
+    fl_store_compact(store);
+    store->version = store->oldest = to;
+}
+
 void fl_store_deinit(struct fl_store *store) {
     if (store->ring) fl_store_compact(store);
     for (int i = 0; i < FL_STORE_KINDS; i++) fl_object_list_deinit(&store->kinds[i]);

@@ -42,6 +42,9 @@ struct fl_store_observer {
 FL_MUST int fl_store_init(struct fl_store *store, uint64_t version, size_t history_max);
 void fl_store_deinit(struct fl_store *store);
 void fl_store_compact(struct fl_store *store);
+/* Undoes the last `events`, or as many as are known, and forgets all history. Observers are not
+ * told. */
+void fl_store_rewind(struct fl_store *store, uint64_t events);
 
 struct fl_object *fl_store_find(const struct fl_store *store, enum fl_k8s_kind kind,
                                 struct fl_str ns, struct fl_str name); /* borrowed; NULL */

@@ -43,6 +43,11 @@ static void plan_deployment(struct plan *plan, struct fl_random *r) {
     };
 }
 
+static const enum fl_fault_kind faults[] = {
+    FL_FAULT_GONE_STATUS, FL_FAULT_GONE_EVENT, FL_FAULT_UNAVAILABLE, FL_FAULT_THROTTLED,
+    FL_FAULT_OLDER,       FL_FAULT_STALL,      FL_FAULT_GARBAGE,     FL_FAULT_SHORT,
+};
+
 static struct order plan_order(struct plan *plan, struct fl_random *r) {
     struct order order = {.at_ms = draw(r, 200, plan->faults_ms)};
     uint64_t kinds = plan->violence ? ORDER_KINDS : ORDER_KILL;
@@ -55,7 +60,7 @@ static struct order plan_order(struct plan *plan, struct fl_random *r) {
     if (order.kind == ORDER_API_REFUSE || order.kind == ORDER_API_BLACKHOLE)
         order.for_ms = (uint32_t)draw(r, 50, 4000);
     if (order.kind == ORDER_API_FAULT) {
-        order.number = (uint32_t)draw(r, FL_APISERVER_GONE_STATUS, FL_APISERVER_SHORT);
+        order.number = (uint32_t)faults[fl_random_below(r, FL_COUNT(faults))];
         order.for_ms = (uint32_t)draw(r, 1, 3);
     }
     return order;

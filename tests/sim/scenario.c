@@ -136,7 +136,7 @@ static void obey(struct scenario *s, const struct order *order) {
         api_fault(s, FL_WORLD_BLACKHOLE, order->for_ms);
         break;
     case ORDER_API_FAULT:
-        fl_apiserver_fault(fl_sim_apiserver(s->sim), (enum fl_apiserver_fault)order->number,
+        fl_apiserver_fault(fl_sim_apiserver(s->sim), (enum fl_fault_kind)order->number,
                            order->for_ms);
         break;
     case ORDER_END_WATCHES:
@@ -378,7 +378,7 @@ static void live_through_orders(struct scenario *s) {
     fl_world_run_ms(s->world, s->plan.faults_ms);
     heal(s);
     if (fl_timer_is_set(&s->service_timer)) make_service(s);
-    fl_apiserver_fault(fl_sim_apiserver(s->sim), FL_APISERVER_OK, 0);
+    fl_apiserver_heal(fl_sim_apiserver(s->sim));
     note(s, "no more orders");
 }
 

@@ -153,7 +153,7 @@ static void test_what_happens_is_counted(void **state) {
     FL_UNUSED(state);
     setup_open(&f, false);
     add_service(&f, "c");
-    fl_apiserver_fault(f.server, FL_APISERVER_GONE_STATUS, 1);
+    fl_apiserver_fault(f.server, FL_FAULT_GONE_STATUS, 1);
     run(&f, 100);
     fl_apiserver_end_watches(f.server);
     run(&f, 10000);
@@ -256,8 +256,8 @@ static void test_closing_at_any_moment(void **state) {
 }
 
 static void test_closing_from_within_trouble(void **state) {
-    static const enum fl_apiserver_fault faults[] = {FL_APISERVER_UNAVAILABLE, FL_APISERVER_GARBAGE,
-                                                     FL_APISERVER_SILENT};
+    static const enum fl_fault_kind faults[] = {FL_FAULT_UNAVAILABLE, FL_FAULT_GARBAGE,
+                                                     FL_FAULT_STALL};
     FL_UNUSED(state);
     for (size_t i = 0; i < FL_COUNT(faults); i++) {
         struct fixture f;

@@ -255,7 +255,7 @@ static void test_W18_unknown_while_the_server_says_nothing(void **state) {
     struct fixture f;
     FL_UNUSED(state);
     setup_echo(&f, 1);
-    fl_apiserver_fault(f.server, FL_APISERVER_SILENT, 2);
+    fl_apiserver_fault(f.server, FL_FAULT_STALL, 2);
     struct seen *seen = subscribe(&f, "kubernetes:///shop/echo");
     run(&f, 29000);
     assert_true(seen->state == -1 || seen->state == FL_SET_UNKNOWN);
@@ -398,7 +398,7 @@ static void test_wrong_targets_are_refused(void **state) {
 /* --- faults of the server --- */
 
 /* Whatever the server does, the subscriber ends up with what is there. */
-static void expect_recovery(enum fl_apiserver_fault fault, unsigned times, bool end_watches) {
+static void expect_recovery(enum fl_fault_kind fault, unsigned times, bool end_watches) {
     struct fixture f;
     setup_echo(&f, 2);
     struct seen *seen = subscribe(&f, "kubernetes:///shop/echo");
@@ -416,21 +416,21 @@ static void expect_recovery(enum fl_apiserver_fault fault, unsigned times, bool 
 
 static void test_W11_expired_watches_recover(void **state) {
     FL_UNUSED(state);
-    expect_recovery(FL_APISERVER_GONE_STATUS, 4, true);
-    expect_recovery(FL_APISERVER_GONE_EVENT, 4, true);
+    expect_recovery(FL_FAULT_GONE_STATUS, 4, true);
+    expect_recovery(FL_FAULT_GONE_EVENT, 4, true);
 }
 
 static void test_W13_short_watches_recover(void **state) {
     FL_UNUSED(state);
-    expect_recovery(FL_APISERVER_SHORT, 6, true);
+    expect_recovery(FL_FAULT_SHORT, 6, true);
 }
 
 static void test_overload_silence_and_garbage_recover(void **state) {
     FL_UNUSED(state);
-    expect_recovery(FL_APISERVER_UNAVAILABLE, 6, true);
-    expect_recovery(FL_APISERVER_THROTTLE, 6, true);
-    expect_recovery(FL_APISERVER_SILENT, 4, true);
-    expect_recovery(FL_APISERVER_GARBAGE, 6, true);
+    expect_recovery(FL_FAULT_UNAVAILABLE, 6, true);
+    expect_recovery(FL_FAULT_THROTTLED, 6, true);
+    expect_recovery(FL_FAULT_STALL, 4, true);
+    expect_recovery(FL_FAULT_GARBAGE, 6, true);
 }
 
 static void test_W4_a_stale_cache_does_not_go_back_in_time(void **state) {
@@ -443,7 +443,7 @@ static void test_W4_a_stale_cache_does_not_go_back_in_time(void **state) {
     run(&f, 1000);
     assert_int_equal(seen->endpoints, 4);
     fl_cluster_compact(f.cluster);
-    fl_apiserver_fault(f.server, FL_APISERVER_STALE, 4);
+    fl_apiserver_fault(f.server, FL_FAULT_OLDER, 4);
     fl_apiserver_end_watches(f.server);
     for (int i = 0; i < 60; i++) {
         run(&f, 1000);
@@ -557,7 +557,7 @@ static void test_W7_more_services_than_a_page(void **state) {
     struct fl_names *names = watch_names(&f, SHOP);
     run(&f, 5000);
     assert_int_equal(f.names, 1200);
-    fl_apiserver_fault(f.server, FL_APISERVER_GONE_EVENT, 2);
+    fl_apiserver_fault(f.server, FL_FAULT_GONE_EVENT, 2);
     fl_apiserver_end_watches(f.server);
     uint64_t requests = fl_apiserver_requests(f.server);
     run(&f, 10000);

@@ -719,28 +719,28 @@ static void test_faults(void **state) {
     bench_open(&b, NULL, FL_HTTP_2);
     uint64_t v = fl_cluster_version(b.cluster);
     for (int i = 0; i < 5; i++) add_pod(&b);
-    fl_apiserver_fault(b.server, FL_APISERVER_UNAVAILABLE, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_UNAVAILABLE, 1);
     struct answer *a = get(&b, SLICES, JSON);
     assert_status(a, 503, "ServiceUnavailable");
     assert_string_equal(a->retry_after, "1");
     assert_int_equal(get(&b, SLICES, JSON)->status, 200); /* only once */
-    fl_apiserver_fault(b.server, FL_APISERVER_THROTTLE, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_THROTTLED, 1);
     assert_status(get(&b, SLICES, JSON), 429, "TooManyRequests");
 
-    fl_apiserver_fault(b.server, FL_APISERVER_GONE_STATUS, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_GONE_STATUS, 1);
     assert_int_equal(get(&b, SLICES, JSON)->status, 200); /* a list is no watch */
     assert_status(get(&b, SLICES "?watch=1", JSON), 410, "Expired");
-    fl_apiserver_fault(b.server, FL_APISERVER_GONE_EVENT, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_GONE_EVENT, 1);
     a = get(&b, SLICES "?watch=1", JSON);
     assert_int_equal(a->status, 200);
     assert_has(a, "\"type\":\"ERROR\"");
 
-    fl_apiserver_fault(b.server, FL_APISERVER_STALE, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_OLDER, 1);
     a = get(&b, "/api/v1/pods?resourceVersion=0", JSON);
     assert_true(count(a, "\"podIP\"") < 5);
     assert_int_equal(count(get(&b, "/api/v1/pods?resourceVersion=0", JSON), "\"podIP\""), 5);
 
-    fl_apiserver_fault(b.server, FL_APISERVER_SHORT, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_SHORT, 1);
     a = start(&b, "GET", url(SLICES "?watch=1&resourceVersion=%" PRIu64, v), JSON);
     fl_world_run_ms(b.world, 400);
     assert_false(a->ended);
@@ -748,10 +748,10 @@ static void test_faults(void **state) {
     assert_true(a->ended);
     assert_int_equal(a->body.len, 0);
 
-    fl_apiserver_fault(b.server, FL_APISERVER_GARBAGE, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_GARBAGE, 1);
     a = get(&b, SLICES, JSON);
     assert_true(a->ended && a->body.len > 0);
-    fl_apiserver_fault(b.server, FL_APISERVER_SILENT, 1);
+    fl_apiserver_fault(b.server, FL_FAULT_STALL, 1);
     a = get(&b, SLICES, JSON);
     assert_int_equal(a->status, 0);
     cancel(&b, a);
