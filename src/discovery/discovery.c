@@ -1,5 +1,8 @@
 /* discovery.c - the hub: providers, the table of watches, the tick, the end.
  *
+ * The tick looks at the watches that are due, which are those without subscribers and those whose
+ * trouble has changed; so what it costs does not depend on how many services are watched.
+ *
  * Opening touches nothing that belongs to the loop, so it may happen on any thread; the timer is
  * made with the first subscription. The tick runs only while there is something to look after.
  *
@@ -20,16 +23,22 @@ static void place_unplaced(struct fl_discovery *hub) {
     }
 }
 
+static void deliver_again(struct fl_discovery *hub) {
+    FL_LIST_EACH (&hub->loop_data.watches, link, next) {
+        fl_watch_deliver_again(FL_CONTAINER(link, struct fl_watch, link));
+    }
+}
+
 static void on_tick(struct fl_timer *timer) {
     struct fl_discovery *hub = FL_CONTAINER(timer, struct fl_discovery, loop_data.tick);
     uint64_t now_ms = fl_io_now_ms(hub->io);
-    bool again = atomic_exchange(&hub->deliver_again, false);
+    struct fl_watch_tally tally = {{0}, {NULL}};
     place_unplaced(hub);
-    FL_LIST_EACH (&hub->loop_data.watches, link, next) {
-        struct fl_watch *watch = FL_CONTAINER(link, struct fl_watch, link);
-        if (again) fl_watch_deliver_again(watch);
-        fl_watch_tick(watch, now_ms);
+    if (atomic_exchange(&hub->deliver_again, false)) deliver_again(hub);
+    FL_LIST_EACH (&hub->loop_data.due, link, next) {
+        fl_watch_tick(FL_CONTAINER(link, struct fl_watch, due), now_ms, &tally);
     }
+    fl_watch_log(hub, &tally);
     if (fl_list_empty(&hub->loop_data.watches) && fl_list_empty(&hub->loop_data.unplaced)) return;
     fl_io_timer_set(hub->io, timer, now_ms + TICK_MS);
 }
@@ -118,6 +127,7 @@ int fl_discovery_open(struct fl_io *io, struct fl_discovery **out, struct fl_err
     atomic_init(&hub->subscription_count, 0);
     fl_map_init(&hub->loop_data.services, (uint64_t)(uintptr_t)hub);
     fl_list_init(&hub->loop_data.watches);
+    fl_list_init(&hub->loop_data.due);
     fl_list_init(&hub->loop_data.unplaced);
     fl_task_init(&hub->close_task, run_close);
     make_metrics(hub);

@@ -30,6 +30,7 @@ struct fl_discovery {
     struct {
         struct fl_map services; /* "scheme:service" -> struct fl_watch */
         struct fl_list watches;
+        struct fl_list due;      /* of them: what the tick has to look at */
         struct fl_list unplaced; /* subscriptions that no watch could be made for yet */
         size_t names_count;
         struct fl_timer tick;
@@ -44,7 +45,7 @@ struct fl_discovery {
 
 /* NULL: there is none of that scheme. Any thread. */
 struct fl_provider *fl_discovery_provider(const struct fl_discovery *hub, struct fl_str scheme);
-/* Makes sure that the tick comes: once a second it moves freshness on, ends watches that nobody
+/* Makes sure that the tick comes: once a second it logs new troubles, ends watches that nobody
  * wants any more, and tries again what there was no memory for. FL_ENOMEM. */
 FL_MUST int fl_discovery_tick_soon(struct fl_discovery *hub);
 /* A subscription or names were freed: a close may go on. May free the hub. */

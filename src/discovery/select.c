@@ -6,6 +6,7 @@
  * block the ports of that name; a service's only port may have the empty name. A service without
  * ports of its own, which only a headless one can be, is asked by what its blocks carry. */
 #include "base/alloc.h"
+#include "base/area.h"
 #include "discovery/set_layout.h"
 
 #define LIST_MAX 160 /* bytes of the list of ports in an error */
@@ -29,7 +30,9 @@ struct fl_set *fl_set_whole(struct fl_set *set) {
 static int new_view(struct fl_set *set, const struct selection *selection, struct fl_set **out) {
     struct fl_set *view = *out = fl_alloc(sizeof(*view)), *whole = fl_set_whole(set);
     if (!view) return FL_ENOMEM;
+    fl_area_add(FL_AREA_SETS, (ptrdiff_t)sizeof(*view));
     *view = (struct fl_set){
+        .bytes = sizeof(*view),
         .state = whole->state,
         .truncated = whole->truncated,
         .snapshot = whole->snapshot,

@@ -6,6 +6,7 @@
  * terminate loses to no duplicate of its address that is not ready too. Only where no such endpoint
  * exists and terminating ones might do, the endpoints are walked with duplicates merged. */
 #include "base/alloc.h"
+#include "base/area.h"
 #include "discovery/set_layout.h"
 #include "discovery/walk.h"
 
@@ -52,9 +53,11 @@ int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set *
     *out = NULL;
     size_t size = sizeof(struct fl_set) + spec->block_count * sizeof(struct fl_block *) +
                   spec->port_count * sizeof(struct fl_set_port) + texts_size(spec);
-    struct fl_set *set = fl_alloc(size);
+    struct fl_set *set = size <= UINT32_MAX ? fl_alloc(size) : NULL;
     if (!set) return FL_ENOMEM;
-    *set = (struct fl_set){.state = spec->state,
+    fl_area_add(FL_AREA_SETS, (ptrdiff_t)size);
+    *set = (struct fl_set){.bytes = (uint32_t)size,
+                           .state = spec->state,
                            .truncated = spec->truncated,
                            .snapshot = spec->snapshot,
                            .version = version};
@@ -79,6 +82,7 @@ struct fl_set *fl_set_unref(struct fl_set *set) {
         for (size_t i = 0; i < set->block_count; i++) fl_block_unref(set->blocks[i]);
         fl_freshness_unref(set->freshness);
     }
+    fl_area_add(FL_AREA_SETS, -(ptrdiff_t)set->bytes);
     fl_free(set);
     return NULL;
 }

@@ -11,17 +11,18 @@
 #include "base/block.h"
 #include "base/buf.h"
 
-/* When the source last proved that it is alive, shared by all sets of one watch; written by the
- * watch's loop, read by anybody. */
+/* How long ago the source proved that it is alive, shared by all sets that come from it. The owner,
+ * on its loop, tells it anew at least every second, so that readers, anywhere, need no clock. */
 struct fl_freshness;
-FL_MUST int fl_freshness_new(uint64_t now_ms, struct fl_freshness **out);
+FL_MUST int fl_freshness_new(struct fl_freshness **out); /* fresh, without a proof yet */
 struct fl_freshness *fl_freshness_ref(struct fl_freshness *freshness);
 struct fl_freshness *fl_freshness_unref(struct fl_freshness *freshness); /* returns NULL */
-void fl_freshness_proof(struct fl_freshness *freshness, uint64_t now_ms);
-/* The owner's clock moves on (it does so at least every second), so that readers need none. */
-void fl_freshness_tick(struct fl_freshness *freshness, uint64_t now_ms);
-#define FL_FRESH_MS 45000
+/* `stale_ms` as of fl_set_stale_ms; `proof_wall_ms`, time of day, is kept in the snapshot file, 0:
+ * there was no proof yet. */
+void fl_freshness_tell(struct fl_freshness *freshness, uint64_t stale_ms, int64_t proof_wall_ms);
 uint64_t fl_freshness_stale_ms(const struct fl_freshness *freshness);
+int64_t fl_freshness_proof_wall_ms(const struct fl_freshness *freshness);
+bool fl_freshness_is_shared(const struct fl_freshness *freshness); /* by more than its owner */
 
 /* A port of the service, as clients name it. Blocks carry the pods' ports under the same name. */
 struct fl_set_port {

@@ -13,6 +13,7 @@ enum set_shows { SHOWS_ALL, SHOWS_NAME, SHOWS_NUMBER, SHOWS_NOTHING };
 
 struct fl_set {
     atomic_uint refs;
+    uint32_t bytes; /* of this allocation */
     enum fl_set_state state;
     bool any_ready; /* an endpoint that it shows is ready */
     bool truncated, snapshot;

@@ -20,6 +20,11 @@ static struct fl_str service_of(const struct fl_watch *watch) {
     return fl_str_of(watch->key + watch->scheme_len + 1);
 }
 
+/* The tick is to look at it. */
+static void make_due(struct fl_watch *watch) {
+    if (fl_list_empty(&watch->due)) fl_list_push(&watch->hub->loop_data.due, &watch->due);
+}
+
 static struct fl_subscription *subscription_of(struct fl_list *link) {
     return FL_CONTAINER(link, struct fl_subscription, hub_data.link);
 }
@@ -37,16 +42,11 @@ static int tell(struct fl_watch *watch, struct fl_set *set, const struct fl_erro
     if (fl_news_new(set, trouble, &news) < 0) return FL_ENOMEM;
     watch->news = news;
     fl_news_unref(old);
+    if ((trouble ? trouble->code : FL_OK) != watch->logged) make_due(watch);
     FL_LIST_EACH (&watch->subscriptions, link, next) {
         fl_subscription_put(subscription_of(link), news);
     }
     return 0;
-}
-
-static void keep_freshness(struct fl_watch *watch, struct fl_freshness *freshness) {
-    if (freshness) fl_freshness_ref(freshness);
-    fl_freshness_unref(watch->freshness);
-    watch->freshness = freshness;
 }
 
 /* Makes `spec` the newest set. */
@@ -58,7 +58,6 @@ static int tell_spec(struct fl_watch *watch, const struct fl_set_spec *spec,
     fl_set_unref(set);
     if (rc < 0) return rc;
     watch->version++;
-    keep_freshness(watch, spec->freshness);
     fl_metric_add(watch->hub->metrics.sets, 1);
     return 0;
 }
@@ -105,9 +104,11 @@ static int watch_new(struct fl_discovery *hub, struct fl_provider *provider, str
     watch->idle_since_ms = fl_io_now_ms(hub->io);
     fl_list_init(&watch->subscriptions);
     fl_list_init(&watch->link);
+    fl_list_init(&watch->due);
     if (fl_feed_init(&watch->feed, hub->io, provider, &watch_sink) < 0) goto fail;
     if (fl_map_set(&hub->loop_data.services, key, watch, NULL) < 0) goto fail;
     fl_list_push(&hub->loop_data.watches, &watch->link);
+    make_due(watch); /* nobody has subscribed yet */
     fl_metric_add(hub->metrics.services, 1);
     return 0;
 fail:
@@ -134,9 +135,9 @@ void fl_watch_free(struct fl_watch *watch) {
     fl_map_remove(&watch->hub->loop_data.services, fl_str_of(watch->key));
     fl_metric_add(watch->hub->metrics.services, -1);
     fl_list_remove(&watch->link);
+    fl_list_remove(&watch->due);
     fl_feed_deinit(&watch->feed);
     fl_news_unref(watch->news);
-    fl_freshness_unref(watch->freshness);
     fl_free(watch);
 }
 
@@ -147,7 +148,9 @@ void fl_watch_add(struct fl_watch *watch, struct fl_subscription *subscription) 
 
 void fl_watch_remove(struct fl_watch *watch, struct fl_subscription *subscription) {
     fl_list_remove(&subscription->hub_data.link);
-    if (fl_list_empty(&watch->subscriptions)) watch->idle_since_ms = fl_io_now_ms(watch->hub->io);
+    if (!fl_list_empty(&watch->subscriptions)) return;
+    watch->idle_since_ms = fl_io_now_ms(watch->hub->io);
+    make_due(watch);
 }
 
 void fl_watch_deliver_again(struct fl_watch *watch) {
@@ -158,25 +161,37 @@ void fl_watch_deliver_again(struct fl_watch *watch) {
 
 /* At the tick, so that a trouble which a publication ends and the provider at once takes up again
  * is logged once. */
-static void log_trouble(struct fl_watch *watch) {
+static void note_trouble(struct fl_watch *watch, struct fl_watch_tally *tally) {
     const struct fl_error *trouble = watch->news ? watch->news->trouble : NULL;
     int code = trouble ? trouble->code : FL_OK;
     if (code == watch->logged) return;
     watch->logged = code;
-    if (trouble) {
-        FL_LOG(watch->hub->io, FL_LOG_WARN, "source of endpoints in trouble",
-               FL_LOG_STR("service", service_of(watch)), FL_LOG_ERROR_OF(trouble));
-    } else {
-        FL_LOG(watch->hub->io, FL_LOG_INFO, "source of endpoints answers again",
-               FL_LOG_STR("service", service_of(watch)));
-    }
+    if (tally->counts[-code]++ == 0) tally->first[-code] = watch;
 }
 
-void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms) {
-    log_trouble(watch);
-    if (watch->freshness) fl_freshness_tick(watch->freshness, now_ms);
-    if (fl_list_empty(&watch->subscriptions) &&
-        now_ms - watch->idle_since_ms >= FL_WATCH_LINGER_MS) {
+static bool is_idle(const struct fl_watch *watch) { return fl_list_empty(&watch->subscriptions); }
+
+void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms, struct fl_watch_tally *tally) {
+    if (is_idle(watch) && now_ms - watch->idle_since_ms >= FL_WATCH_LINGER_MS) {
         fl_watch_free(watch);
+        return;
+    }
+    note_trouble(watch, tally);
+    if (!is_idle(watch)) fl_list_remove(&watch->due);
+}
+
+void fl_watch_log(struct fl_discovery *hub, const struct fl_watch_tally *tally) {
+    for (size_t i = 0; i < FL_ORDINAL_COUNT; i++) {
+        const struct fl_watch *watch = tally->first[i];
+        if (!watch) continue;
+        if (i == FL_ORDINAL_OK) {
+            FL_LOG(hub->io, FL_LOG_INFO, "source of endpoints answers again",
+                   FL_LOG_STR("service", service_of(watch)),
+                   FL_LOG_INT("services", tally->counts[i]));
+        } else {
+            FL_LOG(hub->io, FL_LOG_WARN, "source of endpoints in trouble",
+                   FL_LOG_STR("service", service_of(watch)),
+                   FL_LOG_INT("services", tally->counts[i]), FL_LOG_ERROR_OF(watch->news->trouble));
+        }
     }
 }

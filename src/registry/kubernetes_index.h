@@ -14,11 +14,12 @@
 
 struct fl_scope;
 
-/* Who asked for a service: a feed's data. */
+/* Who asked for a service; the memory is its owner's. */
 struct fl_service_watcher {
-    struct fl_list link; /* in its service's list */
-    struct fl_indexed_service *service;
+    struct fl_list link;                /* in its service's list */
+    struct fl_indexed_service *service; /* NULL: not attached */
     struct fl_feed *feed;
+    bool quiet;            /* only waits for the scope to be ready: nothing is given to the feed */
     bool publish, trouble; /* what is due to the feed */
 };
 

@@ -366,14 +366,21 @@ struct fl_scope *fl_scope_of_link(struct fl_list *link) {
     return FL_CONTAINER(link, struct fl_scope, link);
 }
 
-void fl_scope_tick(struct fl_scope *scope) {
-    uint64_t proof_ms = UINT64_MAX;
+/* As old as the older of the two collections. */
+static void update_freshness(struct fl_scope *scope) {
+    uint64_t proof_ms = UINT64_MAX, stale_ms = 0, now_ms = fl_io_now_ms(scope->io);
     for (int i = 0; i < PARTS; i++) {
-        struct fl_listwatch *lw = scope->parts[i].lw;
-        proof_ms = FL_MIN(proof_ms, lw ? fl_listwatch_proof_ms(lw) : 0);
+        const struct fl_listwatch *lw = scope->parts[i].lw;
+        if (!lw) return; /* opened in the next turn */
+        proof_ms = FL_MIN(proof_ms, fl_listwatch_proof_ms(lw));
+        stale_ms = FL_MAX(stale_ms, fl_listwatch_stale_ms(lw));
     }
-    if (proof_ms) fl_freshness_proof(scope->freshness, proof_ms);
-    fl_freshness_tick(scope->freshness, fl_io_now_ms(scope->io));
+    int64_t proof_wall_ms = fl_io_wall_ms(scope->io) - (int64_t)(now_ms - proof_ms);
+    fl_freshness_tell(scope->freshness, stale_ms, proof_ms ? proof_wall_ms : 0);
+}
+
+void fl_scope_tick(struct fl_scope *scope) {
+    update_freshness(scope);
     if (!scope->starved) return;
     scope->starved = false;
     fl_service_index_mark_all(&scope->index, FL_DUE_PUBLISH);
@@ -398,8 +405,7 @@ int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
     fl_task_init(&scope->flush, flush);
     scope->ns = fl_str_dup(options->ns);
     scope->name = fl_str_dup(options->name);
-    if (!scope->ns || !scope->name || fl_freshness_new(fl_io_now_ms(io), &scope->freshness) < 0)
-        goto fail;
+    if (!scope->ns || !scope->name || fl_freshness_new(&scope->freshness) < 0) goto fail;
     if (part_open(scope, SERVICES, err) < 0) goto fail;
     /* From here on it ends by closing; slices that cannot be opened are due again. */
     want_flush(scope);

@@ -382,23 +382,6 @@ static void test_services_do_not_mix(void **state) {
     settle(bed);
 }
 
-static void test_freshness_moves_on_with_the_tick(void **state) {
-    struct bed *bed = *state;
-    struct sub sub;
-    struct fl_set_spec spec = {.service = FL_STR("x"), .state = FL_SET_SOME};
-    assert_int_equal(fl_freshness_new(fl_io_now_ms(bed->io), &spec.freshness), 0);
-    subscribe(bed, &sub, "fake:///x");
-    settle(bed);
-    fl_feed_publish(fl_fake_feed(&bed->fake, "x"), &spec);
-    fl_freshness_unref(spec.freshness);
-    fl_world_run_ms(bed->world, 44000);
-    assert_int_equal(fl_set_stale_ms(sub.set), 0);
-    fl_world_run_ms(bed->world, 11000);
-    assert_in_range(fl_set_stale_ms(sub.set), 8900, 10100);
-    end(&sub);
-    settle(bed);
-}
-
 /* ---- ends ---- */
 
 static void test_closing_in_the_callback(void **state) {
@@ -784,7 +767,6 @@ int main(void) {
         test(test_a_watch_lingers_for_who_comes_back),
         test(test_W9_a_refused_watch_is_asked_again),
         test(test_services_do_not_mix),
-        test(test_freshness_moves_on_with_the_tick),
         test(test_closing_in_the_callback),
         test(test_nothing_is_told_after_close_on_the_same_loop),
         test(test_closing_before_the_hub_has_heard_of_it),

@@ -141,19 +141,19 @@ static void test_state_does_not_need_memory(void **state) {
 
 /* ---- freshness ---- */
 
-static void test_stale_counts_from_45_seconds_after_the_last_proof(void **state) {
+static void test_stale_is_what_the_source_told_last(void **state) {
     FL_UNUSED(state);
     struct fl_freshness *freshness;
     struct fl_set_spec spec = {.service = FL_STR("x"), .state = FL_SET_SOME};
     struct fl_set *set;
-    assert_int_equal(fl_freshness_new(1000, &freshness), 0);
+    assert_int_equal(fl_freshness_new(&freshness), 0);
     spec.freshness = freshness;
     assert_int_equal(fl_set_new(&spec, 1, &set), 0);
-    fl_freshness_tick(freshness, 46000);
     assert_int_equal(fl_set_stale_ms(set), 0);
-    fl_freshness_tick(freshness, 47000);
+    fl_freshness_tell(freshness, 1000, 5);
     assert_int_equal(fl_set_stale_ms(set), 1000);
-    fl_freshness_proof(freshness, 47000);
+    assert_int_equal(fl_freshness_proof_wall_ms(freshness), 5);
+    fl_freshness_tell(freshness, 0, 6);
     assert_int_equal(fl_set_stale_ms(set), 0);
     fl_freshness_unref(freshness);
     fl_set_unref(set);
@@ -425,7 +425,7 @@ int main(void) {
         cmocka_unit_test(test_external_name_is_some),
         cmocka_unit_test(test_serving_and_terminating_may_take_calls_when_none_is_ready),
         cmocka_unit_test(test_state_does_not_need_memory),
-        cmocka_unit_test(test_stale_counts_from_45_seconds_after_the_last_proof),
+        cmocka_unit_test(test_stale_is_what_the_source_told_last),
         cmocka_unit_test(test_C20_service_port_becomes_target_port),
         cmocka_unit_test(test_the_only_port_may_be_unnamed),
         cmocka_unit_test(test_headless_without_ports_is_asked_by_its_blocks),
