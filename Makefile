@@ -12,7 +12,7 @@ CONFIGURE = @test -f build/$@/build.ninja || cmake --preset $@ >build/$@.log 2>&
 BUILD = @cmake --build build/$@ -j $(JOBS) --
 
 .PHONY: all help packages release debug asan tsan fuzz-build coverage-build test sanitize test-peers \
-  demo bench fuzz sim tidy format coverage install clean
+  demo bench fuzz sim tidy format docs coverage install clean
 
 all: release
 
@@ -29,6 +29,7 @@ help:
 #: make fuzz         every fuzz target for SECONDS_EACH=60 seconds
 #: make coverage     lines that the tests reach
 #: make tidy         clang-format and clang-tidy over the whole tree; make format rewrites
+#: make docs         doc/errors.md from the list of causes
 #: make install      to PREFIX=/usr/local
 packages:
 	@scripts/packages build
@@ -79,6 +80,9 @@ tidy: release
 format:
 	@scripts/packages tidy
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+docs: release
+	@build/release/fairlead explain -o markdown >doc/errors.md
 
 install: release
 	@cmake --install build/release --prefix $(PREFIX)

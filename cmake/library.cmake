@@ -27,6 +27,20 @@ add_executable(fairlead ${FL_SOURCES_cli})
 target_link_libraries(fairlead PRIVATE fl_settings fl_sim fl_registry fl_admin fl_loop PkgConfig::JANSSON
   PkgConfig::YAML)
 
+# Manual pages and completions come from the binary's own tables.
+set(FL_DOCUMENTS ${PROJECT_BINARY_DIR}/documents)
+add_custom_command(OUTPUT ${FL_DOCUMENTS}/completions/fairlead
+  COMMAND ${PROJECT_SOURCE_DIR}/scripts/documents $<TARGET_FILE:fairlead> ${FL_DOCUMENTS}
+  DEPENDS fairlead scripts/documents)
+add_custom_target(documents ALL DEPENDS ${FL_DOCUMENTS}/completions/fairlead)
+install(DIRECTORY ${FL_DOCUMENTS}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+install(FILES ${FL_DOCUMENTS}/completions/fairlead
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${FL_DOCUMENTS}/completions/_fairlead
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${FL_DOCUMENTS}/completions/fairlead.fish
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
 install(TARGETS fairlead_shared fairlead_static EXPORT fairlead)
 install(TARGETS fairlead)
 install(DIRECTORY include/fairlead ${PROJECT_BINARY_DIR}/include/fairlead

@@ -150,15 +150,18 @@ set(FL_SOURCES_cli
   src/cli/call.c
   src/cli/client.c
   src/cli/command.c
+  src/cli/completion.c
   src/cli/demo.c
   src/cli/demo_sim.c
   src/cli/demo_view.c
   src/cli/echo.c
   src/cli/echo_message.c
+  src/cli/explain.c
   src/cli/get.c
   src/cli/kubeconfig_file.c
   src/cli/load.c
   src/cli/main.c
+  src/cli/manual.c
   src/cli/methods.c
   src/cli/pods.c
   src/cli/render.c

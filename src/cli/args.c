@@ -1,7 +1,17 @@
 /* args.c - command lines. Pure but for fl_args_print. */
 #include "cli/args.h"
 
-static const struct fl_option help_option = {"help", 'h', FL_OPTION_FLAG, NULL, NULL, "this text"};
+void fl_args_init(struct fl_args *args) {
+    const struct fl_option common[] = {
+        {"verbose", 'v', FL_OPTION_COUNT, &args->verbose, NULL,
+         "log what it does to standard error; -vv: every step"},
+        {"log-format", 0, FL_OPTION_TEXT, &args->log_format, "FORMAT",
+         "of that log: text or json; implies -v"},
+        {"help", 'h', FL_OPTION_FLAG, &args->help, NULL, "this text"},
+    };
+    _Static_assert(sizeof common == sizeof args->common, "as many as there is room for");
+    memcpy(args->common, common, sizeof common);
+}
 
 bool fl_duration_parse(struct fl_str text, uint64_t *ms) {
     static const struct {
@@ -20,16 +30,28 @@ bool fl_duration_parse(struct fl_str text, uint64_t *ms) {
     return false;
 }
 
+const struct fl_option *fl_args_option(const struct fl_args *args, size_t i) {
+    if (i < args->option_count) return &args->options[i];
+    i -= args->option_count;
+    return i < FL_COUNT(args->common) ? &args->common[i] : NULL;
+}
+
 static const struct fl_option *find_long(const struct fl_args *args, struct fl_str name) {
-    for (size_t i = 0; i < args->option_count; i++)
-        if (fl_str_eq(name, fl_str_of(args->options[i].name))) return &args->options[i];
-    return fl_str_eq(name, fl_str_of(help_option.name)) ? &help_option : NULL;
+    const struct fl_option *option;
+    for (size_t i = 0; (option = fl_args_option(args, i)); i++)
+        if (fl_str_eq(name, fl_str_of(option->name))) return option;
+    return NULL;
 }
 
 static const struct fl_option *find_letter(const struct fl_args *args, char letter) {
-    for (size_t i = 0; i < args->option_count; i++)
-        if (args->options[i].letter == letter) return &args->options[i];
-    return letter == help_option.letter ? &help_option : NULL;
+    const struct fl_option *option;
+    for (size_t i = 0; (option = fl_args_option(args, i)); i++)
+        if (option->letter == letter) return option;
+    return NULL;
+}
+
+static bool takes_value(const struct fl_option *option) {
+    return option->kind != FL_OPTION_FLAG && option->kind != FL_OPTION_COUNT;
 }
 
 static int take_list(const struct fl_option *option, const char *value, struct fl_error *err) {
@@ -45,6 +67,7 @@ static int take_value(const struct fl_option *option, const char *value, struct 
     struct fl_str text = fl_str_of(value);
     switch (option->kind) {
     case FL_OPTION_FLAG:
+    case FL_OPTION_COUNT:
         break;
     case FL_OPTION_TEXT:
         *(const char **)option->value = value;
@@ -64,14 +87,14 @@ static int take_value(const struct fl_option *option, const char *value, struct 
 
 /* Applies one option; `value` is what was attached to it, or NULL. *next is the following argument,
  * NULL if there is none; *used says that it was taken. */
-static int apply(struct fl_args *args, const struct fl_option *option, const char *value,
-                 const char *next, bool *used, struct fl_error *err) {
-    if (option->kind == FL_OPTION_FLAG) {
+static int apply(const struct fl_option *option, const char *value, const char *next, bool *used,
+                 struct fl_error *err) {
+    if (!takes_value(option)) {
         if (value) return fl_fail(err, FL_EUSAGE, "--%s takes no value", option->name);
-        if (option == &help_option)
-            args->help = true;
-        else
+        if (option->kind == FL_OPTION_FLAG)
             *(bool *)option->value = true;
+        else
+            ++*(unsigned *)option->value;
         return FL_OK;
     }
     if (value) return take_value(option, value, err);
@@ -87,7 +110,7 @@ static int parse_long(struct fl_args *args, const char *arg, const char *next, b
     bool attached = fl_str_split(fl_str_of(arg + 2), '=', &name, &value);
     const struct fl_option *option = find_long(args, name);
     if (!option) return fl_fail(err, FL_EUSAGE, "unknown option --%.*s", FL_STR_ARG(name));
-    return apply(args, option, attached ? value.p : NULL, next, used, err);
+    return apply(option, attached ? value.p : NULL, next, used, err);
 }
 
 static int parse_letters(struct fl_args *args, const char *arg, const char *next, bool *used,
@@ -95,8 +118,8 @@ static int parse_letters(struct fl_args *args, const char *arg, const char *next
     for (const char *at = arg + 1; *at; at++) {
         const struct fl_option *option = find_letter(args, *at);
         if (!option) return fl_fail(err, FL_EUSAGE, "unknown option -%c", *at);
-        const char *rest = option->kind != FL_OPTION_FLAG && at[1] ? at + 1 : NULL;
-        int rc = apply(args, option, rest, next, used, err);
+        const char *rest = takes_value(option) && at[1] ? at + 1 : NULL;
+        int rc = apply(option, rest, next, used, err);
         if (rc || rest) return rc;
     }
     return FL_OK;
@@ -112,6 +135,7 @@ static int parse_word(struct fl_args *args, const char *word, struct fl_error *e
 int fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_error *err) {
     FL_ASSERT(args->words_max <= FL_TEXTS_MAX);
     bool only_words = false;
+    fl_args_init(args);
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
         bool used = false;
@@ -144,6 +168,6 @@ static void print_option(const struct fl_option *option, FILE *out) {
 }
 
 void fl_args_print(const struct fl_args *args, FILE *out) {
-    for (size_t i = 0; i < args->option_count; i++) print_option(&args->options[i], out);
-    print_option(&help_option, out);
+    const struct fl_option *option;
+    for (size_t i = 0; (option = fl_args_option(args, i)); i++) print_option(option, out);
 }

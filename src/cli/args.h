@@ -12,6 +12,7 @@
 
 enum fl_option_kind {
     FL_OPTION_FLAG,     /* bool: no value */
+    FL_OPTION_COUNT,    /* unsigned: no value; how often it was given */
     FL_OPTION_TEXT,     /* const char *, borrowed from argv */
     FL_OPTION_NUMBER,   /* uint64_t, decimal */
     FL_OPTION_DURATION, /* uint64_t in ms: 250ms, 10s, 5m, 1h */
@@ -39,11 +40,19 @@ struct fl_args {
     size_t option_count;
     size_t words_min, words_max; /* positional arguments */
     struct fl_texts words;       /* filled in */
-    bool help;                   /* -h or --help was given: nothing else was checked */
+    /* What every command has, filled in. */
+    bool help;              /* -h or --help was given: nothing else was checked */
+    unsigned verbose;       /* -v, -vv */
+    const char *log_format; /* NULL: not given */
+    struct fl_option common[3];
 };
 
+/* Makes the table of what every command has; fl_args_parse does it itself. */
+void fl_args_init(struct fl_args *args);
 /* Parses argv[0..argc), the command's name not included. FL_EUSAGE. */
 FL_MUST int fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_error *err);
+/* The i-th option, the command's own ones first, then the common ones; NULL behind the last. */
+const struct fl_option *fl_args_option(const struct fl_args *args, size_t i);
 /* The options as lines for people. */
 void fl_args_print(const struct fl_args *args, FILE *out);
 /* "250ms", "10s", "5m", "1h" -> milliseconds; false if it is none. */

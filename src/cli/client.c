@@ -14,7 +14,8 @@ int fl_client_open(struct fl_client *client, const struct fl_client_options *opt
                    struct fl_error *err) {
     *client = (struct fl_client){.options = options};
     const struct fl_discovery_options discovery = {.kubeconfig = options->kubeconfig,
-                                                   .context = options->context};
+                                                   .context = options->context,
+                                                   .snapshot = options->snapshot};
     int rc = fl_loop_new(&client->runtime, err);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGINT, on_signal, client);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGTERM, on_signal, client);

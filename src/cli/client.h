@@ -9,6 +9,7 @@
 
 struct fl_client_options {
     const char *kubeconfig, *context, *ns;
+    const char *snapshot; /* of commands that run for long */
 };
 
 /* Rows of an option table that fill `o`, a struct fl_client_options. */
@@ -17,6 +18,13 @@ struct fl_client_options {
      &(o).kubeconfig, "FILE", "configuration (default: $KUBECONFIG, in-cluster, ~/.kube/config)"}, \
         {"context", 0, FL_OPTION_TEXT, &(o).context, "NAME", "context of that configuration"}, {   \
         "namespace", 'n', FL_OPTION_TEXT, &(o).ns, "NS", "namespace (default: the context's)"      \
+    }
+
+/* A further row, for commands that run for long. */
+#define FL_SNAPSHOT_OPTION(o)                                                                      \
+    {                                                                                              \
+        "snapshot", 0, FL_OPTION_TEXT, &(o).snapshot, "FILE",                                      \
+            "keeps what is known there, and starts from it when the source does not answer"        \
     }
 
 struct fl_client {

@@ -1,7 +1,54 @@
 /* command.c - what all subcommands share: parsing with help, and the one line of a failure. */
 #include "cli/command.h"
 
+#include <fairlead/log.h>
+
 #include "cli/terminal.h"
+
+const struct fl_command *const fl_commands[] = {
+    &fl_command_demo,
+    &fl_command_get,
+    &fl_command_watch,
+    &fl_command_call,
+    &fl_command_sim,
+    &fl_command_echo,
+    &fl_command_explain,
+    &fl_command_completion,
+    &fl_command_manual,
+    &fl_command_version,
+    NULL,
+};
+
+const struct fl_command *fl_command_find(const char *name) {
+    for (size_t i = 0; fl_commands[i]; i++)
+        if (strcmp(fl_commands[i]->name, name) == 0) return fl_commands[i];
+    return NULL;
+}
+
+/* Who wants to see options in place of a run; commands are described one at a time. */
+static struct {
+    fl_command_see *see;
+    void *arg;
+} viewer;
+
+void fl_command_describe(const struct fl_command *command, fl_command_see *see, void *arg) {
+    viewer.see = see;
+    viewer.arg = arg;
+    command->run(command, 0, NULL);
+    viewer.see = NULL;
+}
+
+/* Without -v commands tell their troubles themselves, once and in words. */
+static int set_log(const struct fl_args *args, struct fl_error *err) {
+    struct fl_log_options log = {.level = args->verbose > 1 ? FL_LOG_DEBUG : FL_LOG_INFO};
+    const char *format = args->log_format ? args->log_format : "text";
+    if (strcmp(format, "json") == 0)
+        log.format = FL_LOG_JSON;
+    else if (strcmp(format, "text") != 0)
+        return fl_fail(err, FL_EUSAGE, "--log-format %s: want text or json", format);
+    if (args->verbose || args->log_format) fl_log_configure(&log);
+    return FL_OK;
+}
 
 static void print_help(const struct fl_command *self, const struct fl_args *args) {
     printf("fairlead %s %s\n\n%s.\n", self->name, self->usage, self->summary);
@@ -13,7 +60,13 @@ static void print_help(const struct fl_command *self, const struct fl_args *args
 bool fl_command_parse(const struct fl_command *self, struct fl_args *args, int argc, char **argv,
                       int *exit_code) {
     struct fl_error err = {0};
-    if (fl_args_parse(args, argc, argv, &err)) {
+    if (viewer.see) {
+        fl_args_init(args);
+        viewer.see(viewer.arg, self, args);
+        *exit_code = FL_EXIT_OK;
+        return false;
+    }
+    if (fl_args_parse(args, argc, argv, &err) || (!args->help && set_log(args, &err))) {
         fprintf(stderr, "fairlead %s: %s; see fairlead help %s\n", self->name, err.detail,
                 self->name);
         *exit_code = FL_EXIT_USAGE;

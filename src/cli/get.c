@@ -166,6 +166,13 @@ static json_t *render(struct fl_set *const *sets, size_t count, bool all) {
     return list;
 }
 
+static void warn_truncated(const struct fl_set *set) {
+    if (fl_set_is_truncated(set))
+        fprintf(stderr,
+                "fairlead: %s: the cluster cut this list at 1,000 addresses (core Endpoints)\n",
+                fl_set_service(set));
+}
+
 /* What the state of one service means for the exit code, and for who reads the screen. */
 static int answer(const struct fl_set *set) {
     switch (fl_set_state(set)) {
@@ -192,6 +199,7 @@ static int report(const struct get *get, bool all, enum format format) {
     else if (ok)
         ok = print_value(render(sets, count, all), format);
     int exit_code = FL_EXIT_OK;
+    for (size_t i = 0; ok && i < count; i++) warn_truncated(sets[i]);
     if (!ok) {
         fl_fail_nomem(&err);
         exit_code = fl_command_fail(&err);
@@ -204,7 +212,8 @@ static int report(const struct get *get, bool all, enum format format) {
 
 static int open_get(struct get *get, const struct fl_client_options *options, const char *service,
                     uint64_t timeout_ms, struct fl_error *err) {
-    static const struct fl_services_events events = {on_set, on_complete, on_trouble};
+    static const struct fl_services_events events = {
+        .on_set = on_set, .on_complete = on_complete, .on_trouble = on_trouble};
     int rc = fl_client_open(&get->client, options, err);
     if (rc) return rc;
     struct fl_io *io = get->client.runtime->io;

@@ -5,23 +5,12 @@
 
 #include "cli/command.h"
 
-static const struct fl_command *const commands[] = {
-    &fl_command_demo, &fl_command_get,  &fl_command_watch,   &fl_command_call,
-    &fl_command_sim,  &fl_command_echo, &fl_command_version,
-};
-
-static const struct fl_command *find_command(const char *name) {
-    for (size_t i = 0; i < FL_COUNT(commands); i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
-    return NULL;
-}
-
 static void print_overview(FILE *out) {
     fprintf(out, "fairlead keeps connections pointed at the endpoints that are alive now.\n\n"
                  "usage: fairlead COMMAND …\n\n");
-    for (size_t i = 0; i < FL_COUNT(commands); i++)
-        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(out, "  %-8s %s\n\n", "help", "The options of a command: fairlead help COMMAND");
+    for (size_t i = 0; fl_commands[i]; i++)
+        fprintf(out, "  %-10s %s\n", fl_commands[i]->name, fl_commands[i]->summary);
+    fprintf(out, "  %-10s %s\n\n", "help", "The options of a command: fairlead help COMMAND");
     fprintf(out,
             "Exit codes: %d an answer, %d a call failed, %d usage, %d absent, %d empty,\n"
             "%d could not find out. Colours only on a terminal; NO_COLOR is honoured.\n",
@@ -39,7 +28,7 @@ static int run_help(int argc, char **argv) {
         print_overview(stdout);
         return FL_EXIT_OK;
     }
-    const struct fl_command *command = find_command(argv[0]);
+    const struct fl_command *command = fl_command_find(argv[0]);
     char help[] = "--help", *arguments[] = {help};
     return command ? command->run(command, 1, arguments) : unknown_command(argv[0]);
 }
@@ -62,7 +51,7 @@ const struct fl_command fl_command_version = {"version", "", "The version of thi
 int main(int argc, char **argv) {
     static const struct fl_log_options quiet = {.level = FL_LOG_OFF};
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
-    fl_log_configure(&quiet); /* commands tell their troubles themselves, once and in words */
+    fl_log_configure(&quiet); /* until fl_command_parse finds -v */
     if (argc < 2) {
         print_overview(stderr);
         return FL_EXIT_USAGE;
@@ -72,7 +61,7 @@ int main(int argc, char **argv) {
         exit_code = run_help(argc - 2, argv + 2);
     } else {
         const struct fl_command *command =
-            find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+            fl_command_find(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
         exit_code = command ? command->run(command, argc - 2, argv + 2) : unknown_command(argv[1]);
     }
     if (fflush(stdout) != 0 && exit_code == FL_EXIT_OK) {

@@ -16,6 +16,8 @@ json_t *fl_render_head(const struct fl_set *set) {
                   "stale_ms", (json_int_t)fl_set_stale_ms(set));
     const char *external = fl_set_external_name(set);
     if (head && external) json_object_set_new(head, "externalName", json_string(external));
+    if (head && fl_set_is_snapshot(set)) json_object_set_new(head, "snapshot", json_true());
+    if (head && fl_set_is_truncated(set)) json_object_set_new(head, "truncated", json_true());
     return head;
 }
 

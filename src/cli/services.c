@@ -4,10 +4,15 @@
 #include "base/alloc.h"
 #include "base/list.h"
 
+#define LOOK_MS 1000 /* how often staleness is looked at: it comes without an event */
+
 struct subscription {
     struct fl_list link;
     struct fl_services *services;
     struct fl_subscription *handle;
+    struct fl_set *set; /* the newest; NULL: none yet */
+    struct fl_error trouble;
+    bool stale; /* and told so */
 };
 
 struct fl_services {
@@ -17,25 +22,47 @@ struct fl_services {
     struct fl_names *names;
     struct fl_list subscriptions;
     size_t count;
+    struct fl_timer look;
 };
+
+static void look_at(struct subscription *s) {
+    bool stale = s->set && fl_set_state(s->set) != FL_SET_UNKNOWN && fl_set_stale_ms(s->set) > 0;
+    if (stale == s->stale) return;
+    s->stale = stale;
+    s->services->events->on_stale(s->services->arg, s->set,
+                                  s->trouble.code != FL_OK ? &s->trouble : NULL);
+}
+
+static void run_look(struct fl_timer *timer) {
+    struct fl_services *services = FL_CONTAINER(timer, struct fl_services, look);
+    struct fl_io *io = services->client->runtime->io;
+    FL_LIST_EACH (&services->subscriptions, item, next)
+        look_at(FL_CONTAINER(item, struct subscription, link));
+    fl_io_timer_set(io, timer, fl_io_now_ms(io) + LOOK_MS);
+}
 
 static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
                    const struct fl_error *trouble) {
-    struct fl_services *services = arg;
+    struct subscription *s = arg;
+    struct fl_services *services = s->services;
+    fl_set_unref(s->set);
+    s->set = fl_set_ref(set);
+    s->trouble = trouble ? *trouble : (struct fl_error){0};
     services->events->on_set(services->arg, set, previous, trouble);
+    if (services->events->on_stale) look_at(s);
 }
 
 static int subscribe(struct fl_services *services, const char *target, struct fl_error *err) {
     struct fl_client *client = services->client;
     struct subscription *s = FL_NEW(struct subscription);
     if (!s) return fl_fail_nomem(err);
-    int rc = fl_discovery_subscribe(client->discovery, client->runtime, target, on_set, services,
+    s->services = services;
+    int rc = fl_discovery_subscribe(client->discovery, client->runtime, target, on_set, s,
                                     &s->handle, err);
     if (rc) {
         fl_free(s);
         return rc;
     }
-    s->services = services;
     fl_list_push(&services->subscriptions, &s->link);
     services->count++;
     return FL_OK;
@@ -87,8 +114,15 @@ int fl_services_open(struct fl_client *client, const char *service,
     services->events = events;
     services->arg = arg;
     fl_list_init(&services->subscriptions);
+    struct fl_io *io = client->runtime->io;
+    if (fl_io_timer_init(io, &services->look, run_look)) {
+        fl_free(services);
+        return fl_fail_nomem(err);
+    }
+    if (events->on_stale) fl_io_timer_set(io, &services->look, fl_io_now_ms(io) + LOOK_MS);
     int rc = service ? open_one(services, service, err) : open_all(services, err);
     if (rc) {
+        fl_io_timer_deinit(io, &services->look);
         fl_free(services);
         return rc;
     }
@@ -100,12 +134,14 @@ static void on_closed(void *arg) {
     struct subscription *s = arg;
     struct fl_services *services = s->services;
     fl_list_remove(&s->link);
+    fl_set_unref(s->set);
     fl_free(s);
     if (fl_list_empty(&services->subscriptions)) fl_client_stop(services->client);
 }
 
 void fl_services_close(struct fl_services *services) {
     if (!services) return;
+    fl_io_timer_deinit(services->client->runtime->io, &services->look);
     if (services->names) fl_names_close(services->names);
     FL_LIST_EACH (&services->subscriptions, item, next) {
         struct subscription *s = FL_CONTAINER(item, struct subscription, link);

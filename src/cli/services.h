@@ -8,6 +8,9 @@ struct fl_services_events {
     /* As fl_set_cb, for any of the services. */
     void (*on_set)(void *arg, struct fl_set *set, struct fl_set *previous,
                    const struct fl_error *trouble);
+    /* The set of a service, which was fresh, is stale now, or fresh again: fl_set_stale_ms says
+     * which. `trouble`: why, NULL if nothing was said. NULL: not wanted. */
+    void (*on_stale)(void *arg, struct fl_set *set, const struct fl_error *trouble);
     /* All services: every one that exists is subscribed to by now. */
     void (*on_complete)(void *arg, size_t count);
     /* All services: the names cannot be found out; code FL_OK: they can again. */

@@ -1,16 +1,21 @@
-/* watch.c - fairlead watch: the present set, then a line per difference, until interrupted. */
-#include <errno.h>
+/* watch.c - fairlead watch: the present set, then a line per difference, until interrupted; and
+ * when and why what is shown is stale. */
+#include <math.h>
 #include <stdio.h>
 
+#include "admin/admin.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/services.h"
 #include "cli/terminal.h"
 
+#define QUIET_MS 45000 /* silence that is no staleness: fl_set_stale_ms counts from there */
+
 struct watch {
     struct fl_client client;
     struct fl_services *services;
+    struct fl_admin *admin; /* NULL: not asked for */
     bool json;
     bool told_trouble;       /* a reason was printed and not yet taken back */
     struct fl_error failure; /* why the command ends, code FL_OK: it was interrupted */
@@ -70,14 +75,31 @@ static void print_change(void *arg, const struct fl_change *change) {
 
 static int print_text(struct fl_set *set, struct fl_set *previous, const char *time) {
     struct lines lines = {fl_set_service(set), time};
-    if (!previous || fl_set_state(set) != fl_set_state(previous)) {
+    if (!previous || fl_set_state(set) != fl_set_state(previous) ||
+        fl_set_is_snapshot(set) != fl_set_is_snapshot(previous)) {
         const char *external = fl_set_external_name(set);
         printf("%s=%s %s  %s  %s", fl_colour(stdout, FL_BOLD), fl_colour(stdout, FL_PLAIN), time,
                lines.service, fl_set_state_name(fl_set_state(set)));
         if (external) print_field("external-name", external);
+        if (fl_set_is_snapshot(set)) fputs("  from the snapshot", stdout);
+        if (fl_set_is_truncated(set)) fputs("  cut at 1,000 addresses by the cluster", stdout);
         putchar('\n');
     }
     return fl_set_diff(previous, set, print_change, &lines);
+}
+
+static void print_stale_text(const struct fl_set *set, const struct fl_error *trouble,
+                             const char *time) {
+    uint64_t ms = fl_set_stale_ms(set);
+    printf("%s!%s %s  %s  ", fl_colour(stdout, ms ? FL_RED : FL_GREEN), fl_colour(stdout, FL_PLAIN),
+           time, fl_set_service(set));
+    if (!ms) {
+        puts("fresh again");
+        return;
+    }
+    printf("stale: no sign of life for %.0f s", ceil((double)(ms + QUIET_MS) / 1000));
+    if (trouble) printf(": %s: %s", fl_error_name(trouble->code), trouble->detail);
+    putchar('\n');
 }
 
 /* ---- JSON ---- */
@@ -91,20 +113,41 @@ static void append_change(void *arg, const struct fl_change *change) {
     json_array_append_new(lists->by_kind[change->kind], fl_render_endpoint(&change->endpoint));
 }
 
+static json_t *line_new(const struct fl_set *set, const char *time) {
+    json_t *line = json_pack("{s:s}", "time", time), *head = fl_render_head(set);
+    json_object_update(line, head);
+    json_decref(head);
+    return line;
+}
+
+static void line_print(json_t *line) {
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
+/* A line without changes, so that applying all lines still gives the set. */
+static void print_stale_json(const struct fl_set *set, const struct fl_error *trouble,
+                             const char *time) {
+    json_t *line = line_new(set, time);
+    if (trouble)
+        json_object_set_new(line, "trouble",
+                            json_pack("{s:s, s:s}", "cause", fl_error_name(trouble->code), "detail",
+                                      trouble->detail));
+    json_object_update_new(line, json_pack("{s:[], s:[], s:[]}", "added", "removed", "changed"));
+    line_print(line);
+}
+
 static int print_json(struct fl_set *set, struct fl_set *previous, const char *time) {
     static const char *const names[] = {[FL_CHANGE_ADDED] = "added",
                                         [FL_CHANGE_REMOVED] = "removed",
                                         [FL_CHANGE_CHANGED] = "changed"};
     struct lists lists = {{json_array(), json_array(), json_array()}};
     int rc = fl_set_diff(previous, set, append_change, &lists);
-    json_t *line = json_pack("{s:s}", "time", time), *head = fl_render_head(set);
-    json_object_update(line, head);
-    json_decref(head);
+    json_t *line = line_new(set, time);
     for (size_t i = 0; i < FL_COUNT(names); i++)
         json_object_set_new(line, names[i], lists.by_kind[i]);
-    if (!rc && json_dumpf(line, stdout, JSON_COMPACT)) rc = FL_ENOMEM;
-    putchar('\n');
-    json_decref(line);
+    line_print(line);
     return rc;
 }
 
@@ -146,6 +189,14 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     if (fflush(stdout) != 0) stop(watch, FL_ESYS, "standard output cannot be written");
 }
 
+static void on_stale(void *arg, struct fl_set *set, const struct fl_error *trouble) {
+    struct watch *watch = arg;
+    char time[FL_TIME_TEXT_MAX];
+    fl_time_format(fl_io_wall_ms(watch->client.runtime->io), time);
+    (watch->json ? print_stale_json : print_stale_text)(set, trouble, time);
+    if (fflush(stdout) != 0) stop(watch, FL_ESYS, "standard output cannot be written");
+}
+
 static void on_complete(void *arg, size_t count) {
     FL_UNUSED(arg);
     FL_UNUSED(count);
@@ -159,30 +210,60 @@ static void on_trouble(void *arg, const struct fl_error *trouble) {
         tell_trouble(watch, "all services", trouble);
 }
 
+/* ---- life ---- */
+
+static int open_admin(struct watch *watch, const char *address, struct fl_error *err) {
+    struct fl_str host;
+    uint16_t port;
+    int rc = fl_host_port_parse(fl_str_of(address), &host, &port, err);
+    if (!rc) rc = fl_admin_new(watch->client.runtime->io, host, port, &watch->admin, err);
+    if (rc) return rc;
+    bool v6 = memchr(host.p, ':', host.n) != NULL;
+    fprintf(stderr, "fairlead: metrics at http://%s%.*s%s:%u/metrics\n", v6 ? "[" : "",
+            FL_STR_ARG(host), v6 ? "]" : "", (unsigned)fl_admin_port(watch->admin));
+    return FL_OK;
+}
+
+static void on_admin_closed(void *arg) {
+    struct watch *watch = arg;
+    watch->admin = NULL;
+    fl_client_stop(&watch->client);
+}
+
+static void close_admin(struct watch *watch) {
+    if (watch->admin) fl_admin_close(watch->admin, on_admin_closed, watch);
+    while (watch->admin) fl_client_run(&watch->client);
+}
+
 static int watch_services(struct watch *watch, const struct fl_client_options *options,
-                          const char *service) {
-    static const struct fl_services_events events = {on_set, on_complete, on_trouble};
+                          const char *service, const char *metrics) {
+    static const struct fl_services_events events = {on_set, on_stale, on_complete, on_trouble};
     struct fl_error err = {0};
     int rc = fl_client_open(&watch->client, options, &err);
     if (rc) return fl_command_fail(&err);
-    rc = fl_services_open(&watch->client, service, &events, watch, &watch->services, &err);
+    if (metrics) rc = open_admin(watch, metrics, &err);
+    if (!rc) rc = fl_services_open(&watch->client, service, &events, watch, &watch->services, &err);
     if (!rc) fl_client_run(&watch->client);
     int exit_code = rc                             ? fl_command_fail(&err)
                     : watch->failure.code != FL_OK ? fl_command_fail(&watch->failure)
                                                    : FL_EXIT_OK;
     fl_services_close(watch->services);
+    close_admin(watch);
     fl_client_close(&watch->client);
     return exit_code;
 }
 
 static int run(const struct fl_command *self, int argc, char **argv) {
     struct fl_client_options client = {0};
-    const char *format = "text";
+    const char *format = "text", *metrics = NULL;
     bool all = false;
     const struct fl_option options[] = {
         FL_CLIENT_OPTIONS(client),
         {"all", 'A', FL_OPTION_FLAG, &all, NULL, "every service (with -n: of that namespace)"},
         {"output", 'o', FL_OPTION_TEXT, &format, "FORMAT", "text or json (one object a line)"},
+        {"metrics", 0, FL_OPTION_TEXT, &metrics, "ADDR",
+         "serves /metrics and /healthz at address:port (port 0: any)"},
+        FL_SNAPSHOT_OPTION(client),
     };
     struct fl_args args = {.options = options, .option_count = FL_COUNT(options), .words_max = 1};
     struct fl_error err = {0};
@@ -194,17 +275,19 @@ static int run(const struct fl_command *self, int argc, char **argv) {
         fl_fail(&err, FL_EUSAGE, "-o %s: want text or json", format);
     if (err.code != FL_OK) return fl_command_fail(&err);
     struct watch watch = {.json = strcmp(format, "json") == 0};
-    return watch_services(&watch, &client, all ? NULL : args.words.list[0]);
+    return watch_services(&watch, &client, all ? NULL : args.words.list[0], metrics);
 }
 
 const struct fl_command fl_command_watch = {
-    "watch", "SERVICE[:PORT] | -A [-n NS] [-o text|json]",
+    "watch", "SERVICE[:PORT] | -A [-n NS] [-o text|json] [--metrics ADDR] [--snapshot FILE]",
     "The endpoints of a service, then every change",
-    "Lines begin with = (state), + (added), - (removed) or ~ (changed, and what: ready,\n"
+    "Lines begin with = (state), + (added), - (removed), ~ (changed, and what: ready,\n"
     "serving, terminating, identity: another pod, place: node or zone, port: its name or\n"
-    "application protocol). Another address, port or protocol is another endpoint. With -o\n"
-    "json each line is\n"
+    "application protocol) or ! (stale: the source has given no sign of life for more than\n"
+    "the 45 s that it may be quiet, and why; or fresh again). Another address, port\n"
+    "or protocol is another endpoint.\n\n"
+    "With -o json each line is\n"
     "{\"time\",\"service\",\"state\",\"version\",\"stale_ms\",\"added\",\"removed\",\"changed\"};\n"
     "applying the lines in order to an empty set gives the set. Why the source does not\n"
-    "answer goes to standard error. Ends at Ctrl-C.",
+    "answer goes to standard error at once. Ends at Ctrl-C.",
     run};

@@ -1,7 +1,8 @@
 """Help, versions and wrong arguments: no cluster is needed."""
 from support import Case, run
 
-COMMANDS = ["demo", "get", "watch", "call", "sim", "echo", "version"]
+COMMANDS = ["demo", "get", "watch", "call", "sim", "echo", "explain", "completion", "manual",
+            "version"]
 
 
 class Help(Case):
@@ -50,6 +51,10 @@ class Wrong(Case):
         self.usage("get", "echo", "--timeout=soon", word='"soon" is not a duration')
         self.usage("get", "echo", "--all=yes", word="--all takes no value")
         self.usage("sim", "--seed", "many", word='"many" is not a number')
+
+    def test_the_log(self):
+        self.usage("get", "echo", "--log-format", "xml", word="want text or json")
+        self.usage("get", "echo", "--verbose=2", word="--verbose takes no value")
 
     def test_words(self):
         self.usage("get", word="name one service")

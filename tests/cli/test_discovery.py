@@ -1,7 +1,10 @@
 """fairlead get and watch against the simulator."""
+import contextlib
 import json
+import re
 import signal
 import subprocess
+import urllib.request
 
 from support import FAIRLEAD, Case, run, wait_for
 
@@ -120,3 +123,48 @@ class Watch(Case):
             self.assertEqual(process.wait(20), 5)
             self.assertIn("standard output", process.stderr.read())
             process.stderr.close()
+
+
+class Seen(Case):
+    """What a running watch shows besides its lines: metrics and the log."""
+
+    @contextlib.contextmanager
+    def watch(self, kubeconfig, *arguments):
+        process = subprocess.Popen([FAIRLEAD, "watch", "echo", "--kubeconfig", kubeconfig,
+                                    *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.rest, process.errors = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0, process.errors)
+
+    def test_metrics(self):
+        with self.simulator() as kubeconfig, \
+                self.watch(kubeconfig, "--metrics", "127.0.0.1:0") as process:
+            address = re.search(r"http://\S+", process.stderr.readline()).group()
+            for _ in range(4):  # the state and three pods
+                process.stdout.readline()
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                self.assertIn("version=0.0.4", answer.headers["Content-Type"])
+                text = answer.read().decode()
+            series = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+            self.assertEqual(series["fairlead_discovery_services"], "1")
+            self.assertGreater(int(series['fairlead_heap_bytes{area="blocks"}']), 0)
+
+    def test_a_bad_metrics_address_is_one_line(self):
+        with self.simulator(ready=False) as kubeconfig:
+            for address in ("nonsense", "127.0.0.1:99999", "192.0.2.1:9100"):
+                answer = run("watch", "echo", "--kubeconfig", kubeconfig, "--metrics", address)
+                self.fails(answer, 5 if address.startswith("192") else 2, address.split(":")[0])
+
+    def test_the_log_in_both_formats(self):
+        with self.simulator() as kubeconfig:
+            answer = run("get", "echo", "--kubeconfig", kubeconfig, "-v")
+            self.assertIn("level=info msg=", answer.stderr)
+            answer = run("get", "echo", "--kubeconfig", kubeconfig, "--log-format", "json")
+            for line in answer.stderr.splitlines():
+                self.assertEqual(list(json.loads(line))[:5],
+                                 ["timestamp", "level", "service", "trace_id", "message"])
+            self.assertEqual(run("get", "echo", "--kubeconfig", kubeconfig).stderr, "")
