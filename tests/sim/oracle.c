@@ -2,19 +2,9 @@
 #include "oracle.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
-
-void oracle_violated(struct oracle *o, const char *format, ...) {
-    va_list args;
-    if (o->violation[0]) return;
-    va_start(args, format);
-    vsnprintf(o->violation, sizeof o->violation, format, args);
-    va_end(args);
-    fl_world_note(o->world, FL_STR("VIOLATION"));
-}
 
 static void *grown(void *items, size_t *cap, size_t count, size_t size) {
     if (count < *cap) return items;
@@ -91,10 +81,11 @@ void oracle_set(struct oracle *o, struct fl_set *set, const struct fl_error *tro
     uint64_t version = fl_set_version(set);
     struct fl_set *last = o->set_count ? o->sets[o->set_count - 1] : NULL;
     o->troubled = trouble != NULL;
-    if (!o->subscribed) oracle_violated(o, "a set came after the subscription was closed");
+    if (!o->subscribed)
+        verdict_broken(o->verdict, BREACH_LIFE, "a set came after the subscription was closed");
     if (last && version < fl_set_version(last))
-        oracle_violated(o, "set version %" PRIu64 " came after %" PRIu64, version,
-                        fl_set_version(last));
+        verdict_broken(o->verdict, BREACH_OLDER, "set version %" PRIu64 " came after %" PRIu64,
+                       version, fl_set_version(last));
     if (last && version == fl_set_version(last)) return;
     o->sets = grown(o->sets, &o->set_cap, o->set_count, sizeof(struct fl_set *));
     o->sets[o->set_count++] = fl_set_ref(set);
@@ -139,11 +130,12 @@ void oracle_pick(struct oracle *o, uint64_t version, const char *peer) {
         struct search search = {o->sets[i], peer, false, false};
         fl_set_each(o->sets[i], search_endpoint, &search);
         if (!search.found)
-            oracle_violated(o, "a call went to %s, which set %" PRIu64 " does not have", peer,
-                            version);
+            verdict_broken(o->verdict, BREACH_CALL,
+                           "a call went to %s, which set %" PRIu64 " does not have", peer, version);
         else if (!search.usable)
-            oracle_violated(o, "a call went to %s, which may not take calls by set %" PRIu64, peer,
-                            version);
+            verdict_broken(o->verdict, BREACH_CALL,
+                           "a call went to %s, which may not take calls by set %" PRIu64, peer,
+                           version);
         return;
     }
     o->unjudged++;
@@ -160,7 +152,8 @@ void oracle_call_started(struct oracle *o, struct oracle_call *call) {
 void oracle_call_ended(struct oracle *o, struct oracle_call *call,
                        const struct fl_call_result *result) {
     if (!call->active) {
-        oracle_violated(o, "a call ended twice, now with %s", fl_status_name(result->status));
+        verdict_broken(o->verdict, BREACH_CALL, "a call ended twice, now with %s",
+                       fl_status_name(result->status));
         return;
     }
     call->active = false;
@@ -170,9 +163,9 @@ void oracle_call_ended(struct oracle *o, struct oracle_call *call,
     if (result->status == FL_STATUS_OK || call->cancelled) return;
     o->failed++;
     if (!o->violence && had_a_steady_pod(o, call->started_ms))
-        oracle_violated(o,
-                        "a call failed with %s (%s, peer %s) though a pod was there all the time",
-                        fl_status_name(result->status), result->message, result->peer);
+        verdict_broken(o->verdict, BREACH_CALL,
+                       "a call failed with %s (%s, peer %s) though a pod was there all the time",
+                       fl_status_name(result->status), result->message, result->peer);
 }
 
 /* --- truth --- */
@@ -220,45 +213,46 @@ static void compare(void *arg, const struct fl_endpoint *endpoint) {
     const struct fl_entry *truth = truth_of(c->oracle, endpoint->address, &port);
     c->in_set++;
     if (!truth)
-        snprintf(c->why, FL_ORACLE_TEXT_MAX, "%s is in the set and not in the cluster",
+        snprintf(c->why, VERDICT_TEXT_MAX, "%s is in the set and not in the cluster",
                  endpoint->address);
     else if (port != endpoint->port)
-        snprintf(c->why, FL_ORACLE_TEXT_MAX, "%s has port %u in the set", endpoint->address,
+        snprintf(c->why, VERDICT_TEXT_MAX, "%s has port %u in the set", endpoint->address,
                  endpoint->port);
     else if (truth->flags != flags_of(endpoint))
-        snprintf(c->why, FL_ORACLE_TEXT_MAX, "%s has flags %u in the set, %u in the cluster",
+        snprintf(c->why, VERDICT_TEXT_MAX, "%s has flags %u in the set, %u in the cluster",
                  endpoint->address, flags_of(endpoint), truth->flags);
     else if (!fl_uid_parse(fl_str_of(truth->pod->uid), uid) || memcmp(uid, endpoint->uid, 16) != 0)
-        snprintf(c->why, FL_ORACLE_TEXT_MAX, "%s is another pod in the set", endpoint->address);
+        snprintf(c->why, VERDICT_TEXT_MAX, "%s is another pod in the set", endpoint->address);
 }
 
 bool oracle_converged(const struct oracle *o, char *why) {
     struct comparison c = {o, why, 0, count_truth(o)};
     why[0] = 0;
     if (!o->set_count) {
-        snprintf(why, FL_ORACLE_TEXT_MAX, "no set came");
+        snprintf(why, VERDICT_TEXT_MAX, "no set came");
         return false;
     }
     struct fl_set *set = o->sets[o->set_count - 1];
     fl_set_each(set, compare, &c);
     if (!why[0] && c.in_set != c.in_truth)
-        snprintf(why, FL_ORACLE_TEXT_MAX, "the set has %zu endpoints, the cluster %zu", c.in_set,
+        snprintf(why, VERDICT_TEXT_MAX, "the set has %zu endpoints, the cluster %zu", c.in_set,
                  c.in_truth);
     if (!why[0] && fl_set_state(set) != (c.in_truth ? FL_SET_SOME : FL_SET_EMPTY))
-        snprintf(why, FL_ORACLE_TEXT_MAX, "the set's state is %s",
+        snprintf(why, VERDICT_TEXT_MAX, "the set's state is %s",
                  fl_set_state_name(fl_set_state(set)));
-    if (!why[0] && o->troubled) snprintf(why, FL_ORACLE_TEXT_MAX, "discovery is still in trouble");
+    if (!why[0] && o->troubled) snprintf(why, VERDICT_TEXT_MAX, "discovery is still in trouble");
     return !why[0];
 }
 
 /* --- life --- */
 
-void oracle_init(struct oracle *o, struct fl_world *world, struct fl_sim *sim,
-                 const char *service) {
+void oracle_init(struct oracle *o, struct fl_world *world, struct fl_sim *sim, const char *service,
+                 struct verdict *verdict) {
     *o = (struct oracle){.world = world,
                          .io = fl_world_io(world),
                          .store = fl_cluster_store(fl_sim_cluster(sim)),
                          .service = service,
+                         .verdict = verdict,
                          .observer.on_event = on_event};
     fl_list_push(&o->store->observers, &o->observer.link);
 }

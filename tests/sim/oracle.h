@@ -1,4 +1,4 @@
-/* oracle.h - what must hold in every simulated world.
+/* oracle.h - what must hold in every simulated world in which calls are made.
  *
  *  1. No call goes to an endpoint that is absent from the set it was picked from, or may not take
  *     calls by that set. (The sets are the subscriber's own, by version; a pick from a version that
@@ -14,7 +14,7 @@
  *  6. At quiescence every call succeeds, and every endpoint of the set gets calls from every
  * channel within FL_ORACLE_SHARE_MS.
  *
- * The first violation is kept as text and noted in the trace. */
+ * What is broken goes into the verdict. Of worlds without calls see view.h and mirror.h. */
 #ifndef FL_TEST_ORACLE_H
 #define FL_TEST_ORACLE_H
 
@@ -24,10 +24,10 @@
 #include "sim/sim.h"
 #include "sim/store.h"
 #include "sim/world.h"
+#include "verdict.h"
 
 #define FL_ORACLE_STEADY_MS 1500
 #define FL_ORACLE_SHARE_MS  5000
-#define FL_ORACLE_TEXT_MAX  512
 
 struct oracle_pod { /* one that was ready or usable at least once */
     uint8_t uid[16];
@@ -40,9 +40,9 @@ struct oracle {
     struct fl_io *io;
     struct fl_store *store;
     struct fl_store_observer observer;
-    const char *service;                /* of namespace default */
-    bool violence;                      /* kills or cuts: no promise about calls */
-    char violation[FL_ORACLE_TEXT_MAX]; /* "": none */
+    const char *service; /* of namespace default */
+    bool violence;       /* kills or cuts: no promise about calls */
+    struct verdict *verdict;
 
     struct fl_set **sets; /* every one that the subscriber saw, in order */
     size_t set_count, set_cap;
@@ -60,10 +60,9 @@ struct oracle_call {
     bool active, cancelled;
 };
 
-void oracle_init(struct oracle *o, struct fl_world *world, struct fl_sim *sim, const char *service);
+void oracle_init(struct oracle *o, struct fl_world *world, struct fl_sim *sim, const char *service,
+                 struct verdict *verdict);
 void oracle_deinit(struct oracle *o);
-
-void oracle_violated(struct oracle *o, const char *format, ...) FL_PRINTF(2, 3);
 
 void oracle_set(struct oracle *o, struct fl_set *set, const struct fl_error *trouble);
 void oracle_pick(struct oracle *o, uint64_t version, const char *peer);
@@ -72,7 +71,7 @@ void oracle_call_ended(struct oracle *o, struct oracle_call *call,
                        const struct fl_call_result *result);
 /* Endpoints of the newest set that may take calls. */
 size_t oracle_usable(const struct oracle *o);
-/* Is the newest set what the cluster says? `why` (of FL_ORACLE_TEXT_MAX): what differs. */
+/* Is the newest set what the cluster says? `why` (of VERDICT_TEXT_MAX): what differs. */
 bool oracle_converged(const struct oracle *o, char *why);
 
 #endif

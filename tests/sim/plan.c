@@ -1,85 +1,227 @@
-/* plan.c - the seed's choices: network, deployment, callers, orders. */
+/* plan.c - the seed's choices: traits of the world, what is set up, orders. */
 #include "plan.h"
 
-static const char *const order_names[ORDER_KINDS] = {
-    "roll",      "scale",       "delete service", "api cut", "api refuse", "api black hole",
-    "api fault", "end watches", "compact",        "kill",    "pod cut",
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const trait_texts[] = {
+#define PLAN_X(name, text) text,
+    PLAN_TRAIT_MAP(PLAN_X)
+#undef PLAN_X
 };
 
-const char *plan_order_name(enum order_kind kind) { return order_names[kind]; }
+static const char *const order_texts[] = {
+#define PLAN_X(name, text) text,
+    PLAN_ORDER_MAP(PLAN_X)
+#undef PLAN_X
+};
 
-static uint64_t draw(struct fl_random *r, uint64_t low, uint64_t high) {
-    return low + fl_random_below(r, high - low + 1);
+static void add(struct plan *plan, struct order order) {
+    size_t at = plan->order_count;
+    if (at == PLAN_ORDERS_MAX) return;
+    order.kept = true;
+    for (; at && plan->orders[at - 1].at_ms > order.at_ms; at--)
+        plan->orders[at] = plan->orders[at - 1];
+    plan->orders[at] = order;
+    plan->order_count++;
 }
 
-static void plan_network(struct plan *plan, struct fl_random *r, uint64_t seed) {
-    static const uint32_t latencies[][2] = {{50, 500}, {50, 500}, {200, 5000}, {1000, 40000}};
-    size_t i = fl_random_below(r, FL_COUNT(latencies));
-    plan->world = (struct fl_world_options){.seed = seed,
-                                            .latency_us_min = latencies[i][0],
-                                            .latency_us_max = latencies[i][1],
-                                            .chop = chance(r, 30),
-                                            .reorder = chance(r, 60)};
-}
-
-static void plan_deployment(struct plan *plan, struct fl_random *r) {
-    static const uint32_t delays[] = {0, 0, 1, 5, 20, 300};
-    plan->service = (struct fl_sim_service){PLAN_SERVICE, (unsigned)draw(r, 0, 5)};
-    plan->token = chance(r, 20);
-    plan->sim = (struct fl_sim_options){
-        .apiserver = {.host = FL_STR("127.0.0.1"),
-                      .port = PLAN_API_PORT,
-                      .bookmark_ms = (uint32_t)draw(r, 500, 60000),
-                      .no_streaming_list = chance(r, 20),
-                      .no_endpointslices = chance(r, 10),
-                      .no_protobuf = chance(r, 30)},
-        .service_count = 1,
-        .seed = fl_random_u64(r),
-        .start_ms = (uint32_t)draw(r, 50, 600),
-        .grace_ms = (uint32_t)draw(r, 500, 5000),
-        .echo_delay_ms = delays[fl_random_below(r, FL_COUNT(delays))],
-        .address_count = chance(r, 50) ? (uint32_t)draw(r, 9, 14) : 0,
-        .slice_max = chance(r, 60) ? (uint32_t)draw(r, 1, 3) : 0,
+static void make_traits(struct plan *plan, struct fl_random *r) {
+    static const uint8_t percents[PLAN_TRAITS] = {
+        [PLAN_TRAIT_CHOP] = 20,          [PLAN_TRAIT_REORDER] = 60,
+        [PLAN_TRAIT_SLOW] = 25,          [PLAN_TRAIT_NO_STREAMING] = 20,
+        [PLAN_TRAIT_NO_SLICES] = 10,     [PLAN_TRAIT_NO_PROTOBUF] = 30,
+        [PLAN_TRAIT_TOKEN] = 20,         [PLAN_TRAIT_HTTP2] = 50,
+        [PLAN_TRAIT_SNAPSHOT] = 30,      [PLAN_TRAIT_SMALL_SLICES] = 60,
+        [PLAN_TRAIT_FEW_ADDRESSES] = 50, [PLAN_TRAIT_VIOLENCE] = 25,
     };
+    for (int i = 0; i < PLAN_TRAITS; i++) plan->traits[i] = plan_chance(r, percents[i]);
+    if (plan->kind == PLAN_DISCOVERY) plan->traits[PLAN_TRAIT_VIOLENCE] = false;
+    if (plan->kind == PLAN_WHOLE)
+        plan->traits[PLAN_TRAIT_SNAPSHOT] = plan->traits[PLAN_TRAIT_HTTP2] = false;
 }
 
-static const enum fl_fault_kind faults[] = {
-    FL_FAULT_GONE_STATUS, FL_FAULT_GONE_EVENT, FL_FAULT_UNAVAILABLE, FL_FAULT_THROTTLED,
-    FL_FAULT_OLDER,       FL_FAULT_STALL,      FL_FAULT_GARBAGE,     FL_FAULT_SHORT,
-};
+/* --- what goes wrong with the API server, in both kinds --- */
 
-static struct order plan_order(struct plan *plan, struct fl_random *r) {
-    struct order order = {.at_ms = draw(r, 200, plan->faults_ms)};
-    uint64_t kinds = plan->violence ? ORDER_KINDS : ORDER_KILL;
-    /* What moves pods comes as often as all else together. */
-    order.kind = chance(r, 50) ? (enum order_kind)fl_random_below(r, ORDER_SERVICE)
-                               : (enum order_kind)draw(r, ORDER_SERVICE, kinds - 1);
-    if (order.kind == ORDER_SCALE) order.number = (uint32_t)draw(r, 0, 6);
-    if (order.kind == ORDER_POD_CUT) order.number = (uint32_t)draw(r, 1, 12);
-    if (order.kind == ORDER_SERVICE) order.for_ms = (uint32_t)draw(r, 0, 1000);
-    if (order.kind == ORDER_API_REFUSE || order.kind == ORDER_API_BLACKHOLE)
-        order.for_ms = (uint32_t)draw(r, 50, 4000);
-    if (order.kind == ORDER_API_FAULT) {
-        order.number = (uint32_t)faults[fl_random_below(r, FL_COUNT(faults))];
-        order.for_ms = (uint32_t)draw(r, 1, 3);
+static struct order make_trouble(struct plan *plan, struct fl_random *r, uint64_t at_ms) {
+    static const enum order_kind kinds[] = {ORDER_CUT,         ORDER_REFUSE, ORDER_BLACKHOLE,
+                                            ORDER_FAULT,       ORDER_FAULT,  ORDER_FAULT,
+                                            ORDER_END_WATCHES, ORDER_COMPACT};
+    struct order order = {.kind = kinds[fl_random_below(r, FL_COUNT(kinds))], .at_ms = at_ms};
+    FL_UNUSED(plan);
+    if (order.kind == ORDER_REFUSE || order.kind == ORDER_BLACKHOLE)
+        order.for_ms = (uint32_t)plan_draw(r, 50, 4000);
+    if (order.kind == ORDER_FAULT) {
+        order.fault = (enum fl_fault_kind)fl_random_below(r, FL_FAULT_KINDS);
+        order.count = (unsigned)plan_draw(r, 1, 3);
     }
     return order;
 }
 
-void plan_make(struct plan *plan, uint64_t seed) {
-    struct fl_random r = {seed ^ UINT64_C(0x5eed0f0a1d7ea1a5)};
-    *plan = (struct plan){.violence = chance(&r, 25)};
-    plan_network(plan, &r, seed);
-    plan_deployment(plan, &r);
-    plan->callers = (unsigned)draw(&r, 1, CALLERS_MAX);
-    plan->pause_ms_max = (uint32_t)draw(&r, 5, 100);
-    plan->faults_ms = draw(&r, 2000, 8000);
-    plan->order_count = draw(&r, 1, ORDERS_MAX);
-    for (size_t i = 0; i < plan->order_count; i++) {
-        struct order order = plan_order(plan, &r);
-        size_t at = i;
-        for (; at && plan->orders[at - 1].at_ms > order.at_ms; at--)
-            plan->orders[at] = plan->orders[at - 1];
-        plan->orders[at] = order;
+/* --- whole worlds --- */
+
+static struct order make_whole_order(struct plan *plan, struct fl_random *r) {
+    uint64_t at_ms = plan_draw(r, 200, plan->faults_ms);
+    struct order order = {.at_ms = at_ms};
+    /* What moves pods comes as often as all else together. */
+    if (plan_chance(r, 50)) {
+        order.kind = plan_chance(r, 50) ? ORDER_ROLL : ORDER_SCALE;
+        if (order.kind == ORDER_SCALE) order.count = (unsigned)plan_draw(r, 0, 6);
+        return order;
     }
+    if (plan->traits[PLAN_TRAIT_VIOLENCE] && plan_chance(r, 30)) {
+        order.kind = plan_chance(r, 50) ? ORDER_KILL : ORDER_POD_CUT;
+        order.count = (unsigned)plan_draw(r, 1, 12);
+        return order;
+    }
+    if (plan_chance(r, 12)) {
+        order.kind = ORDER_SERVICE_DELETE;
+        order.for_ms = (uint32_t)plan_draw(r, 0, 1000);
+        return order;
+    }
+    return make_trouble(plan, r, at_ms);
+}
+
+static void make_whole(struct plan *plan, struct fl_random *r) {
+    plan->services = plan->clients = 1;
+    plan->callers = (unsigned)plan_draw(r, 1, PLAN_CALLERS_MAX);
+    plan->pause_ms_max = (uint32_t)plan_draw(r, 5, 100);
+    plan->faults_ms = plan_draw(r, 2000, 8000);
+    add(plan, (struct order){.kind = ORDER_SCALE, .count = (unsigned)plan_draw(r, 0, 5)});
+    for (uint64_t n = plan_draw(r, 1, 12); n > 0; n--) add(plan, make_whole_order(plan, r));
+}
+
+/* --- worlds of discovery alone --- */
+
+static struct order make_change(struct plan *plan, struct fl_random *r, uint64_t at_ms) {
+    static const enum order_kind kinds[] = {
+        ORDER_PODS_ADD,       ORDER_PODS_READY, ORDER_PODS_READY,  ORDER_PODS_UNREADY,
+        ORDER_PODS_LEAVE,     ORDER_PODS_LEAVE, ORDER_PODS_DELETE, ORDER_SCALE_TO_0,
+        ORDER_SERVICE_DELETE, ORDER_EXTERNAL,   ORDER_PODS_ADD};
+    struct order order = {.kind = kinds[fl_random_below(r, FL_COUNT(kinds))], .at_ms = at_ms};
+    order.service = (unsigned)fl_random_below(r, plan->services);
+    order.count = (unsigned)plan_draw(r, 1, 3);
+    if (order.kind == ORDER_SERVICE_DELETE || order.kind == ORDER_EXTERNAL)
+        order.for_ms = (uint32_t)plan_draw(r, 0, 3000);
+    return order;
+}
+
+static struct order make_coming(struct plan *plan, struct fl_random *r, uint64_t at_ms) {
+    struct order order = {.at_ms = at_ms};
+    order.kind = plan_chance(r, 15)   ? ORDER_RESTART
+                 : plan_chance(r, 60) ? ORDER_SUBSCRIBE
+                                      : ORDER_UNSUBSCRIBE;
+    order.client = (unsigned)fl_random_below(r, plan->clients);
+    order.service = (unsigned)fl_random_below(r, plan->services);
+    order.for_ms = plan_chance(r, 50) ? (uint32_t)plan_draw(r, 0, 3000) : 0;
+    return order;
+}
+
+static void make_start(struct plan *plan, struct fl_random *r) {
+    unsigned interest = (unsigned)plan_draw(r, 30, 100);
+    for (unsigned i = 0; i < plan->services; i++)
+        if (plan_chance(r, 90))
+            add(plan, (struct order){.kind = ORDER_SERVICE,
+                                     .service = i,
+                                     .count = (unsigned)plan_draw(r, 0, 4)});
+    for (unsigned c = 0; c < plan->clients; c++)
+        for (unsigned i = 0; i < plan->services; i++)
+            if (plan_chance(r, interest))
+                add(plan, (struct order){.kind = ORDER_SUBSCRIBE, .client = c, .service = i});
+}
+
+static void make_discovery(struct plan *plan, struct fl_random *r) {
+    uint64_t size = fl_random_below(r, 100);
+    plan->services = (unsigned)(size < 60   ? plan_draw(r, 1, 3)
+                                : size < 85 ? plan_draw(r, 4, 15)
+                                            : plan_draw(r, 16, PLAN_SERVICES_MAX));
+    plan->clients = (unsigned)plan_draw(r, 1, plan->services > 3 ? 2 : PLAN_CLIENTS_MAX);
+    plan->faults_ms = plan_draw(r, 2000, 15000);
+    make_start(plan, r);
+    for (uint64_t n = plan_draw(r, 2, 24); n > 0; n--) {
+        uint64_t at_ms = plan_draw(r, 100, plan->faults_ms);
+        uint64_t what = fl_random_below(r, 100);
+        if (what < 50)
+            add(plan, make_change(plan, r, at_ms));
+        else if (what < 80)
+            add(plan, make_trouble(plan, r, at_ms));
+        else if (what < 95)
+            add(plan, make_coming(plan, r, at_ms));
+        else
+            add(plan, (struct order){.kind = ORDER_FLIP,
+                                     .at_ms = at_ms,
+                                     .count = (unsigned)fl_random_below(r, 2)});
+    }
+    if (!plan_chance(r, 12)) return;
+    struct order outage = {.kind = plan_chance(r, 70) ? ORDER_REFUSE : ORDER_BLACKHOLE,
+                           .at_ms = plan->faults_ms,
+                           .for_ms = (uint32_t)plan_draw(r, 2 * PLAN_LONG_MS, 5 * PLAN_LONG_MS)};
+    add(plan, outage);
+    plan->faults_ms = outage.at_ms + outage.for_ms;
+}
+
+void plan_make(struct plan *plan, uint64_t seed, enum plan_choice choice) {
+    struct fl_random r = {seed ^ UINT64_C(0x5eed0f0a1d7ea1a5)};
+    *plan = (struct plan){.seed = seed};
+    bool whole = plan_chance(&r, 20);
+    plan->kind = choice == PLAN_ANY          ? (whole ? PLAN_WHOLE : PLAN_DISCOVERY)
+                 : choice == PLAN_ONLY_WHOLE ? PLAN_WHOLE
+                                             : PLAN_DISCOVERY;
+    plan->bookmark_ms =
+        (uint32_t)(plan_chance(&r, 20) ? plan_draw(&r, 500, 5000) : plan_draw(&r, 5000, 60000));
+    make_traits(plan, &r);
+    if (plan->kind == PLAN_WHOLE)
+        make_whole(plan, &r);
+    else
+        make_discovery(plan, &r);
+}
+
+/* --- parts --- */
+
+bool plan_has(const struct plan *plan, size_t part) {
+    return part <= PLAN_TRAITS ? plan->traits[part - 1] : plan->orders[part - 1 - PLAN_TRAITS].kept;
+}
+
+void plan_set(struct plan *plan, size_t part, bool kept) {
+    if (part <= PLAN_TRAITS)
+        plan->traits[part - 1] = kept;
+    else
+        plan->orders[part - 1 - PLAN_TRAITS].kept = kept;
+}
+
+static size_t say_number(char *out, size_t size, const char *what, uint64_t number) {
+    int n = snprintf(out, size, "%s%" PRIu64, what, number);
+    return FL_MIN((size_t)n, size - 1);
+}
+
+void plan_say(const struct plan *plan, size_t part, char *out, size_t size) {
+    if (part <= PLAN_TRAITS) {
+        snprintf(out, size, "%s", trait_texts[part - 1]);
+        return;
+    }
+    const struct order *o = &plan->orders[part - 1 - PLAN_TRAITS];
+    bool of_client =
+        o->kind == ORDER_SUBSCRIBE || o->kind == ORDER_UNSUBSCRIBE || o->kind == ORDER_RESTART;
+    size_t n =
+        (size_t)snprintf(out, size, "%7.3f s  %s", (double)o->at_ms / 1000, order_texts[o->kind]);
+    if (o->kind == ORDER_FAULT)
+        n += (size_t)snprintf(out + n, size - n, ": %s", fl_fault_name(o->fault));
+    if (of_client) n += say_number(out + n, size - n, ", client ", o->client);
+    if (o->kind <= ORDER_UNSUBSCRIBE) n += say_number(out + n, size - n, ", service ", o->service);
+    if (o->count && !of_client) n += say_number(out + n, size - n, ", count ", o->count);
+    if (o->for_ms) say_number(out + n, size - n, ", ms ", o->for_ms);
+}
+
+bool plan_has_fault(const struct plan *plan, enum fl_fault_kind fault) {
+    for (size_t i = 0; i < plan->order_count; i++) {
+        const struct order *o = &plan->orders[i];
+        if (o->kept && o->kind == ORDER_FAULT && o->fault == fault) return true;
+    }
+    return false;
+}
+
+bool plan_has_order(const struct plan *plan, enum order_kind kind) {
+    for (size_t i = 0; i < plan->order_count; i++)
+        if (plan->orders[i].kept && plan->orders[i].kind == kind) return true;
+    return false;
 }

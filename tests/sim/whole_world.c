@@ -1,0 +1,502 @@
+/* whole_world.c - see whole_world.h.
+ *
+ * While the orders of its plan run, each caller calls, waits a little,
+ * calls again; some calls are cancelled. After the last order everything works again, and within
+ * SETTLE_MS the subscriber must know the truth and calls must succeed. */
+#include "whole_world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "channel/channel.h"
+#include "oracle.h"
+#include "plan.h"
+#include "registry/discovery.h"
+#include "switchboard.h"
+
+#define SERVICE   "echo"
+#define API_PORT  6443
+#define TARGET    "kubernetes:///default/echo:grpc"
+#define POD_PORT  50051
+#define API       "127.0.0.1:6443"
+#define DIALLED   "10.0.0.0:6443" /* by way of the switchboard */
+#define METHOD    "/grpc.examples.echo.Echo/UnaryEcho"
+#define CHANNELS  2
+#define PEERS_MAX 16
+#define SETTLE_MS 180000 /* within which everything is well again; see reflector backoff, pings */
+#define CLOSE_MS  30000
+#define END_MS    30000 /* within which the last calls end */
+#define LOST_CALL 50    /* planted: which one */
+#define QUIET_MS  2000  /* the truth must stay known for so long */
+
+struct caller {
+    struct whole_world *in;
+    unsigned number, round;
+    struct fl_timer timer; /* the next call, or the cancelling of this one */
+    struct fl_call *call;
+    struct oracle_call judged;
+    char request[32];
+    size_t request_len;
+};
+
+/* A channel and, in peace, who takes its calls. */
+struct watched {
+    struct whole_world *in;
+    struct fl_channel *channel;
+    char peers[PEERS_MAX][32];
+    size_t peer_count;
+};
+
+struct whole_world {
+    const struct plan *plan;
+    struct story story;
+    struct verdict verdict;
+    enum plant plant;
+    struct fl_random random;
+    struct fl_world *world;
+    struct fl_io *io;
+    struct switchboard board;
+    struct fl_sim *sim;
+    struct fl_discovery *discovery;
+    struct fl_subscription *subscription;
+    struct watched channels[CHANNELS];
+    struct oracle oracle;
+    struct caller callers[PLAN_CALLERS_MAX];
+    struct fl_timer order_timer, heal_timer, service_timer;
+    size_t next_order;
+    uint64_t start_ms;
+    uint32_t pause_ms_max;
+    bool calling, peace;
+    unsigned results;
+    unsigned closes; /* close callbacks still to come */
+};
+
+/* --- orders --- */
+
+static void heal(struct whole_world *s) {
+    fl_io_timer_clear(s->io, &s->heal_timer);
+    fl_world_fault(s->world, FL_STR(API), FL_WORLD_OK);
+}
+
+static void run_heal(struct fl_timer *timer) {
+    heal(FL_CONTAINER(timer, struct whole_world, heal_timer));
+}
+
+static void api_fault(struct whole_world *s, enum fl_world_fault fault, uint32_t for_ms) {
+    fl_world_fault(s->world, FL_STR(API), fault);
+    fl_io_timer_set(s->io, &s->heal_timer, fl_io_now_ms(s->io) + for_ms);
+}
+
+static void make_service(struct whole_world *s) {
+    const struct fl_k8s_service_port port = {.name = FL_STR("grpc"),
+                                             .protocol = FL_STR("TCP"),
+                                             .port = FL_SIM_SERVICE_PORT,
+                                             .target_port = POD_PORT};
+    fl_io_timer_clear(s->io, &s->service_timer);
+    int rc =
+        fl_cluster_service(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE), &port, 1);
+    FL_ASSERT(rc == 0);
+}
+
+static void run_service(struct fl_timer *timer) {
+    make_service(FL_CONTAINER(timer, struct whole_world, service_timer));
+}
+
+static void delete_service(struct whole_world *s, uint32_t for_ms) {
+    int rc = fl_cluster_service_delete(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE));
+    FL_ASSERT(rc == 0 || rc == FL_ENOT_FOUND); /* it is gone already */
+    fl_io_timer_set(s->io, &s->service_timer, fl_io_now_ms(s->io) + for_ms);
+}
+
+static void obey(struct whole_world *s, const struct order *order) {
+    char address[32];
+    int rc = 0;
+    char words[128];
+    size_t part = PLAN_TRAITS + 1 + (size_t)(order - s->plan->orders);
+    if (story_is_heard(&s->story)) {
+        plan_say(s->plan, part, words, sizeof words);
+        story_tell(&s->story, "ORDER", "(%zu) %s", part, words);
+    }
+    switch (order->kind) {
+    case ORDER_ROLL:
+        rc = fl_sim_roll(s->sim, SERVICE, NULL);
+        break;
+    case ORDER_SCALE:
+        rc = fl_sim_scale(s->sim, SERVICE, order->count, NULL);
+        break;
+    case ORDER_SERVICE_DELETE:
+        delete_service(s, order->for_ms);
+        break;
+    case ORDER_CUT:
+        fl_world_cut(s->world, FL_STR(API));
+        break;
+    case ORDER_REFUSE:
+        fl_world_cut(s->world, FL_STR(API));
+        api_fault(s, FL_WORLD_REFUSE, order->for_ms);
+        break;
+    case ORDER_BLACKHOLE:
+        api_fault(s, FL_WORLD_BLACKHOLE, order->for_ms);
+        break;
+    case ORDER_FAULT:
+        fl_apiserver_fault(fl_sim_apiserver(s->sim), order->fault, order->count);
+        break;
+    case ORDER_END_WATCHES:
+        fl_apiserver_end_watches(fl_sim_apiserver(s->sim));
+        break;
+    case ORDER_COMPACT:
+        fl_cluster_compact(fl_sim_cluster(s->sim));
+        break;
+    case ORDER_KILL:
+        rc = fl_sim_kill(s->sim, SERVICE, NULL);
+        if (rc == FL_EEMPTY) rc = 0; /* nobody to kill */
+        break;
+    case ORDER_POD_CUT:
+        snprintf(address, sizeof address, "127.1.0.%u", order->count);
+        fl_world_cut(s->world, fl_str_of(address));
+        break;
+    default: /* of worlds of discovery alone */
+        break;
+    }
+    FL_ASSERT(rc == 0);
+}
+
+static void run_orders(struct fl_timer *timer) {
+    struct whole_world *s = FL_CONTAINER(timer, struct whole_world, order_timer);
+    const struct plan *plan = s->plan;
+    uint64_t now = fl_io_now_ms(s->io) - s->start_ms;
+    for (; s->next_order < plan->order_count; s->next_order++) {
+        if (plan->orders[s->next_order].at_ms > now) break;
+        if (plan->orders[s->next_order].kept) obey(s, &plan->orders[s->next_order]);
+    }
+    if (s->next_order < plan->order_count)
+        fl_io_timer_set(s->io, timer, s->start_ms + plan->orders[s->next_order].at_ms);
+}
+
+/* --- callers --- */
+
+static void pause_caller(struct caller *caller) {
+    struct whole_world *s = caller->in;
+    if (!s->calling) return;
+    fl_io_timer_set(s->io, &caller->timer,
+                    fl_io_now_ms(s->io) + fl_random_below(&s->random, s->pause_ms_max + 1));
+}
+
+static void on_result(void *arg, const struct fl_call_result *result) {
+    struct caller *caller = arg;
+    struct whole_world *s = caller->in;
+    story_tell(&s->story, "caller", "%u round %u: %s %s %s", caller->number, caller->round,
+               fl_status_name(result->status), result->peer, result->message);
+    if (result->status == FL_STATUS_OK &&
+        !fl_str_eq(fl_str_n(result->response, result->response_len),
+                   fl_str_n(caller->request, caller->request_len)))
+        verdict_broken(&s->verdict, BREACH_CALL, "an answer belongs to another call");
+    if (s->plant != PLANT_LOST_CALL || ++s->results != LOST_CALL)
+        oracle_call_ended(&s->oracle, &caller->judged, result);
+    caller->call = NULL;
+    fl_io_timer_clear(s->io, &caller->timer);
+    pause_caller(caller);
+}
+
+static void start_call(struct caller *caller) {
+    struct whole_world *s = caller->in;
+    bool patient = plan_chance(&s->random, 20), fickle = plan_chance(&s->random, 3);
+    struct fl_call_options options = {.timeout_ms = patient ? 10000 : 5000,
+                                      .wait_for_ready = patient};
+    struct fl_channel *channel = s->channels[caller->number % CHANNELS].channel;
+    int n = snprintf(caller->request + 2, sizeof caller->request - 2, "caller %u round %u",
+                     caller->number, ++caller->round);
+    caller->request[0] = 0x0a; /* EchoRequest {string message = 1} */
+    caller->request[1] = (char)n;
+    caller->request_len = (size_t)n + 2;
+    oracle_call_started(&s->oracle, &caller->judged);
+    int rc = fl_call_unary(channel, METHOD, caller->request, caller->request_len, &options,
+                           on_result, caller, &caller->call, NULL);
+    FL_ASSERT(rc == 0);
+    if (fickle)
+        fl_io_timer_set(s->io, &caller->timer,
+                        fl_io_now_ms(s->io) + fl_random_below(&s->random, 10));
+}
+
+static void run_caller(struct fl_timer *timer) {
+    struct caller *caller = FL_CONTAINER(timer, struct caller, timer);
+    if (!caller->judged.active) {
+        start_call(caller);
+    } else {
+        caller->judged.cancelled = true;
+        fl_call_cancel(caller->call);
+    }
+}
+
+static void call_from_now_on(struct whole_world *s, uint32_t pause_ms_max) {
+    s->calling = true;
+    s->pause_ms_max = pause_ms_max;
+    for (unsigned i = 0; i < s->plan->callers; i++)
+        if (!s->callers[i].judged.active) pause_caller(&s->callers[i]);
+}
+
+static bool all_ended(void *arg) {
+    struct whole_world *s = arg;
+    return s->oracle.calls == s->oracle.ended;
+}
+
+static void stop_calling(struct whole_world *s) {
+    s->calling = false;
+    for (unsigned i = 0; i < s->plan->callers; i++)
+        if (!s->callers[i].judged.active) fl_io_timer_clear(s->io, &s->callers[i].timer);
+    if (!fl_world_run_until(s->world, all_ended, s, END_MS))
+        verdict_broken(&s->verdict, BREACH_CALL, "%u calls never ended",
+                       (unsigned)(s->oracle.calls - s->oracle.ended));
+}
+
+/* --- what the oracle hears --- */
+
+static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
+                   const struct fl_error *trouble) {
+    struct whole_world *s = arg;
+    FL_UNUSED(previous);
+    story_tell(&s->story, "client", "sees version %u: %s%s%s", (unsigned)fl_set_version(set),
+               fl_set_state_name(fl_set_state(set)), trouble ? ", trouble: " : "",
+               trouble ? trouble->detail : "");
+    oracle_set(&s->oracle, set, trouble);
+}
+
+static void on_pick(void *arg, uint64_t version, const char *peer) {
+    struct watched *w = arg;
+    oracle_pick(&w->in->oracle, version, peer);
+    if (!w->in->peace) return;
+    for (size_t i = 0; i < w->peer_count; i++)
+        if (strcmp(w->peers[i], peer) == 0) return;
+    if (w->peer_count < PEERS_MAX)
+        fl_str_copy(w->peers[w->peer_count++], sizeof w->peers[0], fl_str_of(peer));
+}
+
+/* --- life --- */
+
+static int write_kubeconfig(struct whole_world *s) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "apiVersion: v1\nkind: Config\ncurrent-context: sim\n"
+             "clusters: [{name: sim, cluster: {server: \"http://" DIALLED "\"}}]\n"
+             "users: [{name: sim, user: {%s}}]\n"
+             "contexts: [{name: sim, context: {cluster: sim, user: sim}}]\n",
+             s->plan->traits[PLAN_TRAIT_TOKEN] ? "token: secret" : "");
+    int rc = fl_world_file(s->world, "/kubeconfig", fl_str_of(text));
+    return rc ? rc : fl_world_env(s->world, "KUBECONFIG", "/kubeconfig");
+}
+
+static int start_client(struct whole_world *s) {
+    struct fl_channel_options options = {0};
+    int rc = fl_discovery_new_on(s->io, NULL, &s->discovery, NULL);
+    s->oracle.subscribed = true;
+    if (!rc)
+        rc = fl_discovery_subscribe_on(s->discovery, s->io, TARGET, on_set, s, &s->subscription,
+                                       NULL);
+    for (int i = 0; i < CHANNELS && !rc; i++) {
+        struct watched *w = &s->channels[i];
+        struct fl_channel_watcher watcher = {.on_pick = on_pick, .arg = w};
+        w->in = s;
+        rc = fl_channel_open(s->io, s->discovery, TARGET, &options, &w->channel, NULL);
+        if (!rc) fl_channel_watch(w->channel, &watcher);
+    }
+    return rc;
+}
+
+static int start_timers(struct whole_world *s) {
+    int rc = fl_io_timer_init(s->io, &s->order_timer, run_orders);
+    if (!rc) rc = fl_io_timer_init(s->io, &s->heal_timer, run_heal);
+    if (!rc) rc = fl_io_timer_init(s->io, &s->service_timer, run_service);
+    for (unsigned i = 0; i < PLAN_CALLERS_MAX && !rc; i++) {
+        s->callers[i].in = s;
+        s->callers[i].number = i;
+        rc = fl_io_timer_init(s->io, &s->callers[i].timer, run_caller);
+    }
+    return rc;
+}
+
+static struct fl_sim_options deployment(const struct plan *plan) {
+    static const uint32_t delays[] = {0, 0, 1, 5, 20, 300};
+    struct fl_random r = {plan->seed + 2};
+    const bool *traits = plan->traits;
+    return (struct fl_sim_options){
+        .apiserver = {.host = FL_STR("127.0.0.1"),
+                      .port = API_PORT,
+                      .bookmark_ms = plan->bookmark_ms,
+                      .no_streaming_list = traits[PLAN_TRAIT_NO_STREAMING],
+                      .no_endpointslices = traits[PLAN_TRAIT_NO_SLICES],
+                      .no_protobuf = traits[PLAN_TRAIT_NO_PROTOBUF],
+                      .token = traits[PLAN_TRAIT_TOKEN] ? FL_STR("secret") : FL_STR_NONE},
+        .seed = fl_random_u64(&r),
+        .start_ms = (uint32_t)plan_draw(&r, 50, 600),
+        .grace_ms = (uint32_t)plan_draw(&r, 500, 5000),
+        .echo_delay_ms = delays[fl_random_below(&r, FL_COUNT(delays))],
+        .address_count = traits[PLAN_TRAIT_FEW_ADDRESSES] ? (uint32_t)plan_draw(&r, 9, 14) : 0,
+        .slice_max = traits[PLAN_TRAIT_SMALL_SLICES] ? (uint32_t)plan_draw(&r, 1, 3) : 0,
+    };
+}
+
+static void start_world(struct whole_world *s, const struct world_watcher *watcher) {
+    const bool *traits = s->plan->traits;
+    const struct fl_world_options options = {.seed = s->plan->seed,
+                                             .latency_us_min = traits[PLAN_TRAIT_SLOW] ? 1000 : 50,
+                                             .latency_us_max =
+                                                 traits[PLAN_TRAIT_SLOW] ? 40000 : 500,
+                                             .chop = traits[PLAN_TRAIT_CHOP],
+                                             .reorder = traits[PLAN_TRAIT_REORDER]};
+    int rc = fl_world_new(&options, &s->world);
+    FL_ASSERT(rc == 0);
+    s->io = fl_world_io(s->world);
+    s->story = (struct story){s->io, watcher->story, watcher->arg};
+    s->verdict.story = &s->story;
+    s->plant = watcher->plant;
+    fl_world_observe(s->world, watcher->raw, watcher->arg);
+    switchboard_init(&s->board, s->world, &s->story);
+    switchboard_connect(&s->board, 0, "client", API_PORT);
+}
+
+static void start(struct whole_world *s, const struct plan *plan,
+                  const struct world_watcher *watcher) {
+    const struct fl_sim_service service = {SERVICE, 0};
+    struct fl_sim_options options = deployment(plan);
+    *s = (struct whole_world){.plan = plan, .random = {plan->seed + 1}};
+    options.services = &service;
+    options.service_count = 1;
+    start_world(s, watcher);
+    int rc = fl_sim_new(s->io, &options, &s->sim, NULL);
+    FL_ASSERT(rc == 0);
+    oracle_init(&s->oracle, s->world, s->sim, SERVICE, &s->verdict);
+    s->oracle.violence = plan->traits[PLAN_TRAIT_VIOLENCE];
+    rc = write_kubeconfig(s);
+    if (!rc) rc = start_timers(s);
+    if (!rc) rc = start_client(s);
+    FL_ASSERT(rc == 0);
+    s->start_ms = fl_io_now_ms(s->io);
+    run_orders(&s->order_timer);
+}
+
+static void on_closed(void *arg) { ((struct whole_world *)arg)->closes--; }
+
+static bool is_closed(void *arg) { return ((struct whole_world *)arg)->closes == 0; }
+
+static void wait_closed(struct whole_world *s, const char *what) {
+    if (!fl_world_run_until(s->world, is_closed, s, CLOSE_MS))
+        verdict_broken(&s->verdict, BREACH_LIFE, "%s did not close", what);
+    FL_ASSERT(s->closes == 0); /* what is still open cannot be freed */
+}
+
+static void finish(struct whole_world *s) {
+    s->closes = CHANNELS;
+    for (int i = 0; i < CHANNELS; i++) fl_channel_close(s->channels[i].channel, on_closed, s);
+    wait_closed(s, "a channel");
+    s->closes = 1;
+    fl_subscription_close(s->subscription, on_closed, s);
+    wait_closed(s, "the subscription");
+    s->oracle.subscribed = false;
+    s->closes = 1;
+    fl_discovery_close(s->discovery, on_closed, s);
+    wait_closed(s, "discovery");
+    oracle_deinit(&s->oracle);
+    s->closes = 1;
+    fl_sim_close(s->sim, on_closed, s);
+    wait_closed(s, "the deployment");
+    fl_world_run_ms(s->world, 1000); /* the network's last words */
+    if (fl_world_open_socks(s->world))
+        verdict_broken(&s->verdict, BREACH_LIFE, "socks were left open");
+    fl_io_timer_deinit(s->io, &s->order_timer);
+    fl_io_timer_deinit(s->io, &s->heal_timer);
+    fl_io_timer_deinit(s->io, &s->service_timer);
+    for (unsigned i = 0; i < PLAN_CALLERS_MAX; i++) fl_io_timer_deinit(s->io, &s->callers[i].timer);
+    switchboard_deinit(&s->board);
+}
+
+/* --- the story --- */
+
+static bool is_well(void *arg) {
+    struct whole_world *s = arg;
+    char why[VERDICT_TEXT_MAX];
+    return fl_sim_settled(s->sim) && oracle_converged(&s->oracle, why);
+}
+
+static void live_through_orders(struct whole_world *s) {
+    call_from_now_on(s, s->plan->pause_ms_max);
+    fl_world_run_ms(s->world, s->plan->faults_ms + 1);
+    heal(s);
+    if (fl_timer_is_set(&s->service_timer)) make_service(s);
+    fl_apiserver_heal(fl_sim_apiserver(s->sim));
+    story_tell(&s->story, "ORDER", "no more orders; everything works again");
+}
+
+static bool is_ill(void *arg) { return !is_well(arg); }
+
+/* Returns how long it took. An old trouble may be heard of late: well means to stay well. */
+static uint64_t become_quiet(struct whole_world *s) {
+    char why[VERDICT_TEXT_MAX];
+    uint64_t from = fl_io_now_ms(s->io), took = 0;
+    s->pause_ms_max = 500;
+    for (bool quiet = false; !quiet;) {
+        uint64_t gone = fl_io_now_ms(s->io) - from;
+        if (gone >= SETTLE_MS || !fl_world_run_until(s->world, is_well, s, SETTLE_MS - gone)) {
+            (void)oracle_converged(&s->oracle, why);
+            verdict_broken(&s->verdict, BREACH_WAIT, "%u s after the last order: %s",
+                           SETTLE_MS / 1000,
+                           fl_sim_settled(s->sim) ? why : "the deployment has not settled");
+            return gone;
+        }
+        took = fl_io_now_ms(s->io) - from;
+        quiet = !fl_world_run_until(s->world, is_ill, s, QUIET_MS);
+    }
+    return took;
+}
+
+/* Everybody takes calls of every channel that has callers. */
+static bool is_shared(void *arg) {
+    struct whole_world *s = arg;
+    size_t usable = oracle_usable(&s->oracle);
+    for (unsigned i = 0; i < CHANNELS && i < s->plan->callers; i++)
+        if (s->channels[i].peer_count < usable) return false;
+    return true;
+}
+
+/* All is well: every call succeeds, however many pods were killed before. */
+static void call_in_peace(struct whole_world *s) {
+    if (!fl_sim_ready(s->sim, SERVICE)) return;
+    uint64_t bad = s->oracle.failed;
+    s->peace = true;
+    call_from_now_on(s, s->plan->pause_ms_max);
+    if (!fl_world_run_until(s->world, is_shared, s, FL_ORACLE_SHARE_MS))
+        verdict_broken(&s->verdict, BREACH_CALL, "an endpoint gets no calls in peace");
+    stop_calling(s);
+    if (s->oracle.failed != bad)
+        verdict_broken(&s->verdict, BREACH_CALL, "%u calls failed in peace",
+                       (unsigned)(s->oracle.failed - bad));
+}
+
+static void report(const struct whole_world *s, struct world_result *out) {
+    out->sets = s->oracle.set_count;
+    out->dials = s->board.lines[0].dials;
+    out->requests = s->board.lines[0].requests;
+    out->calls = s->oracle.calls;
+    out->succeeded = s->oracle.succeeded;
+    out->failed = s->oracle.failed;
+    out->cancelled = s->oracle.cancelled;
+    out->picks = s->oracle.picks;
+    out->unjudged = s->oracle.unjudged;
+    out->virtual_ms = fl_io_now_ms(s->io) - s->start_ms;
+    out->trace = fl_world_trace(s->world);
+}
+
+void whole_world_run(const struct plan *plan, const struct world_watcher *watcher,
+                     struct world_result *out) {
+    struct whole_world s;
+    *out = (struct world_result){.breach = BREACH_NONE};
+    start(&s, plan, watcher);
+    live_through_orders(&s);
+    out->converged_ms = become_quiet(&s);
+    stop_calling(&s);
+    call_in_peace(&s);
+    report(&s, out);
+    finish(&s);
+    out->breach = s.verdict.breach;
+    snprintf(out->text, sizeof out->text, "%s", s.verdict.text);
+    fl_world_free(s.world);
+}
