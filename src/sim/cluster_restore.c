@@ -20,30 +20,56 @@ void fl_cluster_restore(struct fl_cluster *cluster, uint64_t versions) {
 
 /* --- what the store has too much --- */
 
+static struct fl_cluster_service *service_of(const struct fl_cluster *cluster,
+                                             const struct fl_object *object) {
+    const struct fl_identity *who = object->identity;
+    return fl_cluster_find(&cluster->services, who->ns, who->service);
+}
+
+/* A slice that the service's Endpoints know of. */
+static bool is_listed(const struct fl_cluster_service *service, const struct fl_object *slice) {
+    const struct fl_object *all = service ? service->endpoints : NULL;
+    for (size_t i = 0; all && i < all->slice_count; i++)
+        if (all->slices[i] == slice) return true;
+    return false;
+}
+
+/* The backup may be from the middle of a change: then the slices are made anew. */
+static bool is_whole(const struct fl_cluster *cluster, const struct fl_object *endpoints) {
+    for (size_t i = 0; i < endpoints->slice_count; i++) {
+        const struct fl_identity *who = endpoints->slices[i]->identity;
+        if (fl_store_find(&cluster->store, FL_K8S_ENDPOINTSLICE, who->ns, who->name) !=
+            endpoints->slices[i])
+            return false;
+    }
+    return true;
+}
+
 static bool is_ours(const struct fl_cluster *cluster, const struct fl_object *object) {
     const struct fl_identity *who = object->identity;
-    const struct fl_cluster_service *service;
+    const struct fl_cluster_service *service = service_of(cluster, object);
     const struct fl_cluster_pod *pod;
     switch (object->kind) {
     case FL_K8S_POD:
         pod = fl_cluster_find(&cluster->pods, who->ns, who->name);
         return pod && pod->identity == who;
     case FL_K8S_SERVICE:
-        service = fl_cluster_find(&cluster->services, who->ns, who->name);
         return service && service->identity == who;
-    default: /* of the service that its identity names */
-        service = fl_cluster_find(&cluster->services, who->ns, who->service);
-        return service != NULL && !service->facts->external_name.n;
+    case FL_K8S_ENDPOINTS:
+        return service && !service->facts->external_name.n && is_whole(cluster, object);
+    default:
+        return is_listed(service, object);
     }
 }
 
 static int delete_object(struct fl_cluster *cluster, const struct fl_object *object) {
+    struct fl_cluster_service *service = service_of(cluster, object);
     struct fl_object *last;
     int rc = object->kind == FL_K8S_ENDPOINTS
                  ? fl_object_new(object->kind, object->identity, object->facts, 0, &last)
                  : fl_object_copy(object, 0, &last);
     if (!rc) rc = fl_stage_take(cluster, FL_K8S_DELETED, last);
-    return fl_stage_commit(cluster, NULL, rc);
+    return fl_stage_commit(cluster, service, rc);
 }
 
 static int delete_strangers(struct fl_cluster *cluster, enum fl_k8s_kind kind) {
@@ -65,11 +91,12 @@ static int renew_service(struct fl_cluster *cluster, struct fl_cluster_service *
     struct fl_object *now = fl_store_find(&cluster->store, FL_K8S_SERVICE, who->ns, who->name);
     bool stray = true;
     int rc = 0;
-    if (!now || now->facts != service->facts) {
-        rc = fl_stage_service(cluster, now ? FL_K8S_MODIFIED : FL_K8S_ADDED, service);
-        if (!rc && !service->facts->external_name.n) rc = fl_stage_all_slices(cluster, service);
-        rc = fl_stage_commit(cluster, service, rc);
-    }
+    bool same = now && now->facts == service->facts;
+    bool external = service->facts->external_name.n != 0;
+    if (!same) rc = fl_stage_service(cluster, now ? FL_K8S_MODIFIED : FL_K8S_ADDED, service);
+    if (!rc && !external && (!same || !service->endpoints))
+        rc = fl_stage_all_slices(cluster, service);
+    rc = fl_stage_commit(cluster, service, rc);
     while (!rc && stray) {
         rc = fl_stage_stray(cluster, service, &stray);
         rc = fl_stage_commit(cluster, service, rc);
@@ -104,7 +131,7 @@ static int renew_all(struct fl_cluster *cluster) {
 }
 
 int fl_cluster_reconcile(struct fl_cluster *cluster) {
-    static const enum fl_k8s_kind kinds[] = {FL_K8S_ENDPOINTSLICE, FL_K8S_ENDPOINTS, FL_K8S_SERVICE,
+    static const enum fl_k8s_kind kinds[] = {FL_K8S_ENDPOINTS, FL_K8S_ENDPOINTSLICE, FL_K8S_SERVICE,
                                              FL_K8S_POD};
     int rc = 0;
     if (!cluster->restored) return 0;

@@ -65,8 +65,9 @@ fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(registry_kubernetes ROOMS registry sim)
 fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
 
-fl_unit_test(sim_apiserver ROOMS sim)
+fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_cluster ROOMS sim)
+fl_unit_test(sim_faults ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_sim ROOMS sim)
 fl_unit_test(sim_world ROOMS sim)
 
