@@ -65,7 +65,7 @@ fuzz:
 	@tests/fuzz/run build/fuzz $(SECONDS_EACH)
 
 sim: release
-	@build/release/tests/sim/fairlead-worlds $(if $(SEED),--seed $(SEED) --trace,--runs $(RUNS))
+	@build/release/tests/sim/fairlead-worlds $(if $(SEED),--seed $(SEED) --trace,--jobs $$(nproc) --runs $(RUNS))
 
 coverage: packages
 	@cmake --preset coverage >build/coverage.log || { cat build/coverage.log >&2; exit 1; }
