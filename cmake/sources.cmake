@@ -79,11 +79,20 @@ set(FL_SOURCES_kube
   src/kube/config.c
   src/kube/incluster.c
   src/kube/kubeconfig.c
+  src/kube/kubeconfig_cluster.c
+  src/kube/kubeconfig_entry.c
+  src/kube/kubeconfig_exec.c
+  src/kube/kubeconfig_user.c
   src/kube/listwatch.c
+  src/kube/no_proxy.c
+  src/kube/proxy.c
   src/kube/reflector.c
   src/kube/resource.c
+  src/kube/secret.c
   src/kube/server_url.c
-  src/kube/store.c)
+  src/kube/store.c
+  src/kube/texts.c
+  src/kube/url.c)
 set(FL_SOURCES_discovery
   src/discovery/diff.c
   src/discovery/discovery.c

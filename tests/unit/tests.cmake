@@ -40,6 +40,7 @@ fl_unit_test(admin_admin ROOMS admin sim)
 
 fl_unit_test(kube_client ROOMS kube sim)
 fl_unit_test(kube_config ROOMS kube sim)
+fl_unit_test(kube_proxy ROOMS kube sim)
 fl_unit_test(kube_listwatch ROOMS kube sim)
 fl_unit_test(kube_reflector ROOMS kube)
 fl_unit_test(kube_store ROOMS kube)
