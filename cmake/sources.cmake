@@ -127,6 +127,7 @@ set(FL_SOURCES_registry
   src/registry/discovery.c
   src/registry/kubernetes.c
   src/registry/kubernetes_index.c
+  src/registry/kubernetes_reach.c
   src/registry/kubernetes_scope.c
   src/registry/static.c)
 set(FL_SOURCES_sim

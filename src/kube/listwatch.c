@@ -306,6 +306,10 @@ bool fl_listwatch_synced(const struct fl_listwatch *lw) {
     return fl_reflector_synced(lw->reflector);
 }
 
+uint64_t fl_listwatch_version(const struct fl_listwatch *lw) {
+    return fl_kube_store_version(fl_str_of(fl_reflector_position(lw->reflector)));
+}
+
 /* A connection that answers PINGs with the watch open on it would have delivered what changed. */
 uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw) {
     uint64_t proof_ms = fl_reflector_proof_ms(lw->reflector);

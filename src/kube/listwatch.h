@@ -37,6 +37,8 @@ void fl_listwatch_close(struct fl_listwatch *lw, void (*done)(void *arg), void *
 
 const struct fl_kube_store *fl_listwatch_store(const struct fl_listwatch *lw);
 bool fl_listwatch_synced(const struct fl_listwatch *lw);
+/* The version up to which the store is complete, as a number; 0: none yet, or opaque. */
+uint64_t fl_listwatch_version(const struct fl_listwatch *lw);
 /* When the server last proved that what is in the store is current; 0: never. */
 uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw);
 /* For how long, beyond the 45 s that a server may be quiet, there was no proof; 0: fresh. Counts

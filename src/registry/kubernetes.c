@@ -1,8 +1,7 @@
 /* kubernetes.c - see kubernetes.h.
  *
- * Each watched service is attached to a scope. A names watch opens a scope over its namespace or
- * the cluster; services that such a scope covers are served from it, others get a scope of their
- * own. A scope ends when its last feed does. All scopes share one client. */
+ * Reads the configuration at the first watch and makes the one client that all scopes share; which
+ * of them serve what is decided in kubernetes_reach.c. */
 #include "registry/kubernetes.h"
 
 #include <stdio.h>
@@ -11,7 +10,7 @@
 #include "base/log.h"
 #include "kube/client.h"
 #include "kube/config.h"
-#include "registry/kubernetes_scope.h"
+#include "registry/kubernetes_reach.h"
 
 #define TICK_MS   1000
 #define LABEL_MAX 63
@@ -22,9 +21,7 @@ struct kubernetes {
     char *kubeconfig, *context;
     char *ns;                      /* default namespace, NULL until the configuration is loaded */
     struct fl_kube_client *client; /* likewise */
-    struct fl_list scopes;         /* open ones */
-    size_t scope_count;            /* open and closing ones */
-    bool no_slices;                /* this server has Endpoints only */
+    struct fl_reaches reaches;
     bool closing;
     struct fl_timer tick;
     bool tick_made; /* by the first watch: the provider is made on any thread */
@@ -50,16 +47,21 @@ static int connect_with(struct kubernetes *k, const struct fl_kube_config *confi
         return rc;
     }
     k->ns = ns;
+    fl_reaches_open(&k->reaches, k->client, k->ns);
     FL_LOG(k->io, FL_LOG_INFO, "kubernetes configuration loaded",
            FL_LOG_TEXT_OF("source", config->source), FL_LOG_TEXT_OF("host", config->host),
            FL_LOG_INT("port", config->port));
     return FL_OK;
 }
 
+static void want_tick(struct kubernetes *k) {
+    if (!fl_timer_is_set(&k->tick)) fl_io_timer_set(k->io, &k->tick, fl_io_now_ms(k->io) + TICK_MS);
+}
+
 static void on_tick(struct fl_timer *timer) {
     struct kubernetes *k = FL_CONTAINER(timer, struct kubernetes, tick);
-    FL_LIST_EACH (&k->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
-    fl_io_timer_set(k->io, &k->tick, fl_io_now_ms(k->io) + TICK_MS);
+    fl_reaches_tick(&k->reaches);
+    if (fl_reaches_in_use(&k->reaches)) want_tick(k);
 }
 
 static int need_tick(struct kubernetes *k, struct fl_error *err) {
@@ -130,65 +132,7 @@ static int parse(struct fl_provider *provider, struct fl_str rest, struct fl_buf
     return FL_OK;
 }
 
-/* --- scopes --- */
-
-static void on_no_slices(void *arg) {
-    struct kubernetes *k = arg;
-    k->no_slices = true;
-}
-
-static void on_scope_closed(void *arg, struct fl_scope *scope) {
-    struct kubernetes *k = arg;
-    FL_UNUSED(scope);
-    k->scope_count--;
-    if (k->closing && k->scope_count == 0) fl_io_defer(k->io, &k->end);
-}
-
-static const struct fl_scope_events scope_events = {
-    .on_no_slices = on_no_slices,
-    .on_closed = on_scope_closed,
-};
-
-static int scope_open(struct kubernetes *k, struct fl_str ns, struct fl_str name,
-                      struct fl_scope **out, struct fl_error *err) {
-    const struct fl_scope_options options = {
-        .client = k->client, .ns = ns, .name = name, .endpoints = k->no_slices};
-    int rc = fl_scope_new(k->io, &options, &scope_events, k, out, err);
-    if (rc < 0) return rc;
-    fl_list_push(&k->scopes, fl_scope_link(*out));
-    k->scope_count++;
-    if (!fl_timer_is_set(&k->tick)) fl_io_timer_set(k->io, &k->tick, fl_io_now_ms(k->io) + TICK_MS);
-    return FL_OK;
-}
-
-static void scope_leave(struct kubernetes *k, struct fl_scope *scope) {
-    if (!fl_scope_unused(scope)) return;
-    fl_list_remove(fl_scope_link(scope));
-    fl_scope_close(scope);
-    if (fl_list_empty(&k->scopes)) fl_io_timer_clear(k->io, &k->tick);
-}
-
-static struct fl_scope *scope_covering(struct kubernetes *k, struct fl_str ns, struct fl_str name) {
-    FL_LIST_EACH (&k->scopes, link, next) {
-        struct fl_scope *scope = fl_scope_of_link(link);
-        if (fl_scope_covers(scope, ns, name)) return scope;
-    }
-    return NULL;
-}
-
 /* --- the provider's operations --- */
-
-static int watch_in(struct kubernetes *k, struct fl_str ns, struct fl_str name,
-                    struct fl_feed *feed, struct fl_error *err) {
-    char key[2 * LABEL_MAX + 2];
-    struct fl_scope *scope = scope_covering(k, ns, name);
-    int rc;
-    if (!scope && (rc = scope_open(k, ns, name, &scope, err)) < 0) return rc;
-    snprintf(key, sizeof(key), "%.*s/%.*s", FL_STR_ARG(ns), FL_STR_ARG(name));
-    rc = fl_scope_attach(scope, fl_str_of(key), feed, err);
-    if (rc < 0) scope_leave(k, scope);
-    return rc;
-}
 
 static int watch(struct fl_provider *provider, struct fl_str service, struct fl_feed *feed,
                  struct fl_error *err) {
@@ -203,7 +147,8 @@ static int watch(struct fl_provider *provider, struct fl_str service, struct fl_
         /* The configuration's; those of targets were checked by parse. */
         if ((rc = label_check(ns, "namespace of the configuration", err)) < 0) return rc;
     }
-    return watch_in(k, ns, name, feed, err);
+    want_tick(k);
+    return fl_reaches_watch(&k->reaches, ns, name, feed, err);
 }
 
 static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl_feed *feed,
@@ -212,35 +157,18 @@ static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl
     fl_feed_set_data(feed, NULL);
     int rc = ns.n ? label_check(ns, "namespace", err) : FL_OK;
     if (rc < 0 || (rc = need_client(k, err)) < 0) return rc;
-    struct fl_scope *scope;
-    if ((rc = scope_open(k, ns, FL_STR_NONE, &scope, err)) < 0) return rc;
-    fl_scope_set_names(scope, feed);
-    return FL_OK;
-}
-
-static struct fl_scope *scope_of_names(struct kubernetes *k, const struct fl_feed *feed) {
-    FL_LIST_EACH (&k->scopes, link, next) {
-        struct fl_scope *scope = fl_scope_of_link(link);
-        if (fl_scope_names(scope) == feed) return scope;
-    }
-    return NULL;
+    want_tick(k);
+    return fl_reaches_watch_names(&k->reaches, ns, feed, err);
 }
 
 static void unwatch(struct fl_provider *provider, struct fl_feed *feed) {
-    struct kubernetes *k = kubernetes_of(provider);
-    struct fl_scope *scope = fl_scope_of_feed(feed);
-    if (scope) {
-        fl_scope_detach(feed);
-    } else {
-        scope = scope_of_names(k, feed);
-        if (scope) fl_scope_set_names(scope, NULL);
-    }
-    if (scope) scope_leave(k, scope);
+    fl_reaches_unwatch(&kubernetes_of(provider)->reaches, feed);
 }
 
 static void kubernetes_free(struct kubernetes *k) {
     if (!k) return;
     fl_io_timer_deinit(k->io, &k->tick);
+    fl_reaches_deinit(&k->reaches);
     fl_free(k->kubeconfig);
     fl_free(k->context);
     fl_free(k->ns);
@@ -264,13 +192,18 @@ static void on_end(struct fl_task *task) {
         finish_close(k);
 }
 
+static void on_scopes_closed(void *arg) {
+    struct kubernetes *k = arg;
+    if (k->closing) fl_io_defer(k->io, &k->end);
+}
+
 static void close_provider(struct fl_provider *provider, void (*done)(void *arg), void *arg) {
     struct kubernetes *k = kubernetes_of(provider);
-    FL_ASSERT(!k->closing && fl_list_empty(&k->scopes));
+    FL_ASSERT(!k->closing && !fl_reaches_in_use(&k->reaches));
     k->closing = true;
     k->done = done;
     k->done_arg = arg;
-    if (k->scope_count == 0) fl_io_defer(k->io, &k->end);
+    if (k->reaches.scope_count == 0) fl_io_defer(k->io, &k->end);
 }
 
 static const struct fl_provider_ops provider_ops = {
@@ -293,7 +226,7 @@ int fl_provider_kubernetes_new(struct fl_io *io, const struct fl_discovery_optio
     if (!k) return fl_fail_nomem(err);
     k->provider = (struct fl_provider){.ops = &provider_ops, .scheme = "kubernetes"};
     k->io = io;
-    fl_list_init(&k->scopes);
+    fl_reaches_init(&k->reaches, io, on_scopes_closed, k);
     fl_task_init(&k->end, on_end);
     if (!copy_option(options->kubeconfig, &k->kubeconfig) ||
         !copy_option(options->context, &k->context)) {

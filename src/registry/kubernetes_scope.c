@@ -11,7 +11,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "kube/listwatch.h"
-#include "registry/kubernetes_index.h"
 
 enum part_kind { SERVICES, SLICES, PARTS };
 
@@ -32,10 +31,10 @@ struct fl_scope {
     size_t listwatches; /* open ones and closing ones */
     bool endpoints, fallback_due, closing;
     struct fl_service_index index;
-    size_t feeds; /* of services */
-    struct fl_feed *names;
-    bool names_synced, names_trouble;
-    bool starved; /* memory was short: everything is due again at the next tick */
+    size_t watchers;              /* of services */
+    struct fl_list names;         /* who wants to know them */
+    bool was_synced, was_refused; /* as its owner was told */
+    bool starved;                 /* memory was short: everything is due again at the next tick */
     struct fl_freshness *freshness;
     struct fl_task flush;
 };
@@ -44,11 +43,20 @@ static bool is_synced(const struct fl_scope *scope, enum part_kind kind) {
     return scope->parts[kind].lw && fl_listwatch_synced(scope->parts[kind].lw);
 }
 
-static bool synced(const struct fl_scope *scope) {
+bool fl_scope_synced(const struct fl_scope *scope) {
     return is_synced(scope, SERVICES) && is_synced(scope, SLICES);
 }
 
+bool fl_scope_is_refused(const struct fl_scope *scope) {
+    return scope->parts[SERVICES].trouble.code == FL_EFORBIDDEN ||
+           scope->parts[SLICES].trouble.code == FL_EFORBIDDEN;
+}
+
 static void want_flush(struct fl_scope *scope) { fl_io_defer(scope->io, &scope->flush); }
+
+static struct fl_names_watcher *names_watcher_of(struct fl_list *link) {
+    return FL_CONTAINER(link, struct fl_names_watcher, link);
+}
 
 /* --- what the collections tell --- */
 
@@ -93,14 +101,14 @@ static void consider_fallback(struct fl_scope *scope) {
 static void on_synced(void *arg) {
     struct fl_scope *scope = arg;
     consider_fallback(scope);
-    if (synced(scope)) fl_service_index_mark_all(&scope->index, FL_DUE_PUBLISH);
+    if (fl_scope_synced(scope)) fl_service_index_mark_all(&scope->index, FL_DUE_PUBLISH);
     want_flush(scope);
 }
 
 static void trouble(struct fl_scope *scope, enum part_kind kind, const struct fl_error *why) {
     scope->parts[kind].trouble = *why;
     fl_service_index_mark_all(&scope->index, FL_DUE_TROUBLE);
-    scope->names_trouble = true;
+    FL_LIST_EACH (&scope->names, link, next) names_watcher_of(link)->trouble = true;
     consider_fallback(scope);
     want_flush(scope);
 }
@@ -235,16 +243,24 @@ static int publish(struct fl_scope *scope, const struct fl_indexed_service *serv
 static void tell_name(struct fl_scope *scope, struct fl_indexed_service *service) {
     if (!service->record) {
         service->named = false;
-    } else if (scope->names && !service->named) {
+    } else if (!service->named && !fl_list_empty(&scope->names)) {
         service->named = true;
-        fl_feed_name(scope->names, fl_indexed_service_key(service));
+        FL_LIST_EACH (&scope->names, link, next)
+            fl_feed_name(names_watcher_of(link)->feed, fl_indexed_service_key(service));
     }
+}
+
+/* Its watchers leave one that never gave anything and is refused, for narrower ones; they need not
+ * hear of it. */
+static bool is_left(const struct fl_scope *scope) {
+    return !fl_scope_is_narrow(scope) && fl_scope_is_refused(scope) && !fl_scope_synced(scope);
 }
 
 /* Publishing ends a trouble, so a trouble that lasts is told again after it. */
 static void tell_watcher(struct fl_scope *scope, struct fl_service_watcher *watcher) {
     const struct fl_error *why = current_trouble(scope);
-    if (watcher->publish && synced(scope)) {
+    if (watcher->quiet || is_left(scope)) return;
+    if (watcher->publish && fl_scope_synced(scope)) {
         watcher->publish = false;
         watcher->trouble |= why->code != FL_OK;
         if (publish(scope, watcher->service, watcher->feed) < 0) scope->starved = true;
@@ -260,14 +276,24 @@ static void tell(struct fl_scope *scope, struct fl_indexed_service *service) {
 }
 
 static void tell_names(struct fl_scope *scope) {
-    if (scope->names && scope->names_trouble) {
-        scope->names_trouble = false;
-        fl_feed_trouble(scope->names, current_trouble(scope));
+    FL_LIST_EACH (&scope->names, link, next) {
+        struct fl_names_watcher *names = names_watcher_of(link);
+        if (names->quiet) continue;
+        if (names->trouble) fl_feed_trouble(names->feed, current_trouble(scope));
+        names->trouble = false;
+        if (names->synced || !is_synced(scope, SERVICES)) continue;
+        names->synced = true;
+        fl_feed_names_synced(names->feed);
     }
-    if (scope->names && !scope->names_synced && is_synced(scope, SERVICES)) {
-        scope->names_synced = true;
-        fl_feed_names_synced(scope->names);
-    }
+}
+
+/* The owner decides anew what is served from where. */
+static void tell_owner(struct fl_scope *scope) {
+    bool synced = fl_scope_synced(scope), refused = fl_scope_is_refused(scope);
+    if (synced == scope->was_synced && refused == scope->was_refused) return;
+    scope->was_synced = synced;
+    scope->was_refused = refused;
+    scope->events->on_turn(scope->arg, scope);
 }
 
 static void scope_free(struct fl_scope *scope) {
@@ -299,64 +325,79 @@ static void flush(struct fl_task *task) {
         fl_service_index_settle(&scope->index, service);
     }
     tell_names(scope);
+    tell_owner(scope);
 }
 
 /* --- feeds --- */
 
-int fl_scope_attach(struct fl_scope *scope, struct fl_str service, struct fl_feed *feed,
-                    struct fl_error *err) {
+int fl_scope_attach(struct fl_scope *scope, struct fl_str service,
+                    struct fl_service_watcher *watcher, struct fl_error *err) {
     struct fl_indexed_service *indexed = fl_service_index_need(&scope->index, service);
-    struct fl_service_watcher *watcher = FL_NEW(struct fl_service_watcher);
-    if (indexed) fl_service_index_push(&scope->index, indexed);
-    want_flush(scope); /* which frees what nobody watches */
-    if (!indexed || !watcher) {
-        fl_free(watcher);
-        return fl_fail_nomem(err);
-    }
+    if (!indexed) return fl_fail_nomem(err);
+    fl_service_index_push(&scope->index, indexed);
     watcher->service = indexed;
-    watcher->feed = feed;
     watcher->publish = true;
     watcher->trouble = current_trouble(scope)->code != FL_OK;
     fl_list_push(&indexed->watchers, &watcher->link);
-    scope->feeds++;
-    fl_feed_set_data(feed, watcher);
+    scope->watchers++;
+    want_flush(scope);
     return FL_OK;
 }
 
-struct fl_scope *fl_scope_of_feed(const struct fl_feed *feed) {
-    const struct fl_service_watcher *watcher = fl_feed_data(feed);
-    return watcher ? watcher->service->scope : NULL;
+struct fl_scope *fl_scope_of_watcher(const struct fl_service_watcher *watcher) {
+    return watcher->service ? watcher->service->scope : NULL;
 }
 
-void fl_scope_detach(struct fl_feed *feed) {
-    struct fl_service_watcher *watcher = fl_feed_data(feed);
+/* The flush frees what nobody watches any more. */
+void fl_scope_detach(struct fl_service_watcher *watcher) {
     struct fl_scope *scope = watcher->service->scope;
-    fl_feed_set_data(feed, NULL);
     fl_service_index_push(&scope->index, watcher->service);
     fl_list_remove(&watcher->link);
-    fl_free(watcher);
-    scope->feeds--;
+    watcher->service = NULL;
+    scope->watchers--;
     want_flush(scope);
 }
 
-void fl_scope_set_names(struct fl_scope *scope, struct fl_feed *feed) {
-    scope->names = feed;
-    scope->names_synced = false;
-    scope->names_trouble = current_trouble(scope)->code != FL_OK;
+void fl_scope_speak(struct fl_service_watcher *watcher) {
+    struct fl_scope *scope = watcher->service->scope;
+    watcher->quiet = false;
+    watcher->publish = watcher->trouble = true;
+    fl_service_index_push(&scope->index, watcher->service);
+    want_flush(scope);
+}
+
+void fl_scope_attach_names(struct fl_scope *scope, struct fl_names_watcher *watcher) {
+    watcher->scope = scope;
+    watcher->synced = false;
+    watcher->trouble = current_trouble(scope)->code != FL_OK;
+    fl_list_push(&scope->names, &watcher->link);
     fl_service_index_push_unnamed(&scope->index);
     want_flush(scope);
 }
 
-struct fl_feed *fl_scope_names(const struct fl_scope *scope) {
-    return scope->names;
+void fl_scope_detach_names(struct fl_names_watcher *watcher) {
+    fl_list_remove(&watcher->link);
+    watcher->scope = NULL;
 }
 
-bool fl_scope_covers(const struct fl_scope *scope, struct fl_str ns, struct fl_str name) {
-    return (!scope->ns[0] || fl_str_eq(fl_str_of(scope->ns), ns)) &&
-           (!scope->name[0] || fl_str_eq(fl_str_of(scope->name), name));
+bool fl_scope_unused(const struct fl_scope *scope) {
+    return fl_list_empty(&scope->names) && scope->watchers == 0;
 }
 
-bool fl_scope_unused(const struct fl_scope *scope) { return !scope->names && !scope->feeds; }
+bool fl_scope_is_level(const struct fl_scope *scope, const struct fl_scope *other) {
+    for (int i = 0; i < PARTS; i++) {
+        const struct fl_listwatch *ours = scope->parts[i].lw, *theirs = other->parts[i].lw;
+        if (!theirs || !fl_listwatch_synced(theirs)) continue;
+        uint64_t version = ours ? fl_listwatch_version(ours) : 0;
+        if (version && version < fl_listwatch_version(theirs)) return false;
+    }
+    return true;
+}
+
+bool fl_scope_is_narrow(const struct fl_scope *scope) { return scope->name[0] != '\0'; }
+struct fl_str fl_scope_ns(const struct fl_scope *scope) {
+    return fl_str_of(scope->ns);
+}
 
 struct fl_list *fl_scope_link(struct fl_scope *scope) {
     return &scope->link;
@@ -401,6 +442,7 @@ int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
     scope->arg = arg;
     scope->endpoints = options->endpoints;
     fl_list_init(&scope->link);
+    fl_list_init(&scope->names);
     fl_service_index_init(&scope->index, scope, fl_random_u64(&io->jitter));
     fl_task_init(&scope->flush, flush);
     scope->ns = fl_str_dup(options->ns);

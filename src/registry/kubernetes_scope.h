@@ -10,11 +10,14 @@
 #include "base/list.h"
 #include "discovery/provider.h"
 #include "kube/client.h"
+#include "registry/kubernetes_index.h"
 
 struct fl_scope;
 
 struct fl_scope_events {
     void (*on_no_slices)(void *arg); /* the server does not know EndpointSlices */
+    /* It was read whole for the first time, or it is refused (403) now or no more. */
+    void (*on_turn)(void *arg, struct fl_scope *scope);
     /* After fl_scope_close, once: the memory is gone after it. */
     void (*on_closed)(void *arg, struct fl_scope *scope);
 };
@@ -29,25 +32,39 @@ struct fl_scope_options {
 FL_MUST int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
                          const struct fl_scope_events *events, void *arg, struct fl_scope **out,
                          struct fl_error *err); /* FL_ENOMEM */
-void fl_scope_close(struct fl_scope *scope);    /* no feed is attached */
+void fl_scope_close(struct fl_scope *scope);    /* nothing is attached */
 
 /* The provider's list of open scopes. */
 struct fl_list *fl_scope_link(struct fl_scope *scope);
 struct fl_scope *fl_scope_of_link(struct fl_list *link);
 
-/* Does it hold that service, or the whole namespace or cluster that it is in? */
-bool fl_scope_covers(const struct fl_scope *scope, struct fl_str ns, struct fl_str name);
+bool fl_scope_is_narrow(const struct fl_scope *scope); /* over one service */
+struct fl_str fl_scope_ns(const struct fl_scope *scope);
 bool fl_scope_unused(const struct fl_scope *scope);
+bool fl_scope_synced(const struct fl_scope *scope);     /* both collections were read whole */
+bool fl_scope_is_refused(const struct fl_scope *scope); /* we may not read it (403) */
+/* Does `scope`, which is synced, know all that `other` knows? Both hold the same service. */
+bool fl_scope_is_level(const struct fl_scope *scope, const struct fl_scope *other);
 
-/* Serves `service` ("ns/name"), which it covers, to the feed. FL_ENOMEM. */
-FL_MUST int fl_scope_attach(struct fl_scope *scope, struct fl_str service, struct fl_feed *feed,
-                            struct fl_error *err);
-void fl_scope_detach(struct fl_feed *feed);
-struct fl_scope *fl_scope_of_feed(const struct fl_feed *feed); /* NULL: not attached */
+/* Serves `service` ("ns/name"), which it holds, to the watcher's feed; a quiet one is only noted.
+ * The watcher is the caller's and stays where it is until it is detached. FL_ENOMEM. */
+FL_MUST int fl_scope_attach(struct fl_scope *scope, struct fl_str service,
+                            struct fl_service_watcher *watcher, struct fl_error *err);
+void fl_scope_detach(struct fl_service_watcher *watcher);
+struct fl_scope *fl_scope_of_watcher(const struct fl_service_watcher *watcher); /* NULL: none */
+/* A quiet watcher's feed is served from now on. */
+void fl_scope_speak(struct fl_service_watcher *watcher);
 
-/* Tells the feed the names of all services; one feed a scope, NULL: none any more. */
-void fl_scope_set_names(struct fl_scope *scope, struct fl_feed *feed);
-struct fl_feed *fl_scope_names(const struct fl_scope *scope);
+/* Who is told the names of all services; the memory is its owner's. */
+struct fl_names_watcher {
+    struct fl_list link;
+    struct fl_scope *scope; /* NULL: not attached */
+    struct fl_feed *feed;
+    bool quiet; /* names only: a trouble is told, and the end is said, by somebody else */
+    bool synced, trouble;
+};
+void fl_scope_attach_names(struct fl_scope *scope, struct fl_names_watcher *watcher);
+void fl_scope_detach_names(struct fl_names_watcher *watcher);
 
 /* Once a second: carries the proofs of life to the sets' freshness. */
 void fl_scope_tick(struct fl_scope *scope);

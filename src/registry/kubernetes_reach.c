@@ -1,0 +1,447 @@
+/* kubernetes_reach.c - which scope serves which service: the narrowest first.
+ *
+ * Each of the first 16 services of a namespace has a scope of its own: a watch of one Service and
+ * one of its slices, so that we read nothing that nobody asked for (C23). Beyond them the namespace
+ * is watched as a whole. That scope and the one of the cluster are also opened for whoever wants
+ * the names of all services; the cluster's for nothing else. A service is served from the widest
+ * scope that is open and permitted.
+ *
+ * Moving a service from one scope to another shows nobody a gap, nor an older state: it is attached
+ * to the new scope quietly, and changes over when that one was read whole and its versions are not
+ * behind the old one's; the old scope ends with its last service. Only what the old scope cannot
+ * have anyway, since it is refused and was never read, is given up at once.
+ *
+ * A scope is refused while the server answers 403. A namespace or the cluster that is refused is
+ * left for what RBAC may permit, each service's own scope; it is asked for again after RETRY_MS, or
+ * as soon as it answers where it stays open for those who want names. Who wants the names of the
+ * whole cluster is given those of the default namespace meanwhile, with the trouble.
+ *
+ * Everything is decided in `settle`, a task: scopes only say that they have turned. */
+#include "registry/kubernetes_reach.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#define RETRY_MS ((uint64_t)10 * 60 * 1000)
+
+/* A namespace, or the cluster. */
+struct fl_reach {
+    struct fl_list due;
+    struct fl_list watched;
+    size_t count;          /* of them */
+    struct fl_scope *wide; /* over all of it; NULL: not open */
+    uint64_t retry_at_ms;  /* when to ask for it again; 0: it was not refused */
+    size_t names;          /* who wants them */
+    size_t ns_len;
+    char ns[]; /* empty: the cluster */
+};
+
+/* A service that a feed asked for. */
+struct watched {
+    struct fl_list link;   /* of its reach */
+    struct fl_list moving; /* of all that are on their way */
+    struct fl_reaches *reaches;
+    struct fl_reach *reach;
+    struct fl_service_watcher watchers[2]; /* the present one, and that of the scope it moves to */
+    unsigned present;
+    size_t ns_len, key_len;
+    char key[]; /* "ns/name" */
+};
+
+struct names {
+    struct fl_list link;
+    struct fl_reach *reach;
+    struct fl_names_watcher main, substitute; /* the latter of the default namespace */
+};
+
+static struct fl_str reach_ns(const struct fl_reach *reach) {
+    return fl_str_n(reach->ns, reach->ns_len);
+}
+
+static struct watched *watched_of(struct fl_list *link) {
+    return FL_CONTAINER(link, struct watched, link);
+}
+
+/* --- reaches --- */
+
+static struct fl_reach *reach_get(const struct fl_reaches *reaches, struct fl_str ns) {
+    return ns.n ? fl_map_get(&reaches->namespaces, ns) : reaches->cluster;
+}
+
+static struct fl_reach *reach_need(struct fl_reaches *reaches, struct fl_str ns) {
+    struct fl_reach *reach = reach_get(reaches, ns);
+    if (reach) return reach;
+    reach = fl_calloc(1, sizeof(*reach) + ns.n);
+    if (!reach) return NULL;
+    if (ns.n) memcpy(reach->ns, ns.p, ns.n);
+    reach->ns_len = ns.n;
+    fl_list_init(&reach->due);
+    fl_list_init(&reach->watched);
+    if (!ns.n) {
+        reaches->cluster = reach;
+    } else if (fl_map_set(&reaches->namespaces, ns, reach, NULL) < 0) {
+        fl_free(reach);
+        return NULL;
+    }
+    return reach;
+}
+
+static void reach_leave(struct fl_reaches *reaches, struct fl_reach *reach) {
+    if (reach->count || reach->wide || reach->names) return;
+    fl_list_remove(&reach->due);
+    if (reach->ns_len)
+        fl_map_remove(&reaches->namespaces, reach_ns(reach));
+    else
+        reaches->cluster = NULL;
+    fl_free(reach);
+}
+
+static void make_due(struct fl_reaches *reaches, struct fl_reach *reach) {
+    if (fl_list_empty(&reach->due)) fl_list_push(&reaches->due, &reach->due);
+    fl_io_defer(reaches->io, &reaches->settle);
+}
+
+static void make_all_due(struct fl_reaches *reaches) {
+    size_t cursor = 0;
+    struct fl_str ns;
+    void *reach;
+    if (reaches->cluster) make_due(reaches, reaches->cluster);
+    while (fl_map_next(&reaches->namespaces, &cursor, &ns, &reach)) make_due(reaches, reach);
+}
+
+/* --- scopes --- */
+
+static void on_no_slices(void *arg) { ((struct fl_reaches *)arg)->no_slices = true; }
+
+static void log_refused(struct fl_reaches *reaches, const struct fl_reach *reach) {
+    FL_LOG(reaches->io, FL_LOG_WARN, "not permitted to watch as a whole, narrower watches are used",
+           FL_LOG_STR("namespace", reach->ns_len ? reach_ns(reach) : FL_STR("*")),
+           FL_LOG_INT("services", reach->count), FL_LOG_CAUSE(FL_EFORBIDDEN));
+}
+
+/* A wide scope is read or refused now. */
+static void note_turn(struct fl_reaches *reaches, struct fl_reach *reach) {
+    if (fl_scope_is_refused(reach->wide)) {
+        uint64_t jitter_ms = fl_random_below(&reaches->io->jitter, RETRY_MS / 10);
+        if (!reach->retry_at_ms) log_refused(reaches, reach);
+        reach->retry_at_ms = fl_io_now_ms(reaches->io) + RETRY_MS + jitter_ms;
+        reaches->retry_at_ms = FL_MIN(reaches->retry_at_ms, reach->retry_at_ms);
+    } else if (fl_scope_synced(reach->wide)) {
+        reach->retry_at_ms = 0;
+        FL_LOG(reaches->io, FL_LOG_INFO, "watched as a whole",
+               FL_LOG_STR("namespace", reach->ns_len ? reach_ns(reach) : FL_STR("*")),
+               FL_LOG_INT("services", reach->count));
+    }
+}
+
+static void on_turn(void *arg, struct fl_scope *scope) {
+    struct fl_reaches *reaches = arg;
+    struct fl_reach *reach = reach_get(reaches, fl_scope_ns(scope));
+    if (reach && reach->wide == scope) note_turn(reaches, reach);
+    if (!fl_scope_ns(scope).n)
+        make_all_due(reaches);
+    else if (reach)
+        make_due(reaches, reach);
+}
+
+static void on_scope_closed(void *arg, struct fl_scope *scope) {
+    struct fl_reaches *reaches = arg;
+    FL_UNUSED(scope);
+    if (--reaches->scope_count == 0) reaches->on_closed(reaches->arg);
+}
+
+static const struct fl_scope_events scope_events = {
+    .on_no_slices = on_no_slices,
+    .on_turn = on_turn,
+    .on_closed = on_scope_closed,
+};
+
+static int scope_open(struct fl_reaches *reaches, struct fl_str ns, struct fl_str name,
+                      struct fl_scope **out, struct fl_error *err) {
+    const struct fl_scope_options options = {
+        .client = reaches->client, .ns = ns, .name = name, .endpoints = reaches->no_slices};
+    int rc = fl_scope_new(reaches->io, &options, &scope_events, reaches, out, err);
+    if (rc < 0) return rc;
+    fl_list_push(&reaches->scopes, fl_scope_link(*out));
+    reaches->scope_count++;
+    return FL_OK;
+}
+
+/* Something was detached from it. */
+static void scope_leave(struct fl_reaches *reaches, struct fl_scope *scope) {
+    if (!fl_scope_unused(scope)) return;
+    struct fl_reach *reach = reach_get(reaches, fl_scope_ns(scope));
+    if (reach && reach->wide == scope) reach->wide = NULL;
+    fl_list_remove(fl_scope_link(scope));
+    fl_scope_close(scope);
+    if (reach) reach_leave(reaches, reach);
+}
+
+static int need_wide(struct fl_reaches *reaches, struct fl_reach *reach, struct fl_error *err) {
+    if (reach->wide) return FL_OK;
+    int rc = scope_open(reaches, reach_ns(reach), FL_STR_NONE, &reach->wide, err);
+    if (rc == FL_OK) make_due(reaches, reach);
+    return rc;
+}
+
+/* --- which scope a service is to have --- */
+
+static struct fl_scope *permitted(const struct fl_reach *reach) {
+    return reach && reach->wide && !fl_scope_is_refused(reach->wide) ? reach->wide : NULL;
+}
+
+/* Open it for the number of its services? */
+static bool is_worth_it(const struct fl_reaches *reaches, const struct fl_reach *reach) {
+    return !reach->wide && reach->count > FL_REACH_NARROW_MAX &&
+           fl_io_now_ms(reaches->io) >= reach->retry_at_ms;
+}
+
+/* NULL: one of its own. */
+static struct fl_scope *wide_for(struct fl_reaches *reaches, struct fl_reach *reach) {
+    struct fl_scope *cluster = permitted(reaches->cluster);
+    if (cluster) return cluster;
+    /* Without memory for it the narrow one will do. */
+    if (is_worth_it(reaches, reach) && need_wide(reaches, reach, NULL) < 0) return NULL;
+    return permitted(reach);
+}
+
+static struct fl_service_watcher *present_of(struct watched *watched) {
+    return &watched->watchers[watched->present];
+}
+
+static struct fl_service_watcher *next_of(struct watched *watched) {
+    return &watched->watchers[!watched->present];
+}
+
+static bool suits(const struct fl_service_watcher *watcher, const struct fl_scope *wide) {
+    const struct fl_scope *scope = fl_scope_of_watcher(watcher);
+    return scope && (wide ? scope == wide : fl_scope_is_narrow(scope));
+}
+
+/* Attaches a watcher to `wide`, or with NULL to a scope of the service's own. */
+static int attach(struct watched *watched, struct fl_service_watcher *watcher,
+                  struct fl_scope *wide, struct fl_error *err) {
+    struct fl_str key = fl_str_n(watched->key, watched->key_len);
+    struct fl_scope *scope = wide;
+    int rc = FL_OK;
+    if (!scope)
+        rc = scope_open(watched->reaches, fl_str_n(key.p, watched->ns_len),
+                        fl_str_from(key, watched->ns_len + 1), &scope, err);
+    if (rc < 0) return rc;
+    rc = fl_scope_attach(scope, key, watcher, err);
+    if (rc < 0) scope_leave(watched->reaches, scope);
+    return rc;
+}
+
+static void detach(struct watched *watched, struct fl_service_watcher *watcher) {
+    struct fl_scope *scope = fl_scope_of_watcher(watcher);
+    if (!scope) return;
+    fl_scope_detach(watcher);
+    scope_leave(watched->reaches, scope);
+}
+
+/* --- moving --- */
+
+static bool may_change_over(struct watched *watched) {
+    const struct fl_scope *from = fl_scope_of_watcher(present_of(watched));
+    const struct fl_scope *to = fl_scope_of_watcher(next_of(watched));
+    if (fl_scope_is_refused(from) && !fl_scope_synced(from)) return true;
+    return fl_scope_synced(to) && fl_scope_is_level(to, from);
+}
+
+static void stay(struct watched *watched) {
+    fl_list_remove(&watched->moving);
+    detach(watched, next_of(watched));
+}
+
+static void change_over(struct watched *watched) {
+    fl_list_remove(&watched->moving);
+    detach(watched, present_of(watched));
+    watched->present = !watched->present;
+    fl_scope_speak(present_of(watched));
+}
+
+static void settle_service(struct watched *watched) {
+    struct fl_service_watcher *next = next_of(watched);
+    struct fl_scope *wide = wide_for(watched->reaches, watched->reach);
+    if (suits(present_of(watched), wide)) {
+        stay(watched);
+        return;
+    }
+    if (fl_list_empty(&watched->moving)) fl_list_push(&watched->reaches->moving, &watched->moving);
+    if (!suits(next, wide)) {
+        detach(watched, next);
+        next->quiet = true;
+        if (attach(watched, next, wide, NULL) < 0) return; /* the tick tries again */
+    }
+    if (may_change_over(watched)) change_over(watched);
+}
+
+/* The substitute serves while the cluster is refused. */
+static void settle_names(struct fl_reaches *reaches, struct names *names) {
+    struct fl_scope *wide = names->reach->wide;
+    if (names->reach->ns_len || !wide) return;
+    if (!fl_scope_is_refused(wide) && names->substitute.scope) {
+        struct fl_scope *scope = names->substitute.scope;
+        fl_scope_detach_names(&names->substitute);
+        scope_leave(reaches, scope);
+    } else if (fl_scope_is_refused(wide) && !names->substitute.scope) {
+        struct fl_reach *reach = reach_need(reaches, fl_str_of(reaches->default_ns));
+        if (!reach) return;
+        if (need_wide(reaches, reach, NULL) < 0)
+            reach_leave(reaches, reach);
+        else
+            fl_scope_attach_names(reach->wide, &names->substitute);
+    }
+}
+
+static void settle(struct fl_task *task) {
+    struct fl_reaches *reaches = FL_CONTAINER(task, struct fl_reaches, settle);
+    while (!fl_list_empty(&reaches->due)) {
+        struct fl_reach *reach = FL_CONTAINER(reaches->due.next, struct fl_reach, due);
+        fl_list_remove(&reach->due);
+        FL_LIST_EACH (&reach->watched, link, next) settle_service(watched_of(link));
+    }
+    FL_LIST_EACH (&reaches->names, link, next)
+        settle_names(reaches, FL_CONTAINER(link, struct names, link));
+}
+
+void fl_reaches_tick(struct fl_reaches *reaches) {
+    FL_LIST_EACH (&reaches->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
+    if (!fl_list_empty(&reaches->moving)) {
+        FL_LIST_EACH (&reaches->moving, link, next)
+            make_due(reaches, FL_CONTAINER(link, struct watched, moving)->reach);
+    }
+    if (fl_io_now_ms(reaches->io) < reaches->retry_at_ms) return;
+    reaches->retry_at_ms = UINT64_MAX;
+    make_all_due(reaches);
+}
+
+/* --- feeds --- */
+
+static struct watched *watched_new(struct fl_reaches *reaches, struct fl_reach *reach,
+                                   struct fl_str name, struct fl_feed *feed) {
+    struct fl_str ns = reach_ns(reach);
+    struct watched *watched = fl_calloc(1, sizeof(*watched) + ns.n + 1 + name.n);
+    if (!watched) return NULL;
+    watched->reaches = reaches;
+    watched->reach = reach;
+    watched->watchers[0].feed = watched->watchers[1].feed = feed;
+    watched->ns_len = ns.n;
+    watched->key_len = ns.n + 1 + name.n;
+    memcpy(watched->key, ns.p, ns.n);
+    watched->key[ns.n] = '/';
+    memcpy(watched->key + ns.n + 1, name.p, name.n);
+    fl_list_init(&watched->link);
+    fl_list_init(&watched->moving);
+    fl_list_push(&reach->watched, &watched->link);
+    if (++reach->count == FL_REACH_NARROW_MAX + 1) make_due(reaches, reach);
+    return watched;
+}
+
+static void watched_free(struct watched *watched) {
+    struct fl_reaches *reaches = watched->reaches;
+    struct fl_reach *reach = watched->reach;
+    stay(watched);
+    detach(watched, present_of(watched));
+    fl_list_remove(&watched->link);
+    fl_free(watched);
+    reach->count--;
+    reach_leave(reaches, reach);
+}
+
+int fl_reaches_watch(struct fl_reaches *reaches, struct fl_str ns, struct fl_str name,
+                     struct fl_feed *feed, struct fl_error *err) {
+    struct fl_reach *reach = reach_need(reaches, ns);
+    fl_feed_set_data(feed, NULL);
+    if (!reach) return fl_fail_nomem(err);
+    struct watched *watched = watched_new(reaches, reach, name, feed);
+    if (!watched) {
+        reach_leave(reaches, reach);
+        return fl_fail_nomem(err);
+    }
+    int rc = attach(watched, present_of(watched), wide_for(reaches, reach), err);
+    if (rc < 0) {
+        watched_free(watched);
+        return rc;
+    }
+    fl_feed_set_data(feed, watched);
+    return FL_OK;
+}
+
+int fl_reaches_watch_names(struct fl_reaches *reaches, struct fl_str ns, struct fl_feed *feed,
+                           struct fl_error *err) {
+    struct fl_reach *reach = reach_need(reaches, ns);
+    struct names *names = FL_NEW(struct names);
+    fl_feed_set_data(feed, NULL);
+    if (!reach || !names || need_wide(reaches, reach, err) < 0) {
+        if (reach) reach_leave(reaches, reach);
+        fl_free(names);
+        return fl_fail_nomem(err);
+    }
+    names->reach = reach;
+    reach->names++;
+    names->main.feed = names->substitute.feed = feed;
+    names->substitute.quiet = true;
+    fl_list_push(&reaches->names, &names->link);
+    fl_scope_attach_names(reach->wide, &names->main);
+    if (ns.n == 0) make_all_due(reaches); /* services in it move to it */
+    return FL_OK;
+}
+
+static void names_free(struct fl_reaches *reaches, struct names *names) {
+    struct fl_names_watcher *watchers[] = {&names->substitute, &names->main};
+    fl_list_remove(&names->link);
+    names->reach->names--;
+    for (size_t i = 0; i < FL_COUNT(watchers); i++) {
+        struct fl_scope *scope = watchers[i]->scope;
+        if (!scope) continue;
+        fl_scope_detach_names(watchers[i]);
+        scope_leave(reaches, scope);
+    }
+    fl_free(names);
+}
+
+void fl_reaches_unwatch(struct fl_reaches *reaches, struct fl_feed *feed) {
+    struct watched *watched = fl_feed_data(feed);
+    if (watched) {
+        fl_feed_set_data(feed, NULL);
+        watched_free(watched);
+        return;
+    }
+    FL_LIST_EACH (&reaches->names, link, next) {
+        struct names *names = FL_CONTAINER(link, struct names, link);
+        if (names->main.feed == feed) names_free(reaches, names);
+    }
+}
+
+bool fl_reaches_in_use(const struct fl_reaches *reaches) {
+    return !fl_list_empty(&reaches->scopes);
+}
+
+/* --- life --- */
+
+void fl_reaches_init(struct fl_reaches *reaches, struct fl_io *io, void (*on_closed)(void *arg),
+                     void *arg) {
+    *reaches = (struct fl_reaches){
+        .io = io, .retry_at_ms = UINT64_MAX, .on_closed = on_closed, .arg = arg};
+    fl_map_init(&reaches->namespaces, 0);
+    fl_list_init(&reaches->due);
+    fl_list_init(&reaches->moving);
+    fl_list_init(&reaches->names);
+    fl_list_init(&reaches->scopes);
+    fl_task_init(&reaches->settle, settle);
+}
+
+void fl_reaches_open(struct fl_reaches *reaches, struct fl_kube_client *client,
+                     const char *default_ns) {
+    reaches->client = client;
+    reaches->default_ns = default_ns;
+    fl_map_init(&reaches->namespaces, fl_random_u64(&reaches->io->jitter));
+}
+
+void fl_reaches_deinit(struct fl_reaches *reaches) {
+    FL_ASSERT(!reaches->cluster && fl_map_count(&reaches->namespaces) == 0);
+    FL_ASSERT(fl_list_empty(&reaches->scopes) && reaches->scope_count == 0);
+    fl_map_deinit(&reaches->namespaces);
+}
