@@ -1,42 +1,36 @@
-/* kubeconfig.h - reads the text of a kubeconfig. Pure: files that it names are given as paths.
- * Private to kube/.
+/* kubeconfig.h - reads the texts of kubeconfigs, merged. Pure: files that they name are given as
+ * paths. Private to kube/.
  *
- * Source: k8s.io/client-go/tools/clientcmd/api/v1. */
+ * The first text that holds a named entry gives all of it, the first that names a current-context
+ * chooses it; relative paths count from the folder of the kubeconfig they stand in.
+ *
+ * Source: k8s.io/client-go/tools/clientcmd/api/v1 and tools/clientcmd/loader.go. */
 #ifndef FL_KUBECONFIG_H
 #define FL_KUBECONFIG_H
 
 #include "kube/config.h"
 
-/* Files to be read into the configuration's PEM buffers, resolved against the kubeconfig's folder;
- * NULL: none. */
-struct fl_kubeconfig_files {
-    char *ca, *cert, *key;
-};
-
 #define FL_KUBECONFIG_MAX ((size_t)1024 * 1024)
 #define FL_PEM_MAX        ((size_t)1024 * 1024)
 
-void fl_kube_config_init(struct fl_kube_config *config);
+struct fl_kubeconfig_text {
+    const char *path;
+    struct fl_str text;
+};
 
-/* `path` is where the text comes from; `context` NULL: the current one. *out must be initialised.
+/* `where` names all of them in messages; `context` NULL: the current one. *out must be initialised.
  * FL_ECONFIG (detail: path, what, what to do), FL_ENOMEM. */
-FL_MUST int fl_kubeconfig_parse(struct fl_str text, const char *path, const char *context,
-                                struct fl_kube_config *out, struct fl_kubeconfig_files *files,
+FL_MUST int fl_kubeconfig_parse(const struct fl_kubeconfig_text *texts, size_t count,
+                                const char *where, const char *context, struct fl_kube_config *out,
                                 struct fl_error *err);
-void fl_kubeconfig_files_deinit(struct fl_kubeconfig_files *files);
 
-/* "https://host:port/prefix" into host, port, tls and path. FL_ECONFIG (what is wrong), FL_ENOMEM.
- */
+/* "https://host:port/prefix" into server, host, port, tls and path. FL_ECONFIG (what is wrong),
+ * FL_ENOMEM. */
 FL_MUST int fl_server_url_parse(struct fl_str url, struct fl_kube_config *out,
                                 struct fl_error *err);
 
 /* incluster.c: a pod's service account. */
 bool fl_incluster_present(struct fl_io *io);
 FL_MUST int fl_incluster_load(struct fl_io *io, struct fl_kube_config *out, struct fl_error *err);
-
-/* config.c: appends a file that the configuration names. FL_ECONFIG (which, and why not),
- * FL_ENOMEM. */
-FL_MUST int fl_kube_file_read(struct fl_io *io, const char *what, const char *path,
-                              struct fl_buf *out, struct fl_error *err);
 
 #endif

@@ -143,7 +143,14 @@ static void test_bad_files_are_named(void **state) {
                                       "    certificate-authority-data: Q0E=\n",
                               USER),
                    NULL, "remove one");
-    expect_refused(KUBECONFIG(CLUSTER "    proxy-url: http://p\n", USER), NULL, "proxy-url");
+    expect_refused(KUBECONFIG(CLUSTER "    proxy-url: ftp://u:s3cret@p\n", USER), NULL,
+                   "cluster \"c\" has a proxy-url that has the scheme \"ftp\"");
+    expect_refused(KUBECONFIG(CLUSTER "    disable-compression: 1\n", USER), NULL,
+                   "disable-compression that is not true or false");
+    expect_refused(KUBECONFIG(CLUSTER "- name: c\n", USER), NULL,
+                   "cluster \"c\" stands there twice");
+    expect_refused("kind: Pod\n", NULL, "must be of kind Config");
+    expect_refused("apiVersion: v2\n", NULL, "apiVersion v1");
     expect_refused(KUBECONFIG(CLUSTER, "    client-certificate-data: Q0E=\n"), NULL,
                    "user \"u\" has a client-certificate and no client-key");
     expect_refused(KUBECONFIG(CLUSTER, "    client-key-data: Q0E=\n"), NULL,
@@ -151,15 +158,263 @@ static void test_bad_files_are_named(void **state) {
     expect_refused(KUBECONFIG(CLUSTER, "    token: [s3cret]\n"), NULL, "token that is not text");
 }
 
-static void test_what_is_not_supported_is_refused_by_name(void **state) {
+#define EXEC(lines) "    exec:\n      command: get-token\n" lines
+#define EXEC_V1     "      apiVersion: client.authentication.k8s.io/v1\n"
+
+static void test_what_cannot_be_done_is_refused_by_name(void **state) {
     FL_UNUSED(state);
-    expect_refused(KUBECONFIG(CLUSTER, "    exec:\n      command: get-s3cret\n"), NULL,
-                   "user \"u\" uses an exec plugin, which is not supported yet");
     expect_refused(KUBECONFIG(CLUSTER, "    auth-provider:\n      name: gcp\n"), NULL,
-                   "user \"u\" uses an auth-provider");
-    expect_refused(KUBECONFIG(CLUSTER, "    username: x\n    password: s3cret\n"), NULL,
-                   "user \"u\" uses a password");
-    expect_refused(KUBECONFIG(CLUSTER, "    as: root\n"), NULL, "impersonates");
+                   "user \"u\" uses an auth-provider, which Kubernetes 1.26 removed: use");
+    expect_refused(KUBECONFIG(CLUSTER, USER "    username: x\n"), NULL,
+                   "user \"u\" has both a token and a username");
+    expect_refused(KUBECONFIG(CLUSTER, "    password: s3cret\n"), NULL, "no username");
+    expect_refused(KUBECONFIG(CLUSTER, "    username: 'a:b'\n"), NULL, "':' in it");
+    expect_refused(KUBECONFIG(CLUSTER, USER "    as-uid: x\n"), NULL, "without as");
+    expect_refused(KUBECONFIG(CLUSTER, USER "    as: \"x\\r\\ny: s3cret\"\n"), NULL,
+                   "control characters");
+    expect_refused(KUBECONFIG(CLUSTER, USER "    as: x\n    as-groups: x\n"), NULL,
+                   "as-groups that are no list");
+    expect_refused(KUBECONFIG(CLUSTER, USER "    as: x\n    as-groups: [1]\n"), NULL,
+                   "item in as-groups that is not text");
+    expect_refused(KUBECONFIG(CLUSTER, USER "    as: x\n    as-user-extra: x\n"), NULL,
+                   "no mapping");
+    expect_refused(KUBECONFIG(CLUSTER, EXEC("")), NULL,
+                   "exec plugin with the apiVersion \"\": must be client.authentication.k8s.io/v1");
+    expect_refused(KUBECONFIG(CLUSTER, EXEC(EXEC_V1)), NULL, "without an interactiveMode");
+    expect_refused(KUBECONFIG(CLUSTER, EXEC(EXEC_V1 "      interactiveMode: Always\n")), NULL,
+                   "interactiveMode Always, and there is no terminal");
+    expect_refused(KUBECONFIG(CLUSTER, EXEC(EXEC_V1 "      interactiveMode: Perhaps\n")), NULL,
+                   "\"Perhaps\"");
+    expect_refused(KUBECONFIG(CLUSTER, EXEC(EXEC_V1 "      interactiveMode: Never\n"
+                                                    "      env: [{name: 'A=B', value: s3cret}]\n")),
+                   NULL, "no proper name");
+    expect_refused(KUBECONFIG(CLUSTER, "    exec: get-s3cret\n"), NULL, "no mapping");
+    expect_refused(KUBECONFIG(CLUSTER, "    exec:\n" EXEC_V1 "      interactiveMode: Never\n"),
+                   NULL, "without a command");
+}
+
+static void test_an_exec_plugin(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f);
+    file(&f, "/k/config",
+         KUBECONFIG(CLUSTER "    extensions:\n    - name: client.authentication.k8s.io/exec\n"
+                            "      extension: {audience: shop, n: [1]}\n",
+                    "    exec:\n      command: ./bin/get-token\n"
+                    "      apiVersion: client.authentication.k8s.io/v1beta1\n"
+                    "      args: [--region, eu]\n"
+                    "      env: [{name: A, value: 'b=c'}, {name: EMPTY, value: ''}]\n"
+                    "      provideClusterInfo: true\n      installHint: get it there\n"));
+    assert_int_equal(load(&f, "/k/config", NULL), FL_OK);
+    const struct fl_kube_exec *exec = &f.config.exec;
+    assert_int_equal(exec->argv.count, 3);
+    assert_string_equal(exec->argv.list[0], "/k/./bin/get-token");
+    assert_string_equal(exec->argv.list[1], "--region");
+    assert_string_equal(exec->argv.list[2], "eu");
+    assert_null(exec->argv.list[3]);
+    assert_int_equal(exec->env.count, 2);
+    assert_string_equal(exec->env.list[0], "A=b=c");
+    assert_string_equal(exec->env.list[1], "EMPTY=");
+    assert_string_equal(exec->install_hint, "get it there");
+    assert_true(exec->wants_cluster);
+    assert_string_equal(exec->cluster_config, "{\"audience\":\"shop\",\"n\":[1]}");
+    fl_kube_config_deinit(&f.config);
+    file(&f, "/k/config",
+         KUBECONFIG(CLUSTER, EXEC(EXEC_V1 "      interactiveMode: IfAvailable\n")));
+    assert_int_equal(load(&f, "/k/config", NULL), FL_OK);
+    assert_string_equal(f.config.exec.argv.list[0], "get-token");
+    teardown(&f);
+}
+
+static void test_whom_to_act_as(void **state) {
+    static const char *const headers[] = {
+        "impersonate-user",
+        "jane",
+        "impersonate-uid",
+        "7",
+        "impersonate-group",
+        "a",
+        "impersonate-group",
+        "b",
+        "impersonate-extra-scopes",
+        "x",
+        "impersonate-extra-example.com%2Frole",
+        "y",
+    };
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f);
+    file(&f, "/k/config",
+         KUBECONFIG(CLUSTER, USER "    as: jane\n    as-uid: '7'\n    as-groups: [a, b]\n"
+                                  "    as-user-extra: {Scopes: [x], example.com/role: [y]}\n"));
+    assert_int_equal(load(&f, "/k/config", NULL), FL_OK);
+    assert_int_equal(f.config.impersonate.count, FL_COUNT(headers));
+    for (size_t i = 0; i < FL_COUNT(headers); i++)
+        assert_string_equal(f.config.impersonate.list[i], headers[i]);
+    teardown(&f);
+}
+
+static void test_a_password(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f);
+    file(&f, "/k/config", KUBECONFIG(CLUSTER, "    username: jane\n    password: s3cret\n"));
+    assert_int_equal(load(&f, "/k/config", NULL), FL_OK);
+    assert_string_equal(f.config.user, "jane");
+    assert_string_equal(f.config.password, "s3cret");
+    teardown(&f);
+}
+
+static void test_compression_is_asked_for_in_so_many_words(void **state) {
+    static const struct {
+        const char *cluster;
+        enum fl_kube_compression expected;
+    } rows[] = {
+        {KUBECONFIG(CLUSTER, USER), FL_KUBE_COMPRESSION_UNSET},
+        {KUBECONFIG(CLUSTER "    disable-compression: false\n", USER), FL_KUBE_COMPRESSION_ON},
+        {KUBECONFIG(CLUSTER "    disable-compression: true\n", USER), FL_KUBE_COMPRESSION_OFF}};
+    FL_UNUSED(state);
+    for (size_t i = 0; i < FL_COUNT(rows); i++) {
+        struct fixture f;
+        setup(&f);
+        file(&f, "/k/config", rows[i].cluster);
+        assert_int_equal(load(&f, "/k/config", NULL), FL_OK);
+        assert_int_equal(f.config.compression, rows[i].expected);
+        teardown(&f);
+    }
+}
+
+/* --- several files --- */
+
+#define FILE_A                                                                                     \
+    "kind: Config\ncontexts:\n- name: main\n  context: {cluster: c, user: u}\n"                    \
+    "clusters:\n- name: c\n  cluster: {server: 'https://first:1', certificate-authority: "         \
+    "ca.pem}\n"                                                                                    \
+    "users:\n- name: u\n  user: {token: first}\n"
+#define FILE_B                                                                                     \
+    "current-context: main\ncontexts:\n"                                                           \
+    "- name: main\n  context: {cluster: d, user: v, namespace: second}\n"                          \
+    "- name: two\n  context: {cluster: d, user: v, namespace: second}\n"                           \
+    "clusters:\n- name: c\n  cluster: {server: 'https://second:2', tls-server-name: second}\n"     \
+    "- name: d\n  cluster: {server: 'https://second:2', certificate-authority: ../b.pem}\n"        \
+    "users:\n- name: u\n  user: {username: second}\n"                                              \
+    "- name: v\n  user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: ./bin/x,\n"  \
+    "    interactiveMode: Never}}\n"
+
+/* Each row was compared with `kubectl config view --raw --merge` (1.36) on the same files: the
+ * first file that names a context, cluster or user gives all of it. */
+static void test_several_files_are_merged_as_kubectl_does(void **state) {
+    static const struct {
+        const char *list, *context; /* NULL: current */
+        const char *host, *ns, *ca_file, *token, *command, *source, *server_name;
+    } rows[] = {
+        {"/a/config:/b/config", NULL, "first", "default", "/a/ca.pem", "first", NULL,
+         "/a/config (context main)", NULL},
+        {"/b/config:/a/config", NULL, "second", "second", "/b/../b.pem", NULL, "/b/./bin/x",
+         "/b/config (context main)", NULL},
+        {"/gone:/a/config::/empty:/third:/b/config", NULL, "second", "second", "/b/../b.pem", NULL,
+         "/b/./bin/x", "/b/config (context two)", NULL},
+        {"/third:/a/config:/b/config", "main", "first", "default", "/a/ca.pem", "first", NULL,
+         "/a/config (context main)", NULL},
+        {"/fourth:/b/config:/a/config", NULL, "second", "default", NULL, NULL, NULL,
+         "/fourth (context mine)", "second"},
+    };
+    FL_UNUSED(state);
+    for (size_t i = 0; i < FL_COUNT(rows); i++) {
+        struct fixture f;
+        setup(&f);
+        file(&f, "/a/config", FILE_A);
+        file(&f, "/b/config", FILE_B);
+        file(&f, "/empty", "# nothing\n");
+        file(&f, "/third", "current-context: two\n");
+        file(&f, "/fourth",
+             "current-context: mine\n"
+             "contexts: [{name: mine, context: {cluster: c, user: u}}]\n");
+        file(&f, "/a/ca.pem", "CA");
+        file(&f, "/b/../b.pem", "CB");
+        env(&f, "KUBECONFIG", rows[i].list);
+        if (load(&f, NULL, rows[i].context) != FL_OK) fail_msg("%zu: %s", i, f.err.detail);
+        const struct fl_kube_exec *exec = &f.config.exec;
+        assert_string_equal(f.config.host, rows[i].host);
+        assert_string_equal(f.config.ns, rows[i].ns);
+        assert_string_equal(f.config.ca_file ? f.config.ca_file : "",
+                            rows[i].ca_file ? rows[i].ca_file : "");
+        assert_string_equal(f.config.token ? f.config.token : "",
+                            rows[i].token ? rows[i].token : "");
+        assert_string_equal(exec->argv.count ? exec->argv.list[0] : "",
+                            rows[i].command ? rows[i].command : "");
+        assert_string_equal(f.config.server_name ? f.config.server_name : "",
+                            rows[i].server_name ? rows[i].server_name : "");
+        assert_string_equal(f.config.source, rows[i].source);
+        teardown(&f);
+    }
+}
+
+static void test_a_bad_file_among_several_is_named(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f);
+    file(&f, "/a/config", FILE_A);
+    file(&f, "/bad", "a: [");
+    env(&f, "KUBECONFIG", "/a/config:/bad");
+    assert_int_equal(load(&f, NULL, "main"), FL_ECONFIG);
+    assert_non_null(strstr(f.err.detail, "/bad: line"));
+    fl_kube_config_deinit(&f.config);
+    file(&f, "/bad", "kind: Pod\n");
+    assert_int_equal(load(&f, NULL, "main"), FL_ECONFIG);
+    assert_non_null(strstr(f.err.detail, "/bad: this is no kubeconfig"));
+    teardown(&f);
+}
+
+static void test_one_file_is_one_whatever_its_name(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f);
+    file(&f, "/k/a:b", KUBECONFIG(CLUSTER, USER));
+    assert_int_equal(load(&f, "/k/a:b", NULL), FL_OK);
+    teardown(&f);
+}
+
+/* Another context was made the current one, and the token was renewed: the context stays. */
+static void test_reading_again_keeps_the_context(void **state) {
+    struct fixture f;
+    struct fl_kube_config again;
+    FL_UNUSED(state);
+    setup(&f);
+    file(&f, "/k/config", KUBECONFIG(CLUSTER, USER));
+    assert_int_equal(load(&f, "/k/config", NULL), FL_OK);
+    file(&f, "/k/config", "current-context: other\n" FILE_A);
+    assert_int_equal(fl_kube_config_reload(fl_world_io(f.world), &f.config, &again, &f.err),
+                     FL_ECONFIG);
+    fl_kube_config_deinit(&again);
+    file(&f, "/k/ca.pem", "CA");
+    assert_int_equal(fl_kube_config_reload(fl_world_io(f.world), &f.config, &again, &f.err), FL_OK);
+    assert_string_equal(again.context, "main");
+    assert_string_equal(again.token, "first");
+    fl_kube_config_deinit(&again);
+    teardown(&f);
+}
+
+static void test_a_copy_is_whole(void **state) {
+    struct fixture f;
+    struct fl_kube_config copy;
+    FL_UNUSED(state);
+    setup(&f);
+    env(&f, "https_proxy", "http://u:s3cret@proxy:1");
+    file(&f, "/k/config",
+         KUBECONFIG(CLUSTER "    certificate-authority-data: Q0E=\n", USER "    as: jane\n"));
+    assert_int_equal(load(&f, "/k/config", NULL), FL_OK);
+    FL_TEST_EACH_FAILURE(n) {
+        int rc = fl_kube_config_copy(&f.config, &copy);
+        assert_true(rc == FL_OK || rc == FL_ENOMEM);
+        if (rc < 0) continue;
+        assert_string_equal(copy.token, "s3cret");
+        assert_string_equal(copy.proxy.password, "s3cret");
+        assert_string_equal(copy.impersonate.list[1], "jane");
+        assert_true(fl_str_eq(fl_buf_str(&copy.ca_pem), FL_STR("CA")));
+        fl_kube_config_deinit(&copy);
+    }
+    teardown(&f);
 }
 
 static void test_missing_entries_are_named(void **state) {
@@ -184,6 +439,7 @@ static void test_a_missing_file_is_named(void **state) {
     assert_int_equal(load(&f, "/k/config", NULL), FL_ECONFIG);
     assert_non_null(strstr(f.err.detail, "certificate-authority"));
     assert_non_null(strstr(f.err.detail, "/k/gone.pem"));
+    assert_non_null(strstr(f.err.detail, "/k/config (context main): "));
     teardown(&f);
 }
 
@@ -198,7 +454,11 @@ static void test_the_first_file_of_KUBECONFIG_that_is_there(void **state) {
     fl_kube_config_deinit(&f.config);
     env(&f, "KUBECONFIG", "/gone:/gone-too");
     assert_int_equal(load(&f, NULL, NULL), FL_ESYS);
-    assert_non_null(strstr(f.err.detail, "/gone"));
+    assert_non_null(strstr(f.err.detail, "KUBECONFIG: /gone:/gone-too: no such file"));
+    fl_kube_config_deinit(&f.config);
+    env(&f, "KUBERNETES_SERVICE_HOST", "10.0.0.1"); /* as kubectl: a pod's own account then */
+    assert_int_equal(load(&f, NULL, NULL), FL_ECONFIG);
+    assert_non_null(strstr(f.err.detail, "the pod's namespace"));
     teardown(&f);
 }
 
@@ -224,11 +484,11 @@ static void test_in_cluster(void **state) {
     setup(&f);
     env(&f, "KUBERNETES_SERVICE_HOST", "fd00::1");
     env(&f, "KUBERNETES_SERVICE_PORT", "6443");
+    file(&f, ACCOUNT "namespace", "pods-own\n");
     assert_int_equal(load(&f, NULL, NULL), FL_ECONFIG);
     assert_non_null(strstr(f.err.detail, ACCOUNT "ca.crt"));
     fl_kube_config_deinit(&f.config);
     file(&f, ACCOUNT "ca.crt", "CA");
-    file(&f, ACCOUNT "namespace", "pods-own\n");
     assert_int_equal(load(&f, NULL, NULL), FL_OK);
     assert_string_equal(f.config.host, "fd00::1");
     assert_int_equal(f.config.port, 6443);
@@ -301,8 +561,12 @@ static void test_each_failed_allocation_is_reported(void **state) {
     file(&f, "/k/config",
          KUBECONFIG(CLUSTER "    certificate-authority: ca.pem\n",
                     "    tokenFile: token\n    client-certificate-data: Q0E=\n"
-                    "    client-key-data: Q0E=\n"));
+                    "    client-key-data: Q0E=\n    as: x\n    as-groups: [y]\n"
+                    "    as-user-extra: {z: [z]}\n"
+                    "    exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: ./x,\n"
+                    "      args: [a], env: [{name: A, value: b}]}\n"));
     file(&f, "/k/ca.pem", "CA");
+    env(&f, "https_proxy", "socks5h://u:p@proxy");
     FL_TEST_EACH_FAILURE(n) {
         int rc = load(&f, "/k/config", NULL);
         if (rc != FL_OK && rc != FL_ENOMEM) fail_msg("%s", f.err.detail);
@@ -319,7 +583,16 @@ int main(void) {
         cmocka_unit_test(test_files_are_relative_to_the_kubeconfig),
         cmocka_unit_test(test_inline_data_wins_over_files),
         cmocka_unit_test(test_bad_files_are_named),
-        cmocka_unit_test(test_what_is_not_supported_is_refused_by_name),
+        cmocka_unit_test(test_what_cannot_be_done_is_refused_by_name),
+        cmocka_unit_test(test_an_exec_plugin),
+        cmocka_unit_test(test_whom_to_act_as),
+        cmocka_unit_test(test_a_password),
+        cmocka_unit_test(test_compression_is_asked_for_in_so_many_words),
+        cmocka_unit_test(test_several_files_are_merged_as_kubectl_does),
+        cmocka_unit_test(test_a_bad_file_among_several_is_named),
+        cmocka_unit_test(test_one_file_is_one_whatever_its_name),
+        cmocka_unit_test(test_reading_again_keeps_the_context),
+        cmocka_unit_test(test_a_copy_is_whole),
         cmocka_unit_test(test_missing_entries_are_named),
         cmocka_unit_test(test_a_missing_file_is_named),
         cmocka_unit_test(test_the_first_file_of_KUBECONFIG_that_is_there),
