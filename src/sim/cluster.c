@@ -103,6 +103,7 @@ static int service_put(struct fl_cluster *cluster, struct fl_str ns, struct fl_s
                        const struct fl_facts *say) {
     if (!ns.n || !name.n || ns.n > FL_CLUSTER_NAME_MAX || name.n > FL_CLUSTER_NAME_MAX)
         return FL_EUSAGE;
+    if (fl_cluster_reconcile(cluster)) return FL_ENOMEM;
     struct fl_cluster_service *service = fl_cluster_find(&cluster->services, ns, name);
     struct fl_facts *facts;
     char ip[32];

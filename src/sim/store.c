@@ -91,6 +91,10 @@ void fl_store_rewind(struct fl_store *store, uint64_t events) {
     }
     fl_store_compact(store);
     store->version = store->oldest = to;
+    FL_LIST_EACH (&store->observers, item, next) {
+        struct fl_store_observer *o = FL_CONTAINER(item, struct fl_store_observer, link);
+        if (o->on_rewind) o->on_rewind(o);
+    }
 }
 
 void fl_store_deinit(struct fl_store *store) {

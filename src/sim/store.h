@@ -37,6 +37,7 @@ struct fl_store {
 struct fl_store_observer {
     struct fl_list link;
     void (*on_event)(struct fl_store_observer *observer, const struct fl_store_event *event);
+    void (*on_rewind)(struct fl_store_observer *observer); /* may be NULL */
 };
 
 FL_MUST int fl_store_init(struct fl_store *store, uint64_t version, size_t history_max);

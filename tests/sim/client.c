@@ -95,6 +95,7 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
                        "%s: the previous set is not the one that came before",
                        s->view.service->name);
     s->sets += news;
+    s->client->sets += news;
     if (plant == PLANT_DEAF && s->sets > DEAF_AFTER) return;
     if (plant == PLANT_SWAP_SETS && news && take_swapped(s, set)) return;
     take_set(s, set, trouble);

@@ -45,6 +45,7 @@ struct client {
     struct fl_discovery *discovery; /* NULL: not running */
     struct client_subscription services[PLAN_SERVICES_MAX];
     unsigned closes; /* callbacks still to come */
+    uint64_t sets;   /* seen so far */
     bool closing, over;
     uint64_t started_ms;
     uint64_t disturbed_ms; /* when it last began something new: started, subscribed */

@@ -17,11 +17,9 @@
 #define MIRROR_LINE     14 /* of the switchboard */
 #define EAGER_LINE      15
 #define EAGER_MS        100
-#define LOOK_MS         2000    /* between two looks at the sets' ages */
-#define SETTLE_MS       180000  /* within which everything is well again; see reflector backoff */
-#define SETTLE_MS_LONG  3600000 /* after what only a watch's end or the audit finds */
-#define QUIET_MS        2000    /* the truth must stay known for so long */
-#define FRESH_MS        100000  /* and the sets fresh */
+#define LOOK_MS         2000   /* between two looks at the sets' ages */
+#define QUIET_MS        2000   /* the truth must stay known for so long */
+#define FRESH_MS        100000 /* and the sets fresh */
 #define CLOSE_MS        60000
 #define BOOKMARK_MS_MAX 40000 /* with rarer ones a set may be stale for a moment */
 #define RAMP_MS         90000 /* of an outage, until the cap of all backoffs is reached */
@@ -150,8 +148,8 @@ static void run_eager(struct fl_timer *timer) {
 /* --- orders --- */
 
 static void misbehave(struct discovery_world *w, enum fl_fault_kind fault, unsigned times) {
-    for (int i = 0; i < SERVERS; i++) fl_apiserver_fault(w->servers[i], fault, times);
-    if (fault == FL_FAULT_RESTORED) truth_read(&w->truth);
+    int servers = fault == FL_FAULT_RESTORED ? 1 : SERVERS; /* they have one etcd */
+    for (int i = 0; i < servers; i++) fl_apiserver_fault(w->servers[i], fault, times);
 }
 
 static void flip(struct discovery_world *w, unsigned server) {
@@ -250,16 +248,6 @@ static bool is_ill(void *arg) { return !is_well(arg); }
 
 /* --- the story --- */
 
-static bool needs_long(const struct plan *plan) {
-    static const enum fl_fault_kind kinds[] = {
-        FL_FAULT_STALL, FL_FAULT_NO_BOOKMARK, FL_FAULT_NO_END,    FL_FAULT_LOST_EVENT,
-        FL_FAULT_OLDER, FL_FAULT_RESTORED,    FL_FAULT_DUPLICATE, FL_FAULT_REORDER,
-        FL_FAULT_SLOW,  FL_FAULT_FORBIDDEN,   FL_FAULT_HUGE};
-    for (size_t i = 0; i < FL_COUNT(kinds); i++)
-        if (plan_has_fault(plan, kinds[i])) return true;
-    return plan_has_order(plan, ORDER_BLACKHOLE);
-}
-
 static void live_through_orders(struct discovery_world *w) {
     fl_world_run_ms(w->world, w->plan->faults_ms + 1);
     heal(w);
@@ -273,7 +261,7 @@ static void live_through_orders(struct discovery_world *w) {
 static uint64_t become_well(struct discovery_world *w) {
     char why[VERDICT_TEXT_MAX];
     uint64_t from = fl_io_now_ms(w->io), took = 0;
-    uint64_t limit = needs_long(w->plan) ? SETTLE_MS_LONG : SETTLE_MS;
+    uint64_t limit = plan_settle_ms(w->plan);
     for (bool quiet = false; !quiet && !w->verdict.breach;) {
         uint64_t gone = fl_io_now_ms(w->io) - from;
         if (gone >= limit || !fl_world_run_until(w->world, is_well, w, limit - gone)) {
@@ -441,6 +429,7 @@ static void report(const struct discovery_world *w, struct world_result *out) {
         out->dials += w->board.lines[i].dials;
         out->requests += w->board.lines[i].requests;
     }
+    for (unsigned i = 0; i < w->plan->clients; i++) out->sets += w->clients[i].sets;
     for (int i = 0; i < MIRRORS; i++) out->changes += w->mirrors[i].changes;
     out->breach = w->verdict.breach;
     out->trace = fl_world_trace(w->world);

@@ -90,16 +90,12 @@ static void tell_failure(const struct options *o, const struct jobs_failure *fai
     const struct world_watcher watcher = {.plant = o->jobs.plant};
     struct plan plan;
     struct world_result result;
-    if (failure->died) {
-        printf("FAILED seed %" PRIu64
-               ": its process died, or it does not end (fairlead-worlds --seed %" PRIu64
-               " --trace)\n",
-               failure->seed, failure->seed);
-        return;
-    }
     plan_make(&plan, failure->seed, o->jobs.choice);
-    world_run(&plan, &watcher, &result);
-    if (failure->breach == BREACH_REPLAY)
+    memset(&result, 0, sizeof result);
+    if (!failure->died) world_run(&plan, &watcher, &result);
+    if (failure->died && o->no_shrink)
+        printf("FAILED seed %" PRIu64 ": its process died, or it does not end\n", failure->seed);
+    else if (failure->breach == BREACH_REPLAY)
         printf("FAILED seed %" PRIu64 " (replay): a second run went another way\n", failure->seed);
     else if (o->no_shrink)
         printf("FAILED seed %" PRIu64 " (%s): %s\n", failure->seed, breach_name(result.breach),

@@ -4,6 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* How long things may take: the backoff's cap and a request's deadline; a watch that is silent, to
+ * its end; a difference that only the audit finds. */
+#define SETTLE_MS UINT64_C(180000)
+#define WATCH_MS  UINT64_C(900000)
+#define AUDIT_MS  UINT64_C(3600000)
+
 static const char *const trait_texts[] = {
 #define PLAN_X(name, text) text,
     PLAN_TRAIT_MAP(PLAN_X)
@@ -224,4 +230,23 @@ bool plan_has_order(const struct plan *plan, enum order_kind kind) {
     for (size_t i = 0; i < plan->order_count; i++)
         if (plan->orders[i].kept && plan->orders[i].kind == kind) return true;
     return false;
+}
+
+uint64_t plan_settle_ms(const struct plan *plan) {
+    uint64_t settle_ms = SETTLE_MS;
+    static const struct {
+        enum fl_fault_kind kind;
+        uint64_t settle_ms;
+    } slow[] = {
+        {FL_FAULT_STALL, WATCH_MS},      {FL_FAULT_NO_BOOKMARK, WATCH_MS},
+        {FL_FAULT_NO_END, WATCH_MS},     {FL_FAULT_SLOW, WATCH_MS},
+        {FL_FAULT_FORBIDDEN, WATCH_MS},  {FL_FAULT_HUGE, WATCH_MS},
+        {FL_FAULT_LOST_EVENT, AUDIT_MS}, {FL_FAULT_RESTORED, AUDIT_MS},
+        {FL_FAULT_REORDER, AUDIT_MS},    {FL_FAULT_DUPLICATE, AUDIT_MS},
+        {FL_FAULT_OLDER, AUDIT_MS},
+    };
+    for (size_t i = 0; i < FL_COUNT(slow); i++)
+        if (plan_has_fault(plan, slow[i].kind)) settle_ms = FL_MAX(settle_ms, slow[i].settle_ms);
+    if (plan_has_order(plan, ORDER_BLACKHOLE)) settle_ms = FL_MAX(settle_ms, WATCH_MS);
+    return settle_ms;
 }

@@ -109,6 +109,8 @@ void plan_set(struct plan *plan, size_t part, bool kept);
 void plan_say(const struct plan *plan, size_t part, char *out, size_t size);
 bool plan_has_fault(const struct plan *plan, enum fl_fault_kind fault);
 bool plan_has_order(const struct plan *plan, enum order_kind kind);
+/* Within how long after the last order the truth must be known. */
+uint64_t plan_settle_ms(const struct plan *plan);
 
 static inline uint64_t plan_draw(struct fl_random *r, uint64_t low, uint64_t high) {
     return low + fl_random_below(r, high - low + 1);

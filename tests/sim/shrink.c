@@ -4,10 +4,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STORY_LINES_MAX 400 /* the last ones before the promise broke */
 #define LINE_MAX_LEN    360
+#define DEATH_S         20 /* of real time: then it does not end */
 
 /* --- making it small --- */
 
@@ -21,10 +24,27 @@ struct search {
     size_t count;
 };
 
+/* What it says on its way out was said before. */
+static bool dies(const struct plan *plan, const struct world_watcher *watcher) {
+    struct world_result result;
+    int status = 0;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(STDERR_FILENO);
+        alarm(DEATH_S);
+        world_run(plan, watcher, &result);
+        fflush(stdout);
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status != 0;
+}
+
 static bool breaks(struct search *s) {
     const struct world_watcher watcher = {.plant = s->plant};
     struct world_result result;
     s->runs++;
+    if (!s->breach) return dies(s->plan, &watcher);
     world_run(s->plan, &watcher, &result);
     return result.breach == s->breach;
 }
@@ -59,7 +79,7 @@ static bool try_pieces(struct search *s, size_t size) {
     return any;
 }
 
-unsigned shrink(struct plan *plan, enum plant plant, enum breach breach) {
+static unsigned shrink(struct plan *plan, enum plant plant, enum breach breach) {
     struct search s = {
         .plan = plan, .plant = plant, .breach = breach, .until = time(NULL) + SHRINK_S_MAX};
     for (size_t part = 1; part <= plan_parts(plan); part++)
@@ -108,6 +128,12 @@ static void tell_command(const struct plan *plan) {
     printf("%s\n", comma[0] ? "" : "none");
 }
 
+static void print_line(void *arg, const char *text) {
+    FL_UNUSED(arg);
+    printf("  %s\n", text);
+    fflush(stdout);
+}
+
 static void tell_story(const struct plan *plan, enum plant plant) {
     static struct tail tail;
     struct world_result result;
@@ -122,13 +148,20 @@ static void tell_story(const struct plan *plan, enum plant plant) {
 }
 
 void shrink_and_tell(struct plan *plan, enum plant plant, const struct world_result *result) {
-    printf("FAILED seed %" PRIu64 " (%s): %s\npromise: %s\n", plan->seed,
-           breach_name(result->breach), result->text, breach_promise(result->breach));
+    const struct world_watcher loud = {.story = print_line, .plant = plant};
+    if (result->breach)
+        printf("FAILED seed %" PRIu64 " (%s): %s\npromise: %s\n", plan->seed,
+               breach_name(result->breach), result->text, breach_promise(result->breach));
+    else
+        printf("FAILED seed %" PRIu64 ": its process died, or it does not end\n", plan->seed);
     fflush(stdout);
     unsigned runs = shrink(plan, plant, result->breach);
     printf("shrunk in %u worlds\n", runs);
     tell_parts(plan);
-    tell_story(plan, plant);
+    if (result->breach)
+        tell_story(plan, plant);
+    else
+        (void)dies(plan, &loud);
     tell_command(plan);
     fflush(stdout);
 }

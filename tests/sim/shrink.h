@@ -10,10 +10,8 @@
 #define SHRINK_RUNS_MAX 3000
 #define SHRINK_S_MAX    120
 
-/* `plan` breaks `breach` with what is planted; returns how many worlds it took. */
-unsigned shrink(struct plan *plan, enum plant plant, enum breach breach);
-
-/* Tells of a failure: the smallest plan in words, its story, and how to see it again. */
+/* Tells of a failure: the smallest plan in words, its story, and how to see it again. A breach of
+ * NONE: its process dies, or it does not end; each world then runs in a process of its own. */
 void shrink_and_tell(struct plan *plan, enum plant plant, const struct world_result *result);
 
 /* "1,4,7": only these parts. False: not a list of parts of this plan. */

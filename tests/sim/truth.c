@@ -131,7 +131,7 @@ static bool is_there(struct truth *truth, const struct truth_key *key) {
     return false;
 }
 
-void truth_read(struct truth *truth) {
+static void read_all(struct truth *truth) {
     for (int kind = 0; kind < FL_STORE_KINDS; kind++) {
         const struct fl_object_list *list = &truth->store->kinds[kind];
         if (!is_watched((enum fl_k8s_kind)kind)) continue;
@@ -143,11 +143,18 @@ void truth_read(struct truth *truth) {
     for (size_t i = 0; i < truth->service_count; i++) read_service(truth, &truth->services[i]);
 }
 
+/* A restored etcd: the cluster is another one. */
+static void on_rewind(struct fl_store_observer *observer) {
+    read_all(FL_CONTAINER(observer, struct truth, observer));
+}
+
 /* --- life --- */
 
 void truth_init(struct truth *truth, struct fl_store *store, const char *const *names,
                 size_t count) {
-    *truth = (struct truth){.store = store, .observer.on_event = on_event, .service_count = count};
+    *truth = (struct truth){.store = store,
+                            .observer = {.on_event = on_event, .on_rewind = on_rewind},
+                            .service_count = count};
     truth->services = fl_calloc(count, sizeof *truth->services);
     FL_ASSERT(truth->services);
     for (size_t i = 0; i < count; i++) {
@@ -155,7 +162,7 @@ void truth_init(struct truth *truth, struct fl_store *store, const char *const *
         step(&truth->services[i].steps, 0);
     }
     fl_list_push(&store->observers, &truth->observer.link);
-    truth_read(truth);
+    read_all(truth);
 }
 
 void truth_deinit(struct truth *truth) {

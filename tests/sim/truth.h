@@ -57,8 +57,6 @@ struct truth {
 void truth_init(struct truth *truth, struct fl_store *store, const char *const *names,
                 size_t count);
 void truth_deinit(struct truth *truth);
-/* The cluster became another one without a word (a restored etcd): reads it anew. */
-void truth_read(struct truth *truth);
 
 struct truth_key *truth_key(struct truth *truth, enum fl_k8s_kind kind, struct fl_str key);
 struct truth_pod *truth_pod(struct truth_service *service, const uint8_t uid[16]); /* NULL: none */

@@ -15,20 +15,20 @@
 #include "registry/discovery.h"
 #include "switchboard.h"
 
-#define SERVICE   "echo"
-#define API_PORT  6443
-#define TARGET    "kubernetes:///default/echo:grpc"
-#define POD_PORT  50051
-#define API       "127.0.0.1:6443"
-#define DIALLED   "10.0.0.0:6443" /* by way of the switchboard */
-#define METHOD    "/grpc.examples.echo.Echo/UnaryEcho"
-#define CHANNELS  2
-#define PEERS_MAX 16
-#define SETTLE_MS 180000 /* within which everything is well again; see reflector backoff, pings */
-#define CLOSE_MS  30000
-#define END_MS    30000 /* within which the last calls end */
-#define LOST_CALL 50    /* planted: which one */
-#define QUIET_MS  2000  /* the truth must stay known for so long */
+#define SERVICE    "echo"
+#define API_PORT   6443
+#define TARGET     "kubernetes:///default/echo:grpc"
+#define POD_PORT   50051
+#define API        "127.0.0.1:6443"
+#define DIALLED    "10.0.0.0:6443" /* by way of the switchboard */
+#define METHOD     "/grpc.examples.echo.Echo/UnaryEcho"
+#define CHANNELS   2
+#define PEERS_MAX  16
+#define CLOSE_MS   30000
+#define END_MS     30000 /* within which the last calls end */
+#define LOST_CALL  50    /* planted: which one */
+#define CALLING_MS 180000
+#define QUIET_MS   2000 /* the truth must stay known for so long */
 
 struct caller {
     struct whole_world *in;
@@ -431,18 +431,24 @@ static bool is_ill(void *arg) { return !is_well(arg); }
 /* Returns how long it took. An old trouble may be heard of late: well means to stay well. */
 static uint64_t become_quiet(struct whole_world *s) {
     char why[VERDICT_TEXT_MAX];
-    uint64_t from = fl_io_now_ms(s->io), took = 0;
+    uint64_t from = fl_io_now_ms(s->io), took = 0, limit = plan_settle_ms(s->plan);
     s->pause_ms_max = 500;
     for (bool quiet = false; !quiet;) {
         uint64_t gone = fl_io_now_ms(s->io) - from;
-        if (gone >= SETTLE_MS || !fl_world_run_until(s->world, is_well, s, SETTLE_MS - gone)) {
+        if (gone > CALLING_MS) stop_calling(s); /* an hour of calls tells no more than a minute */
+        uint64_t limit_now = gone > CALLING_MS ? limit : FL_MIN(limit, CALLING_MS + 1);
+        if (gone < limit_now && !fl_world_run_until(s->world, is_well, s, limit_now - gone) &&
+            limit_now < limit)
+            continue;
+        gone = fl_io_now_ms(s->io) - from;
+        if (!is_well(s)) {
             (void)oracle_converged(&s->oracle, why);
             verdict_broken(&s->verdict, BREACH_WAIT, "%u s after the last order: %s",
-                           SETTLE_MS / 1000,
+                           (unsigned)(limit / 1000),
                            fl_sim_settled(s->sim) ? why : "the deployment has not settled");
             return gone;
         }
-        took = fl_io_now_ms(s->io) - from;
+        took = gone;
         quiet = !fl_world_run_until(s->world, is_ill, s, QUIET_MS);
     }
     return took;
