@@ -50,10 +50,12 @@ set(FL_SOURCES_loop
   src/loop/poll.c
   src/loop/postbox.c
   src/loop/process.c
+  src/loop/proxy.c
   src/loop/resolver.c
   src/loop/runtime.c
   src/loop/signals.c
   src/loop/sock.c
+  src/loop/sock_proxy.c
   src/loop/sock_tls.c
   src/loop/socket.c
   src/loop/system.c

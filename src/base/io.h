@@ -36,7 +36,8 @@ struct fl_sock_events {
     void (*on_eof)(void *arg);
     /* Last call, exactly once, also for a dial that failed; the sock's memory is gone after it.
      * `why` has code FL_OK when this side closed; else FL_ERESOLVE, FL_EREFUSED, FL_EUNREACHABLE,
-     * FL_ERESET, FL_ETIMEOUT, FL_ETLS, FL_ECERT, FL_ESYS, FL_ENOMEM. */
+     * FL_ERESET, FL_ETIMEOUT, FL_ETLS, FL_ECERT, FL_ESYS, FL_ENOMEM; of a proxy also FL_ECONFIG (it
+     * does not accept the credentials), FL_EPROTO, FL_ETOO_LARGE. */
     void (*on_close)(void *arg, const struct fl_error *why);
 };
 

@@ -1,4 +1,5 @@
-/* dial.c - from a host and a port to a connected sock: name, attempts, then TLS. The loop's thread.
+/* dial.c - from a host and a port to a connected sock: name, attempts, then proxy and TLS. The
+ * loop's thread.
  *
  * A dialling lives as long as its sock is in FL_SOCK_DIALLING. The name's addresses go to the Happy
  * Eyeballs machine, which says what to try when; each attempt is a socket and its handle. The first
@@ -52,6 +53,12 @@ void fl_dialling_free(struct fl_dialling *d) {
     fl_free(d);
 }
 
+/* The end of a dial: which it was is told. */
+static void give_up(struct fl_sock *sock, struct fl_error why) {
+    if (sock->tunnel) fl_error_prefix(&why, "proxy");
+    fl_tcp_finish(sock, &why);
+}
+
 void fl_dialling_expire(struct fl_sock *sock) {
     struct fl_dialling *d = sock->dialling;
     struct fl_error why;
@@ -62,7 +69,7 @@ void fl_dialling_expire(struct fl_sock *sock) {
         fl_socket_format(&sock->peer, peer);
         fl_fail(&why, FL_ETIMEOUT, "%s: no answer to the connection attempt in time", peer);
     }
-    fl_tcp_finish(sock, &why);
+    give_up(sock, why);
 }
 
 static void connected(struct attempt *attempt) {
@@ -77,7 +84,9 @@ static void connected(struct attempt *attempt) {
         return;
     }
     sock->dialling = NULL;
-    if (d->tls) {
+    if (sock->tunnel) {
+        fl_tunnel_begin(sock);
+    } else if (d->tls) {
         fl_tcp_move(sock, FL_SOCK_HANDSHAKE);
         if (fl_tcp_start_tls(sock, d->tls, fl_str_of(d->server_name))) fl_tcp_watch(sock);
     } else {
@@ -128,8 +137,7 @@ static void go_on(struct fl_dialling *d) {
         if (error) note_failure(d, &to, error);
     }
     if (fl_eyeballs_exhausted(&d->eyeballs)) {
-        struct fl_error why = d->failure;
-        fl_tcp_finish(sock, &why);
+        give_up(sock, d->failure);
     } else if (fl_eyeballs_deadline(&d->eyeballs, &next_ms)) {
         fl_io_timer_set(&sock->loop->io, &d->next, next_ms);
     }
@@ -158,17 +166,18 @@ static void on_addresses(void *arg, const struct fl_address *addresses, size_t c
     struct fl_dialling *d = arg;
     d->query = NULL;
     if (why) {
-        fl_tcp_finish(d->sock, why);
+        give_up(d->sock, *why);
         return;
     }
     fl_eyeballs_init(&d->eyeballs, addresses, count);
     go_on(d);
 }
 
+/* With a proxy: of the proxy, and the rest is the tunnel's. */
 static int copy_strings(struct fl_dialling *d, const struct fl_dial *dial) {
-    d->host = fl_str_dup(dial->host);
+    d->host = fl_str_dup(dial->proxy ? dial->proxy->host : dial->host);
     if (!d->host) return FL_ENOMEM;
-    if (!dial->tls) return 0;
+    if (!dial->tls || dial->proxy) return 0;
     d->tls = fl_tls_context_ref(dial->tls);
     d->server_name = fl_str_dup(dial->server_name.n ? dial->server_name : dial->host);
     return d->server_name ? 0 : FL_ENOMEM;
@@ -188,7 +197,7 @@ static int dialling_new(struct fl_sock *sock, const struct fl_dial *dial,
     struct fl_dialling *d = FL_NEW(struct fl_dialling);
     if (!d) return FL_ENOMEM;
     fl_list_init(&d->attempts);
-    d->port = dial->port;
+    d->port = dial->proxy ? dial->proxy->port : dial->port;
     int rc = copy_strings(d, dial);
     if (rc < 0) goto fail;
     rc = fl_io_timer_init(&sock->loop->io, &d->next, on_next);
@@ -201,14 +210,13 @@ fail:
     return rc;
 }
 
-static int check(const struct fl_dial *dial, struct fl_address *address, struct fl_error *err) {
-    if (!fl_address_parse(dial->host, address)) {
+static int check(struct fl_str host, uint16_t port, struct fl_address *address,
+                 struct fl_error *err) {
+    if (!fl_address_parse(host, address)) {
         return fl_fail(err, FL_EUSAGE, "\"%.*s\" is neither an address nor a host name",
-                       FL_STR_ARG(dial->host));
+                       FL_STR_ARG(host));
     }
-    if (dial->port == 0) {
-        return fl_fail(err, FL_EUSAGE, "%.*s: no port to dial", FL_STR_ARG(dial->host));
-    }
+    if (port == 0) return fl_fail(err, FL_EUSAGE, "%.*s: no port to dial", FL_STR_ARG(host));
     return 0;
 }
 
@@ -216,10 +224,13 @@ int fl_tcp_dial(struct fl_io *io, const struct fl_dial *dial, const struct fl_so
                 void *arg, struct fl_sock **out, struct fl_error *err) {
     struct fl_address address;
     struct fl_sock *sock = NULL;
-    int rc = check(dial, &address, err);
+    int rc = check(dial->host, dial->port, &address, err);
+    if (rc == 0 && dial->proxy) rc = check(dial->proxy->host, dial->proxy->port, &address, err);
     if (rc < 0) return rc;
     rc = fl_tcp_new(fl_loop_of(io), FL_SOCK_DIALLING, &sock);
     if (rc < 0) return fl_fail_nomem(err);
+    if (dial->proxy) rc = fl_tunnel_new(dial, &sock->tunnel, err);
+    if (rc < 0) goto fail;
     rc = dialling_new(sock, dial, &sock->dialling);
     if (rc < 0) {
         fl_fail_nomem(err);

@@ -39,7 +39,9 @@ struct fl_loop {
     struct fl_signals signals;
     struct fl_metric *socks_open, *accepts_dropped, *writes_refused;
     char *input; /* FL_LOOP_BUFFER bytes: what a socket is read into */
-    char *plain; /* one TLS record, decrypted; NULL until first needed */
+    /* One TLS record each, decrypted; NULL until first needed. */
+    char *plain;
+    char *carried; /* of TLS that carries other TLS through a proxy */
 };
 
 static inline struct fl_loop *fl_loop_of(struct fl_io *io) {

@@ -231,4 +231,5 @@ void fl_loop_deinit(struct fl_loop *loop) {
     while (loop->spare_count) fl_buf_deinit(&loop->spares[--loop->spare_count]);
     fl_free(loop->input);
     fl_free(loop->plain);
+    fl_free(loop->carried);
 }

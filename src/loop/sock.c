@@ -24,8 +24,10 @@
 #define SPARE_MAX ((size_t)16 * 1024) /* more is given back to the system */
 
 static const uint32_t moves[] = {
-    [FL_SOCK_DIALLING] = FL_TO(FL_SOCK_HANDSHAKE) | FL_TO(FL_SOCK_OPEN) | FL_TO(FL_SOCK_CLOSED),
-    [FL_SOCK_HANDSHAKE] = FL_TO(FL_SOCK_OPEN) | FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_DIALLING] = FL_TO(FL_SOCK_HANDSHAKE) | FL_TO(FL_SOCK_PROXY) | FL_TO(FL_SOCK_OPEN) |
+                         FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_HANDSHAKE] = FL_TO(FL_SOCK_PROXY) | FL_TO(FL_SOCK_OPEN) | FL_TO(FL_SOCK_CLOSED),
+    [FL_SOCK_PROXY] = FL_TO(FL_SOCK_HANDSHAKE) | FL_TO(FL_SOCK_OPEN) | FL_TO(FL_SOCK_CLOSED),
     [FL_SOCK_OPEN] = FL_TO(FL_SOCK_FLUSHING) | FL_TO(FL_SOCK_CLOSED),
     [FL_SOCK_FLUSHING] = FL_TO(FL_SOCK_LINGERING) | FL_TO(FL_SOCK_CLOSED),
     [FL_SOCK_LINGERING] = FL_TO(FL_SOCK_CLOSED),
@@ -40,6 +42,8 @@ static void sock_free(struct fl_sock *sock) {
     struct fl_loop *loop = sock->loop;
     fl_io_timer_deinit(&loop->io, &sock->deadline);
     fl_tls_session_free(sock->tls);
+    fl_tls_session_free(sock->outer);
+    fl_tunnel_free(sock->tunnel);
     fl_buf_deinit(&sock->queue);
     fl_free(sock);
 }
@@ -66,6 +70,9 @@ static void on_deadline(struct fl_timer *timer) {
         fl_dialling_expire(sock);
     } else if (sock->state == FL_SOCK_HANDSHAKE) {
         fl_fail(&why, FL_ETIMEOUT, "no answer to the TLS handshake in time");
+        fl_tcp_finish_with_peer(sock, &why);
+    } else if (sock->state == FL_SOCK_PROXY) {
+        fl_fail(&why, FL_ETIMEOUT, "no answer in time");
         fl_tcp_finish_with_peer(sock, &why);
     } else if (sock->state == FL_SOCK_OPEN) {
         fl_tcp_finish_errno(sock, sock->write_error);
@@ -110,9 +117,17 @@ void fl_tcp_finish(struct fl_sock *sock, const struct fl_error *why) {
     }
 }
 
+void fl_tcp_format_peer(const struct fl_sock *sock, char out[FL_SOCK_TEXT_MAX]) {
+    if (sock->tunnel) {
+        fl_tunnel_format(sock->tunnel, out);
+    } else {
+        fl_socket_format(&sock->peer, out);
+    }
+}
+
 void fl_tcp_finish_with_peer(struct fl_sock *sock, struct fl_error *why) {
-    char peer[FL_SOCKET_TEXT_MAX];
-    fl_socket_format(&sock->peer, peer);
+    char peer[FL_SOCK_TEXT_MAX];
+    fl_tcp_format_peer(sock, peer);
     fl_error_prefix(why, "%s", peer);
     fl_tcp_finish(sock, why);
 }
@@ -125,13 +140,16 @@ void fl_tcp_finish_code(struct fl_sock *sock, int code) {
 
 void fl_tcp_finish_errno(struct fl_sock *sock, int error) {
     struct fl_error why;
-    fl_socket_fail(&why, &sock->peer, error);
+    char peer[FL_SOCK_TEXT_MAX];
+    fl_tcp_format_peer(sock, peer);
+    fl_socket_fail_who(&why, peer, error);
     fl_tcp_finish(sock, &why);
 }
 
 static bool wants_read(const struct fl_sock *sock) {
     switch (sock->state) {
     case FL_SOCK_HANDSHAKE:
+    case FL_SOCK_PROXY:
         return true;
     case FL_SOCK_OPEN:
         return !sock->paused && !sock->eof && (!sock->tls || sock->tls->drained);
@@ -167,6 +185,10 @@ static void discard(struct fl_sock *sock, ssize_t n) {
 
 static void receive(struct fl_sock *sock) {
     char *input = sock->loop->input;
+    if (sock->state == FL_SOCK_PROXY && !sock->tls) {
+        fl_tunnel_receive(sock);
+        return;
+    }
     ssize_t n = fl_socket_receive(sock->poll.fd, input, FL_LOOP_BUFFER);
     if (n == -EAGAIN) return;
     if (sock->state == FL_SOCK_FLUSHING || sock->state == FL_SOCK_LINGERING) {
@@ -175,6 +197,8 @@ static void receive(struct fl_sock *sock) {
         fl_tcp_finish_errno(sock, (int)-n);
     } else if (sock->tls && n == 0) {
         fl_tcp_tls_eof(sock);
+    } else if (sock->outer) {
+        fl_tcp_outer_receive(sock, fl_str_n(input, (size_t)n));
     } else if (sock->tls) {
         fl_tcp_tls_receive(sock, fl_str_n(input, (size_t)n));
     } else if (n == 0) {
@@ -204,7 +228,7 @@ static void return_memory(struct fl_loop *loop, struct fl_buf *queue) {
 }
 
 static bool has_output(const struct fl_sock *sock) {
-    if (sock->queue.len) return true;
+    if (sock->queue.len || (sock->outer && sock->outer->wire.len)) return true;
     if (!sock->tls) return false;
     return sock->tls->wire.len || (sock->state == FL_SOCK_FLUSHING && !sock->ended);
 }
@@ -212,6 +236,7 @@ static bool has_output(const struct fl_sock *sock) {
 static void drop_output(struct fl_sock *sock) {
     fl_buf_deinit(&sock->queue);
     if (sock->tls) fl_buf_deinit(&sock->tls->wire);
+    if (sock->outer) fl_buf_deinit(&sock->outer->wire);
     sock->blocked = false;
 }
 
@@ -228,7 +253,8 @@ static void fail_write(struct fl_sock *sock, int error) {
 }
 
 static bool send_output(struct fl_sock *sock) {
-    struct fl_buf *out = sock->tls ? &sock->tls->wire : &sock->queue;
+    struct fl_tls_session *last = sock->outer ? sock->outer : sock->tls;
+    struct fl_buf *out = last ? &last->wire : &sock->queue;
     if (!out->len) return true;
     ssize_t n = fl_socket_send(sock->poll.fd, fl_buf_str(out));
     if (n == -EAGAIN) n = 0;
@@ -257,6 +283,10 @@ static void flush(struct fl_sock *sock) {
             borrow_memory(sock->loop, &sock->tls->wire);
             if (!fl_tcp_tls_encrypt(sock)) return;
             return_memory(sock->loop, &sock->queue);
+        }
+        if (sock->outer) {
+            if (!fl_tcp_outer_encrypt(sock)) return;
+            return_memory(sock->loop, &sock->tls->wire);
         }
         if (!send_output(sock)) return;
     }
@@ -332,7 +362,8 @@ int fl_tcp_write(struct fl_sock *sock, struct fl_str bytes) {
 }
 
 size_t fl_tcp_queued(const struct fl_sock *sock) {
-    return sock->queue.len + (sock->tls ? sock->tls->wire.len : 0);
+    return sock->queue.len + (sock->tls ? sock->tls->wire.len : 0) +
+           (sock->outer ? sock->outer->wire.len : 0);
 }
 
 void fl_tcp_pause(struct fl_sock *sock, bool paused) {
@@ -343,7 +374,7 @@ void fl_tcp_pause(struct fl_sock *sock, bool paused) {
 }
 
 void fl_tcp_close(struct fl_sock *sock) {
-    if (sock->state == FL_SOCK_DIALLING || sock->state == FL_SOCK_HANDSHAKE || sock->write_error) {
+    if (sock->state < FL_SOCK_OPEN || sock->write_error) {
         fl_tcp_finish(sock, &asked_for);
     } else if (sock->state == FL_SOCK_OPEN) {
         fl_tcp_move(sock, FL_SOCK_FLUSHING);
@@ -360,6 +391,10 @@ void fl_tcp_abort(struct fl_sock *sock) {
 
 void fl_tcp_peer(const struct fl_sock *sock, char *out, size_t size) {
     char text[FL_SOCKET_TEXT_MAX] = "";
-    if (sock->state > FL_SOCK_HANDSHAKE) fl_socket_format(&sock->peer, text);
+    if (sock->state >= FL_SOCK_OPEN && sock->tunnel) {
+        fl_tunnel_format_peer(sock->tunnel, out, size);
+        return;
+    }
+    if (sock->state >= FL_SOCK_OPEN) fl_socket_format(&sock->peer, text);
     fl_str_copy(out, size, fl_str_of(text));
 }

@@ -11,10 +11,15 @@
 
 struct fl_loop;
 struct fl_dialling;
+struct fl_tunnel;
+
+/* How an error names the peer; see fl_tcp_format_peer. */
+#define FL_SOCK_TEXT_MAX 700
 
 enum fl_sock_state {
     FL_SOCK_DIALLING,  /* name and connection; dial.c */
     FL_SOCK_HANDSHAKE, /* TLS; sock_tls.c */
+    FL_SOCK_PROXY,     /* waiting for the proxy's answer; sock_proxy.c */
     FL_SOCK_OPEN,
     FL_SOCK_FLUSHING,  /* closed by the owner, what is queued still goes out */
     FL_SOCK_LINGERING, /* FIN sent; what the peer had under way is read and dropped */
@@ -35,6 +40,8 @@ struct fl_sock {
     int write_error;     /* errno of a failed write, told once what the peer sent is read; or 0 */
     struct fl_buf queue; /* of the owner's bytes */
     struct fl_tls_session *tls;   /* NULL: cleartext, or not yet */
+    struct fl_tls_session *outer; /* to a proxy, under `tls`; NULL: none */
+    struct fl_tunnel *tunnel;     /* NULL: no proxy */
     struct fl_dialling *dialling; /* in FL_SOCK_DIALLING */
     struct fl_listener *listener; /* accepted, in FL_SOCK_HANDSHAKE */
     struct fl_list unfinished;    /* in listener->unfinished */
@@ -64,6 +71,9 @@ void fl_tcp_want_service(struct fl_sock *sock);
 void fl_tcp_serve(struct fl_sock *sock);
 /* Watches the descriptor for what the sock's state wants. */
 void fl_tcp_watch(struct fl_sock *sock);
+/* "address:port", "proxy host:port" while its tunnel is not there, then
+ * "host:port through proxy host:port". */
+void fl_tcp_format_peer(const struct fl_sock *sock, char out[FL_SOCK_TEXT_MAX]);
 /* The peer will send no more. */
 void fl_tcp_eof(struct fl_sock *sock);
 /* Connected, TLS included: on_open or on_accept. */
@@ -81,10 +91,31 @@ void fl_tcp_peer(const struct fl_sock *sock, char *out, size_t size);
 /* Begins TLS on a connected sock; false: it has failed. */
 FL_MUST bool fl_tcp_start_tls(struct fl_sock *sock, struct fl_tls *tls, struct fl_str name);
 void fl_tcp_tls_receive(struct fl_sock *sock, struct fl_str bytes);
+/* The same for bytes of the TLS to a proxy, which carries that to the peer. */
+void fl_tcp_outer_receive(struct fl_sock *sock, struct fl_str bytes);
 void fl_tcp_tls_resume(struct fl_sock *sock); /* delivers what was held back by a pause */
 void fl_tcp_tls_eof(struct fl_sock *sock);    /* TCP's FIN */
 /* Moves queued bytes, encrypted, to the wire; false: the sock has failed. */
 FL_MUST bool fl_tcp_tls_encrypt(struct fl_sock *sock);
+
+/* Moves what is for the wire under TLS to a proxy as well; false: the sock has failed. */
+FL_MUST bool fl_tcp_outer_encrypt(struct fl_sock *sock);
+
+/* sock_proxy.c */
+/* What a dial through a proxy needs once the proxy is connected. FL_EUSAGE, FL_ENOMEM. */
+FL_MUST int fl_tunnel_new(const struct fl_dial *dial, struct fl_tunnel **out, struct fl_error *err);
+void fl_tunnel_free(struct fl_tunnel *tunnel); /* NULL is allowed */
+/* The sock is connected to the proxy. */
+void fl_tunnel_begin(struct fl_sock *sock);
+/* TLS with the proxy is agreed. True if that was it: else it was TLS with the peer. */
+FL_MUST bool fl_tunnel_secured(struct fl_sock *sock);
+/* FL_SOCK_PROXY: bytes lie in the descriptor, or in the TLS to the proxy. */
+void fl_tunnel_receive(struct fl_sock *sock);
+void fl_tunnel_eof(struct fl_sock *sock); /* the proxy sends no more */
+/* See fl_tcp_format_peer. */
+void fl_tunnel_format(const struct fl_tunnel *tunnel, char out[FL_SOCK_TEXT_MAX]);
+/* "host:port" of the peer behind the proxy. */
+void fl_tunnel_format_peer(const struct fl_tunnel *tunnel, char *out, size_t size);
 
 /* dial.c */
 FL_MUST int fl_tcp_dial(struct fl_io *io, const struct fl_dial *dial,

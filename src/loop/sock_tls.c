@@ -13,8 +13,10 @@
 
 /* An alert that says why is worth one try; the peer may not get it. */
 static void fail(struct fl_sock *sock, struct fl_error *why) {
-    struct fl_str alert = fl_buf_str(&sock->tls->wire);
-    if (alert.n && fl_socket_send(sock->poll.fd, alert) > 0) fl_buf_truncate(&sock->tls->wire, 0);
+    struct fl_tls_session *last = sock->outer ? sock->outer : sock->tls;
+    if (sock->outer && !fl_tcp_outer_encrypt(sock)) return;
+    struct fl_str alert = fl_buf_str(&last->wire);
+    if (alert.n && fl_socket_send(sock->poll.fd, alert) > 0) fl_buf_truncate(&last->wire, 0);
     fl_tcp_finish_with_peer(sock, why);
 }
 
@@ -23,7 +25,7 @@ static void shake_hands(struct fl_sock *sock) {
     int rc = fl_tls_session_handshake(sock->tls, &why);
     if (rc < 0) {
         fail(sock, &why);
-    } else if (rc == 1) {
+    } else if (rc == 1 && !fl_tunnel_secured(sock)) {
         fl_tcp_opened(sock, fl_tls_session_alpn(sock->tls));
     }
 }
@@ -44,14 +46,17 @@ static void read_plain(struct fl_sock *sock) {
     }
 }
 
-/* Goes on as far as the bytes there are carry. */
+/* Goes on as far as the bytes there are carry. With the answer of a proxy that is spoken to by TLS
+ * `session` becomes the outer one. */
 static void pump(struct fl_sock *sock) {
+    struct fl_tls_session *session = sock->tls;
     if (sock->state == FL_SOCK_HANDSHAKE) shake_hands(sock);
-    read_plain(sock);
+    if (sock->state == FL_SOCK_PROXY) fl_tunnel_receive(sock);
+    if (sock->tls == session) read_plain(sock);
     if (sock->state == FL_SOCK_CLOSED) return;
-    if (fl_tls_session_keep(sock->tls) < 0) {
+    if (fl_tls_session_keep(session) < 0) {
         fl_tcp_finish_code(sock, FL_ENOMEM);
-    } else if (sock->tls->wire.len && !sock->blocked) {
+    } else if (session->wire.len && !sock->blocked) {
         fl_tcp_want_service(sock);
     }
 }
@@ -77,9 +82,35 @@ void fl_tcp_tls_receive(struct fl_sock *sock, struct fl_str bytes) {
 
 void fl_tcp_tls_resume(struct fl_sock *sock) { pump(sock); }
 
+/* Never held back by a pause: the inner session keeps what the owner does not want yet. */
+void fl_tcp_outer_receive(struct fl_sock *sock, struct fl_str bytes) {
+    struct fl_tls_session *outer = sock->outer;
+    char *carried = sock->loop->carried;
+    struct fl_error why;
+    ssize_t n = fl_tls_session_feed(outer, bytes);
+    if (n < 0) fl_fail_nomem(&why);
+    while (n >= 0 && sock->state != FL_SOCK_CLOSED) {
+        n = fl_tls_session_read(outer, carried, FL_TLS_RECORD_MAX, &why);
+        if (n <= 0) break;
+        fl_tcp_tls_receive(sock, fl_str_n(carried, (size_t)n));
+    }
+    if (sock->state == FL_SOCK_CLOSED) return;
+    if (n == FL_ECLOSED && !sock->eof) {
+        fl_tcp_tls_eof(sock);
+    } else if (n < 0 && n != FL_ECLOSED) {
+        fl_tcp_finish_with_peer(sock, &why);
+    } else if (fl_tls_session_keep(outer) < 0) {
+        fl_tcp_finish_code(sock, FL_ENOMEM);
+    }
+}
+
 /* RFC 8446, section 6.1: an end without close_notify may be an attacker's cut. */
 void fl_tcp_tls_eof(struct fl_sock *sock) {
     struct fl_error why;
+    if (sock->state == FL_SOCK_PROXY) {
+        fl_tunnel_eof(sock);
+        return;
+    }
     if (sock->state == FL_SOCK_HANDSHAKE) {
         fl_fail(&why, FL_ETLS, "connection closed by the peer during the TLS handshake");
     } else {
@@ -103,6 +134,21 @@ bool fl_tcp_tls_encrypt(struct fl_sock *sock) {
     if (sock->state == FL_SOCK_FLUSHING && !sock->queue.len && !sock->ended) {
         sock->ended = true;
         fl_tls_session_end(tls);
+    }
+    return true;
+}
+
+bool fl_tcp_outer_encrypt(struct fl_sock *sock) {
+    struct fl_tls_session *tls = sock->tls, *outer = sock->outer;
+    struct fl_error why;
+    while (tls->wire.len && outer->wire.len < WIRE_HIGH) {
+        struct fl_str bytes = fl_buf_str(&tls->wire);
+        bytes.n = FL_MIN(bytes.n, FL_TLS_RECORD_MAX);
+        if (fl_tls_session_write(outer, bytes, &why) < 0) {
+            fl_tcp_finish_with_peer(sock, &why);
+            return false;
+        }
+        fl_buf_consume(&tls->wire, bytes.n);
     }
     return true;
 }

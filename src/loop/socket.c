@@ -42,11 +42,14 @@ static int cause_of(int error) {
     }
 }
 
+int fl_socket_fail_who(struct fl_error *err, const char *who, int error) {
+    return fl_fail(err, cause_of(error), "%s: %s", who, uv_strerror(uv_translate_sys_error(error)));
+}
+
 int fl_socket_fail(struct fl_error *err, const struct fl_endpoint_address *at, int error) {
     char text[FL_SOCKET_TEXT_MAX];
     fl_socket_format(at, text);
-    return fl_fail(err, cause_of(error), "%s: %s", text,
-                   uv_strerror(uv_translate_sys_error(error)));
+    return fl_socket_fail_who(err, text, error);
 }
 
 static socklen_t to_system(const struct fl_endpoint_address *at, struct sockaddr_storage *out) {
@@ -148,13 +151,17 @@ ssize_t fl_socket_send(int fd, struct fl_str bytes) {
     return n < 0 ? -errno : n;
 }
 
-ssize_t fl_socket_receive(int fd, void *out, size_t size) {
+static ssize_t receive(int fd, void *out, size_t size, int flags) {
     ssize_t n;
     do {
-        n = recv(fd, out, size, 0);
+        n = recv(fd, out, size, flags);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
+
+ssize_t fl_socket_receive(int fd, void *out, size_t size) { return receive(fd, out, size, 0); }
+
+ssize_t fl_socket_peek(int fd, void *out, size_t size) { return receive(fd, out, size, MSG_PEEK); }
 
 void fl_socket_shut(int fd) { shutdown(fd, SHUT_WR); }
 

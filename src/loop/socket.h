@@ -19,6 +19,8 @@ struct fl_endpoint_address {
 
 void fl_socket_format(const struct fl_endpoint_address *at, char out[FL_SOCKET_TEXT_MAX]);
 
+/* Sets *err to the cause of `error` (an errno value) with "who: what the system says". */
+int fl_socket_fail_who(struct fl_error *err, const char *who, int error);
 /* Sets *err to the cause of `error` (an errno value) with "address:port: what the system says". */
 int fl_socket_fail(struct fl_error *err, const struct fl_endpoint_address *at, int error);
 
@@ -38,6 +40,8 @@ FL_MUST int fl_socket_error(int fd);
 FL_MUST ssize_t fl_socket_send(int fd, struct fl_str bytes);
 /* Returns the bytes read, 0 at the peer's end. */
 FL_MUST ssize_t fl_socket_receive(int fd, void *out, size_t size);
+/* The same, and the bytes stay to be received. */
+FL_MUST ssize_t fl_socket_peek(int fd, void *out, size_t size);
 void fl_socket_shut(int fd);  /* no more writes: sends FIN */
 void fl_socket_reset(int fd); /* closing will send RST and drop what is queued */
 void fl_socket_close(int fd);

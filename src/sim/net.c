@@ -194,6 +194,7 @@ int net_dial(struct fl_io *io, const struct fl_dial *dial, const struct fl_sock_
     struct net_conn *conn;
     *out = NULL;
     if (dial->tls) return fl_fail(err, FL_EUSAGE, "there is no TLS in a simulated world");
+    if (dial->proxy) return fl_fail(err, FL_EUSAGE, "there are no proxies in a simulated world");
     if (!dial->deadline_ms || !dial->host.n)
         return fl_fail(err, FL_EUSAGE, "a dial needs a host and a deadline");
     if (conn_new(world, &conn)) return fl_fail_nomem(err);

@@ -21,6 +21,7 @@ fl_unit_test(wire_yaml ROOMS wire LIBRARIES PkgConfig::JANSSON)
 fl_unit_test(loop_eyeballs ROOMS loop)
 fl_unit_test(loop_file ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_process ROOMS loop SOURCES unit/support/loop_peer.c)
+fl_unit_test(loop_proxy ROOMS loop)
 fl_unit_test(loop_resolve ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_runtime ROOMS loop SOURCES unit/support/loop_peer.c LIBRARIES PkgConfig::UV)
 fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
@@ -29,6 +30,8 @@ fl_unit_test(loop_tls ROOMS loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
   LIBRARIES PkgConfig::OPENSSL)
+fl_unit_test(loop_tunnel ROOMS loop
+  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 
 fl_unit_test(http_h1 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h2 ROOMS http sim SOURCES unit/support/http_bed.c)
