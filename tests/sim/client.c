@@ -90,6 +90,7 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     struct client_subscription *s = arg;
     enum plant plant = s->client->in->plant;
     bool news = set != s->last && fl_set_state(set) != FL_SET_UNKNOWN;
+    s->client->happenings++;
     if (plant == PLANT_NONE && previous != s->last)
         verdict_broken(verdict_of(s->client), BREACH_OLDER,
                        "%s: the previous set is not the one that came before",
@@ -114,6 +115,7 @@ static void on_unsubscribed(void *arg) {
     struct client_subscription *s = arg;
     struct client *client = s->client;
     s->subscription = NULL;
+    client->happenings++;
     s->closing = false;
     client->closes--;
     forget_sets(s);
@@ -215,6 +217,7 @@ bool client_is_well(const struct client *client, char *why) {
 static void on_closed(void *arg) {
     struct client *client = arg;
     client->discovery = NULL;
+    client->happenings++;
     client->closing = false;
     client->closes--;
     story_tell(client->in->story, client->who, "is closed");
@@ -236,6 +239,7 @@ void client_close(struct client *client) {
 void client_restart(struct client *client) {
     if (!client->discovery || client->closing) return;
     client->closing = true;
+    client->happenings++;
     for (unsigned i = 0; i < client->in->plan->services; i++) unsubscribe(&client->services[i]);
     go_on_closing(client);
 }

@@ -44,8 +44,9 @@ struct client {
     char who[24], kubeconfig[24], snapshot[24];
     struct fl_discovery *discovery; /* NULL: not running */
     struct client_subscription services[PLAN_SERVICES_MAX];
-    unsigned closes; /* callbacks still to come */
-    uint64_t sets;   /* seen so far */
+    unsigned closes;     /* callbacks still to come */
+    uint64_t sets;       /* seen so far */
+    uint64_t happenings; /* sets, troubles, starts and ends so far */
     bool closing, over;
     uint64_t started_ms;
     uint64_t disturbed_ms; /* when it last began something new: started, subscribed */

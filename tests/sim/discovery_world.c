@@ -55,6 +55,8 @@ struct discovery_world {
     size_t next_order;
     uint64_t start_ms;
     struct outage outage;
+    uint64_t judged_at; /* happenings that `well` was said of, and 1 */
+    bool well;
     unsigned closes;
 };
 
@@ -238,10 +240,22 @@ static bool say_well(const struct discovery_world *w, char *why) {
     return true;
 }
 
+/* Changes whenever the answer of say_well may. */
+static uint64_t count_happenings(const struct discovery_world *w) {
+    uint64_t n = fl_cluster_version(w->town.cluster);
+    for (unsigned i = 0; i < w->plan->clients; i++) n += w->clients[i].happenings;
+    for (int i = 0; i < MIRRORS; i++) n += w->mirrors[i].changes;
+    return n;
+}
+
 static bool is_well(void *arg) {
     char why[VERDICT_TEXT_MAX];
-    const struct discovery_world *w = arg;
-    return w->verdict.breach || say_well(w, why);
+    struct discovery_world *w = arg;
+    uint64_t happenings = count_happenings(w) + 1;
+    if (w->verdict.breach) return true;
+    if (happenings != w->judged_at) w->well = say_well(w, why);
+    w->judged_at = happenings;
+    return w->well;
 }
 
 static bool is_ill(void *arg) { return !is_well(arg); }
@@ -278,7 +292,10 @@ static uint64_t become_well(struct discovery_world *w) {
 
 /* Nothing happens, and the server answers: the sets are fresh all the time. */
 static void stay_fresh(struct discovery_world *w) {
-    if (w->plan->bookmark_ms > BOOKMARK_MS_MAX) return;
+    const struct plan *plan = w->plan;
+    if (plan->bookmark_ms > BOOKMARK_MS_MAX || plan_has_fault(plan, FL_FAULT_NO_BOOKMARK) ||
+        plan_has_fault(plan, FL_FAULT_STALL))
+        return; /* a watch may be silent, and its set rightly stale */
     for (uint64_t gone = 0; gone < FRESH_MS && !w->verdict.breach; gone += LOOK_MS) {
         fl_world_run_ms(w->world, LOOK_MS);
         if (gone < CLIENT_FRESH_MS)
