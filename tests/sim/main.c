@@ -3,6 +3,7 @@
  *     fairlead-worlds [--runs N] [--from N] [--jobs N] [--replay EACH] [--kind K] [--go-on]
  *     fairlead-worlds --seed N [--keep PARTS] [--kind K] [--trace|--raw] [--plant BUG]
  *     fairlead-worlds --plant BUG [--runs N]
+ *     fairlead-worlds --swarm CLIENTS
  *
  * Exit codes: 0 everything held (with --plant: the bug was found), 1 it did not, 2 usage. */
 #include <inttypes.h>
@@ -14,9 +15,11 @@
 
 #include "jobs.h"
 #include "shrink.h"
+#include "swarm.h"
 
 struct options {
     struct jobs_options jobs;
+    uint64_t swarm; /* clients; 0: no swarm */
     bool one, trace, raw, no_shrink;
     const char *keep;
 };
@@ -139,7 +142,8 @@ static int usage(void) {
     fputs("usage: fairlead-worlds [--runs N] [--from N] [--jobs N] [--replay EACH] [--go-on]\n"
           "                       [--kind whole|discovery] [--no-shrink]\n"
           "       fairlead-worlds --seed N [--keep PARTS] [--kind K] [--trace] [--raw]\n"
-          "       fairlead-worlds --plant BUG [--runs N]\n",
+          "       fairlead-worlds --plant BUG [--runs N]\n"
+          "       fairlead-worlds --swarm CLIENTS\n",
           stderr);
     return 2;
 }
@@ -188,6 +192,7 @@ static bool setting(struct options *o, const char *name, const char *value) {
     if (!strcmp(name, "--replay")) return number(value, &o->jobs.replay_each);
     if (!strcmp(name, "--kind")) return parse_kind(value, &o->jobs.choice);
     if (!strcmp(name, "--plant")) return parse_plant(value, &o->jobs.plant);
+    if (!strcmp(name, "--swarm")) return number(value, &o->swarm) && o->swarm > 0;
     if (!strcmp(name, "--keep")) {
         o->keep = value;
         return true;
@@ -206,6 +211,7 @@ int main(int argc, char **argv) {
         i++;
     }
     fl_log_configure(&quiet);
+    if (o.swarm) return swarm_run(o.swarm, o.jobs.from);
     if (o.one) return run_one(&o);
     return o.jobs.plant ? run_planted(&o) : run_many(&o);
 }
