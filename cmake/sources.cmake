@@ -42,6 +42,7 @@ set(FL_SOURCES_wire
   src/wire/pb.c
   src/wire/yaml.c)
 set(FL_SOURCES_loop
+  src/loop/certificate.c
   src/loop/dial.c
   src/loop/eyeballs.c
   src/loop/file.c

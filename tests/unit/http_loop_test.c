@@ -190,7 +190,7 @@ static void bench_deinit(struct bench *b) {
     fl_listener_close(b->io, b->listener);
     fl_tls_unref(b->io, b->server_tls);
     fl_tls_unref(b->io, b->client_tls);
-    if (b->cert.key) fl_test_cert_deinit(&b->cert);
+    if (b->cert.key_pem) fl_test_cert_deinit(&b->cert);
     fl_runtime_free(b->runtime);
 }
 

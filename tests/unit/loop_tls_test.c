@@ -516,11 +516,14 @@ static void test_wrong_configurations(void **state) {
 /* Nobody is asked for a password on the terminal. */
 static void test_encrypted_key_is_an_error(void **state) {
     (void)state;
+    BIO *clear = BIO_new_mem_buf(user.key_pem, -1);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(clear, NULL, NULL, NULL);
+    BIO_free(clear);
     BIO *bio = BIO_new(BIO_s_mem());
     char *pem;
     assert_int_equal(
-        PEM_write_bio_PKCS8PrivateKey(bio, user.key, EVP_aes_128_cbc(), "secret", 6, NULL, NULL),
-        1);
+        PEM_write_bio_PKCS8PrivateKey(bio, key, EVP_aes_128_cbc(), "secret", 6, NULL, NULL), 1);
+    EVP_PKEY_free(key);
     long n = BIO_get_mem_data(bio, &pem);
     struct fl_tls_config config = {.cert_pem = fl_str_of(user.cert_pem),
                                    .key_pem = fl_str_n(pem, (size_t)n)};
@@ -592,7 +595,9 @@ static void make_certificates(void) {
     fl_test_cert_init(&authority, "test authority", &options);
     fl_test_cert_init(&stranger, "another authority", &options);
     options.issuer = &authority;
+    options.client = true;
     fl_test_cert_init(&user, "user", &options);
+    options.client = false;
     options.names = NAMES;
     fl_test_cert_init(&good, "echo", &options);
     options.names = "DNS:elsewhere.test, IP:127.0.0.9, IP:::1";
