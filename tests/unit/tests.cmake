@@ -67,7 +67,8 @@ fl_unit_test(channel_server ROOMS sim)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 
-fl_unit_test(registry_kubernetes ROOMS registry sim)
+fl_unit_test(registry_kubernetes ROOMS registry sim SOURCES unit/support/kube_bed.c)
+fl_unit_test(registry_reach ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
 
 fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
