@@ -4,6 +4,7 @@
  *     fairlead-worlds --seed N [--keep PARTS] [--kind K] [--trace|--raw] [--plant BUG]
  *     fairlead-worlds --plant BUG [--runs N]
  *     fairlead-worlds --swarm CLIENTS
+ *     fairlead-worlds --soak [--hours N | --minutes N] [--rate EVENTS]
  *
  * Exit codes: 0 everything held (with --plant: the bug was found), 1 it did not, 2 usage. */
 #include <inttypes.h>
@@ -15,12 +16,14 @@
 
 #include "jobs.h"
 #include "shrink.h"
+#include "soak.h"
 #include "swarm.h"
 
 struct options {
     struct jobs_options jobs;
-    uint64_t swarm; /* clients; 0: no swarm */
-    bool one, trace, raw, no_shrink;
+    uint64_t swarm;                /* clients; 0: no swarm */
+    uint64_t hours, minutes, rate; /* of the soak */
+    bool soak, one, trace, raw, no_shrink;
     const char *keep;
 };
 
@@ -143,7 +146,8 @@ static int usage(void) {
           "                       [--kind whole|discovery] [--no-shrink]\n"
           "       fairlead-worlds --seed N [--keep PARTS] [--kind K] [--trace] [--raw]\n"
           "       fairlead-worlds --plant BUG [--runs N]\n"
-          "       fairlead-worlds --swarm CLIENTS\n",
+          "       fairlead-worlds --swarm CLIENTS\n"
+          "       fairlead-worlds --soak [--hours N | --minutes N] [--rate EVENTS]\n",
           stderr);
     return 2;
 }
@@ -159,6 +163,8 @@ static bool flag(struct options *o, const char *name) {
         o->raw = true;
     else if (!strcmp(name, "--go-on"))
         o->jobs.go_on = true;
+    else if (!strcmp(name, "--soak"))
+        o->soak = true;
     else if (!strcmp(name, "--no-shrink"))
         o->no_shrink = true;
     else
@@ -193,6 +199,9 @@ static bool setting(struct options *o, const char *name, const char *value) {
     if (!strcmp(name, "--kind")) return parse_kind(value, &o->jobs.choice);
     if (!strcmp(name, "--plant")) return parse_plant(value, &o->jobs.plant);
     if (!strcmp(name, "--swarm")) return number(value, &o->swarm) && o->swarm > 0;
+    if (!strcmp(name, "--hours")) return number(value, &o->hours);
+    if (!strcmp(name, "--minutes")) return number(value, &o->minutes);
+    if (!strcmp(name, "--rate")) return number(value, &o->rate) && o->rate > 0;
     if (!strcmp(name, "--keep")) {
         o->keep = value;
         return true;
@@ -203,7 +212,8 @@ static bool setting(struct options *o, const char *name, const char *value) {
 }
 
 int main(int argc, char **argv) {
-    struct options o = {.jobs = {.from = 1, .runs = 100, .replay_each = 10, .jobs = 1}};
+    struct options o = {
+        .jobs = {.from = 1, .runs = 100, .replay_each = 10, .jobs = 1}, .hours = 24, .rate = 1000};
     const struct fl_log_options quiet = {.level = FL_LOG_OFF};
     for (int i = 1; i < argc; i++) {
         if (flag(&o, argv[i])) continue;
@@ -211,6 +221,8 @@ int main(int argc, char **argv) {
         i++;
     }
     fl_log_configure(&quiet);
+    const struct soak_options soak = {o.jobs.from, o.minutes ? o.minutes : 60 * o.hours, o.rate};
+    if (o.soak) return soak_run(&soak);
     if (o.swarm) return swarm_run(o.swarm, o.jobs.from);
     if (o.one) return run_one(&o);
     return o.jobs.plant ? run_planted(&o) : run_many(&o);
