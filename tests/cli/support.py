@@ -7,8 +7,9 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
+
+from waiting import free_port, wait_for
 
 FAIRLEAD = os.environ["FAIRLEAD"]
 METHOD = "grpc.examples.echo.Echo/UnaryEcho"
@@ -22,23 +23,6 @@ def run(*arguments, timeout=60, env=None, stdin=None):
             environment.pop(name, None)
     return subprocess.run([FAIRLEAD, *arguments], capture_output=True, text=True, timeout=timeout,
                           env=environment, input=stdin)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(what, check, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"gave up after {seconds:.0f} s waiting until {what}")
-        time.sleep(0.02)
 
 
 def write_kubeconfig(folder, server, user=None, cluster=None, name="kubeconfig"):

@@ -3,17 +3,22 @@ import json
 import subprocess
 import threading
 
-from cluster import Process
+from process import Process
+from waiting import wait_for
 
 
 class Watch:
-    def __init__(self, folder, fairlead, kubeconfig, service):
-        self.process = Process(folder, "watch", [
-            fairlead, "watch", "--kubeconfig", kubeconfig, "-o", "json", service],
+    """`within`: a command that runs another, such as nsenter."""
+
+    def __init__(self, folder, name, fairlead, kubeconfig, service, within=()):
+        self.process = Process(folder, name, [
+            *within, fairlead, "watch", "-v", "--kubeconfig", kubeconfig, "-o", "json", service],
             stdout=subprocess.PIPE, text=True)
         self.lock = threading.Lock()
-        self.held, self.state, self.version, self.lines = {}, None, 0, 0
+        self.held, self.state, self.version, self.stale_ms = {}, None, 0, 0  # as the last line says
+        self.history = []  # the addresses after each line
         self.trouble = None
+        self.read_up_to = 0
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
 
@@ -22,16 +27,17 @@ class Watch:
             for line in self.process.child.stdout:
                 with self.lock:
                     self.apply(json.loads(line))
-        except Exception as error:
+        except (AssertionError, KeyError, ValueError) as error:  # told by whoever looks
             self.trouble = error
 
     def apply(self, line):
         def key(endpoint):
             return endpoint["address"], endpoint["port"]
 
-        assert line["version"] > self.version, f"version {line['version']} after {self.version}"
-        self.version, self.state = line["version"], line["state"]
-        self.lines += 1
+        changes = line["added"] or line["removed"] or line["changed"] or line["state"] != self.state
+        assert line["version"] >= self.version + bool(changes), (
+            f"version {line['version']} after {self.version}")
+        self.version, self.state, self.stale_ms = line["version"], line["state"], line["stale_ms"]
         for endpoint in line["removed"]:
             assert key(endpoint) in self.held, f"removed what was not there: {endpoint}"
             del self.held[key(endpoint)]
@@ -41,18 +47,41 @@ class Watch:
         for endpoint in line["changed"]:
             assert key(endpoint) in self.held, f"changed what was not there: {endpoint}"
             self.held[key(endpoint)] = endpoint
+        self.history.append([address for address, _ in self.held])
 
     def view(self):
         """{(address, port): (ready, serving, terminating)} as applied so far, and the state."""
         if self.trouble:
             raise self.trouble
         if not self.process.alive():
-            raise AssertionError(f"fairlead watch ended; see {self.process.log}")
+            raise AssertionError(f"fairlead watch ended; see {self.process.log}\n{self.tail()}")
         with self.lock:
             return {k: (e["ready"], e["serving"], e["terminating"]) for k, e in self.held.items()}, \
                 self.state
 
+    # What it says on standard error: trouble in words for the user, and log lines.
+
+    def forget(self):
+        """What was said up to now does not count any more."""
+        self.read_up_to = len(self.process.text())
+
+    def said(self):
+        return self.process.text()[self.read_up_to:].splitlines()
+
+    def lines_with(self, *words):
+        return [line for line in self.said() if all(word in line for word in words)]
+
+    def expect(self, *words, seconds=60):
+        """Waits for a line with all of these words."""
+        return wait_for(f"fairlead says {' '.join(words)}", lambda: self.lines_with(*words), seconds,
+                        self.tail)[0]
+
+    def tail(self):
+        return "\n".join(f"    {line}" for line in self.said()[-12:])
+
     def close(self):
         code = self.process.stop()
         self.thread.join()
+        if self.trouble:
+            raise self.trouble
         assert code == 0, f"fairlead watch exited with {code} at SIGTERM; see {self.process.log}"

@@ -1,0 +1,48 @@
+"""Versions that the server has forgotten: 410 Gone."""
+import json
+import urllib.error
+
+from bed import SLICES, SliceBed
+
+
+def is_gone(bed, version):
+    """Does the server refuse to watch from this version, in whichever form?"""
+    try:
+        first = bed.cluster.request(
+            "GET", f"{SLICES}?watch=1&resourceVersion={version}&timeoutSeconds=2", raw=True)
+    except urllib.error.HTTPError as error:
+        return error.code == 410
+    return first and json.loads(first.splitlines()[0])["object"].get("code") == 410
+
+
+def lose_history(bed, watch):
+    """While the watch is cut off, everything changes, and what it would ask for is compacted away."""
+    version = bed.cluster.request("GET", SLICES)["metadata"]["resourceVersion"]
+    bed.relay.refuse()
+    for _ in range(3):
+        bed.publish()
+    bed.cluster.etcd.compact()
+    bed.cluster.apiserver.kill()
+    bed.cluster.apiserver.restart()  # its own cache of the history begins now
+    assert is_gone(bed, version), f"the server still knows version {version}"
+    watch.forget()
+    bed.audit.forget()
+    bed.relay.admit()
+
+
+def compacted_history_is_listed_again(bed):
+    """etcd compaction, then an API server without the old versions (W11): relist, and the deletes are
+    not lost (W1)."""
+    with bed.watching() as watch:
+        lose_history(bed, watch)
+        watch.expect("relist_gone")
+        bed.agree(watch)
+        lists = bed.audit.lists(bed.account.user)
+        resources = sorted(r.resource for r in lists)
+        assert resources == sorted(set(resources)), f"each collection is listed once: {lists}"
+        assert "endpointslices" in resources, f"a true 410 is answered by a list: {lists}"
+        bed.drop()
+
+
+BED = SliceBed
+SCENARIOS = [compacted_history_is_listed_again]

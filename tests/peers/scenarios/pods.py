@@ -1,0 +1,66 @@
+"""A real deployment through its life, calls going on."""
+import json
+import time
+
+from bed import PORT, SERVICE, PodBed
+from waiting import wait_for
+
+
+def scale_to_zero_and_back(bed):
+    """0 -> 3 -> 300 (several slices) -> 1 -> 0: the watch's lines add up to the server's slices."""
+    bed.settle(0)
+    assert '"empty"' in bed.run("get", SERVICE, "-o", "json", code=4).stdout
+    bed.scale(3)
+    bed.scale(300)
+    _, slices = bed.cluster.endpoints(SERVICE)
+    assert slices >= 3, f"{slices} slices"
+    shown = json.loads(bed.run("get", f"{SERVICE}:80", "-o", "json").stdout)
+    assert len(shown["endpoints"]) == 300 and shown["endpoints"][0]["port"] == PORT
+    assert {e["zone"] for e in shown["endpoints"]} == {"zone-1", "zone-2"}
+    bed.scale(1)
+    bed.scale(0)
+
+
+def rolling_replacement_under_load(bed):
+    """Every pod is replaced while calls go on; none fails, and the new pods get them."""
+    bed.scale(6)
+    with bed.load() as summary:
+        for turn in range(3):
+            before = bed.addresses()
+            bed.patch_deployment({"template": {"metadata": {"annotations": {"turn": str(turn)}}}})
+            wait_for("every pod is another", lambda old=before: not old & bed.addresses(), 120)
+            bed.settle(6)
+        time.sleep(1)  # calls reach the last ones, too
+    peers = summary["byPeer"]
+    assert len(peers) >= 24, f"calls went to {len(peers)} pods: {peers}"
+    print(f"    {summary['calls']} calls, {len(peers)} pods, {summary['retries']} retried unseen")
+
+
+def scale_up_gets_traffic(bed):
+    """C4: new pods get their share without any failure to ask again."""
+    bed.scale(1)
+    with bed.load() as summary:
+        bed.scale(4)
+        time.sleep(2)  # of calls
+    assert len(summary["byPeer"]) == 4, summary["byPeer"]
+
+
+def apiserver_killed_and_restarted(bed):
+    """SIGKILL of the API server: calls go on, and after its restart the watch goes on where it was."""
+    bed.scale(3)
+    bed.watch.forget()
+    with bed.load():
+        bed.cluster.apiserver.kill()
+        bed.watch.expect("trying again")
+        held, state = bed.watch.view()
+        assert len(held) == 3 and state == "some", "what was known is kept while the server is away"
+        bed.cluster.apiserver.restart()
+        bed.cluster.restart_manager()
+        bed.scale(5)
+        bed.scale(2)
+    bed.watch.expect("answers again")
+
+
+BED = PodBed
+SCENARIOS = [scale_to_zero_and_back, rolling_replacement_under_load, scale_up_gets_traffic,
+             apiserver_killed_and_restarted]
