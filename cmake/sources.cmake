@@ -60,6 +60,7 @@ set(FL_SOURCES_loop
   src/loop/sock_tls.c
   src/loop/socket.c
   src/loop/system.c
+  src/loop/tls_cache.c
   src/loop/tls_context.c
   src/loop/tls_session.c
   src/loop/tls_text.c)

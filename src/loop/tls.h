@@ -10,10 +10,12 @@
 #include <sys/types.h>
 
 #include "base/io.h"
+#include "loop/tls_cache.h"
 
 struct fl_tls {
     atomic_uint references;
     SSL_CTX *context;
+    struct fl_tls_cache cache; /* a client's */
     bool server;
     uint8_t *alpn; /* as on the wire: length, name, length, name; NULL: none */
     size_t alpn_len;
@@ -42,6 +44,8 @@ struct fl_tls_session {
  */
 FL_MUST int fl_tls_session_new(struct fl_tls *tls, struct fl_str name, struct fl_tls_session **out);
 void fl_tls_session_free(struct fl_tls_session *s); /* NULL is allowed */
+/* OpenSSL: the peer gave a session that may be resumed. */
+int fl_tls_session_on_ticket(SSL *ssl, SSL_SESSION *session);
 
 /* Gives bytes from the wire, borrowed until fl_tls_session_keep. FL_ENOMEM. */
 FL_MUST int fl_tls_session_feed(struct fl_tls_session *s, struct fl_str bytes);

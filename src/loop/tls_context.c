@@ -1,9 +1,10 @@
 /* tls_context.c - a loaded TLS configuration: an SSL_CTX, counted, shared by any thread.
  *
- * TLS 1.2 at least, no renegotiation, no resumption. A client verifies unless told not to: against
- * the given authorities, else the system's. A server asks for client certificates when it is given
- * authorities for them, and then requires one. PEM is parsed from where the caller has it; the one
- * copy of a private key is OpenSSL's, which wipes it. */
+ * TLS 1.2 at least, no renegotiation. A client verifies unless told not to: against the given
+ * authorities, else the system's; it resumes sessions (tls_cache.h). A server gives none out, and
+ * asks for client certificates when it is given authorities for them, and then requires one. PEM is
+ * parsed from where the caller has it; the one copy of a private key is OpenSSL's, which wipes it.
+ */
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -148,9 +149,15 @@ static SSL_CTX *new_context(bool server) {
     if (!context) return NULL;
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_num_tickets(context, 0);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
+    if (server) {
+        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(context, 0);
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    } else {
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(context, fl_tls_session_on_ticket);
+    }
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return context;
 }
@@ -165,7 +172,7 @@ int fl_tls_context_new(struct fl_io *io, const struct fl_tls_config *config, str
     atomic_init(&tls->references, 1);
     tls->server = config->server;
     tls->context = new_context(config->server);
-    if (!tls->context) {
+    if (!tls->context || fl_tls_cache_init(&tls->cache) < 0) {
         fl_fail_nomem(err);
         goto fail;
     }
@@ -190,6 +197,7 @@ struct fl_tls *fl_tls_context_ref(struct fl_tls *tls) {
 void fl_tls_context_unref(struct fl_tls *tls) {
     if (atomic_fetch_sub_explicit(&tls->references, 1, memory_order_acq_rel) > 1) return;
     SSL_CTX_free(tls->context);
+    fl_tls_cache_deinit(&tls->cache);
     fl_free(tls->alpn);
     fl_free(tls);
 }

@@ -86,8 +86,8 @@ static int on_verify(int good, X509_STORE_CTX *store) {
     return 0;
 }
 
-/* RFC 6125: the name that was dialled, by the certificate's DNS names; an address only by its IP
- * names. SNI carries DNS names only (RFC 6066, section 3). */
+/* RFC 6125: the name that was dialled, by the certificate's DNS names, never by its subject; an
+ * address only by its IP names. SNI carries DNS names only (RFC 6066, section 3). */
 static bool expect_name(struct fl_tls_session *s, struct fl_str name) {
     struct fl_address address;
     if (name.n && name.p[name.n - 1] == '.') name.n--;
@@ -98,9 +98,31 @@ static bool expect_name(struct fl_tls_session *s, struct fl_str name) {
         return X509_VERIFY_PARAM_set1_ip(param, address.ip,
                                          address.kind == FL_ADDRESS_V4 ? 4 : 16) == 1;
     }
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return X509_VERIFY_PARAM_set1_host(param, s->name, 0) == 1 &&
            SSL_set_tlsext_host_name(s->ssl, s->name) == 1;
+}
+
+/* A session that the peer does not know any more costs nothing: the handshake is a full one. */
+static void resume(struct fl_tls_session *s) {
+    SSL_SESSION *session = fl_tls_cache_steal(&s->tls->cache, s->name);
+    if (session) SSL_set_session(s->ssl, session);
+    SSL_SESSION_free(session);
+    ERR_clear_error();
+}
+
+int fl_tls_session_on_ticket(SSL *ssl, SSL_SESSION *session) {
+    struct fl_tls_session *s = SSL_get_app_data(ssl);
+    if (!s->name) return 0;
+    fl_tls_cache_take(&s->tls->cache, s->name, session);
+    return 1; /* the reference is taken */
+}
+
+/* Of TLS 1.2 a session may serve again and again, and its peer need not give a new one. */
+static void return_session(struct fl_tls_session *s) {
+    if (!s->name || !SSL_session_reused(s->ssl) || SSL_version(s->ssl) > TLS1_2_VERSION) return;
+    fl_tls_cache_take(&s->tls->cache, s->name, SSL_get1_session(s->ssl));
 }
 
 int fl_tls_session_new(struct fl_tls *tls, struct fl_str name, struct fl_tls_session **out) {
@@ -122,6 +144,7 @@ int fl_tls_session_new(struct fl_tls *tls, struct fl_str name, struct fl_tls_ses
     } else {
         SSL_set_connect_state(s->ssl);
         if (name.n && !expect_name(s, name)) goto fail;
+        if (s->name) resume(s);
     }
     *out = s;
     return 0;
@@ -133,6 +156,8 @@ fail:
 
 void fl_tls_session_free(struct fl_tls_session *s) {
     if (!s) return;
+    /* Else OpenSSL takes the end of a connection that was cut for a reason not to resume. */
+    if (s->ssl) SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(s->ssl);
     X509_free(s->refused);
     fl_tls_context_unref(s->tls);
@@ -172,7 +197,10 @@ static int cause(struct fl_tls_session *s, int rc, struct fl_error *err) {
 int fl_tls_session_handshake(struct fl_tls_session *s, struct fl_error *err) {
     ERR_clear_error();
     int rc = SSL_do_handshake(s->ssl);
-    if (rc == 1) return 1;
+    if (rc == 1) {
+        return_session(s);
+        return 1;
+    }
     rc = cause(s, rc, err);
     if (rc == FL_ECLOSED) return fl_fail(err, FL_ETLS, "peer ended the TLS handshake");
     return rc;

@@ -197,6 +197,15 @@ static void test_address_is_no_name(void **state) { /* a DNS name that looks lik
     fl_test_cert_deinit(&odd);
 }
 
+static void test_subject_is_no_name(void **state) { /* as it was before there were others */
+    (void)state;
+    struct fl_test_cert odd;
+    struct fl_test_cert_options options = {.issuer = &authority};
+    fl_test_cert_init(&odd, "echo.test", &options);
+    refuse(&odd, "echo.test", "certificate is not for \"echo.test\" but for no name");
+    fl_test_cert_deinit(&odd);
+}
+
 static void test_part_of_a_label_is_no_wildcard(void **state) {
     (void)state;
     struct fl_test_cert wild;
@@ -229,6 +238,39 @@ static void test_system_authorities_do_not_know_ours(void **state) {
     link_dial(&l, "echo.test");
     assert_failed(&l, FL_ECERT, "certificate not trusted");
     link_end(&l);
+}
+
+/* The system's authorities are the stranger for a while. */
+static void with_system_authorities(const struct fl_tls_config *client, bool good_peer) {
+    struct fl_test_cert theirs;
+    struct fl_test_cert_options options = {.issuer = &stranger, .names = NAMES};
+    char path[] = "/tmp/loop_tls_test.XXXXXX";
+    int fd = mkstemp(path);
+    size_t n = strlen(stranger.cert_pem);
+    assert_int_equal(write(fd, stranger.cert_pem, n), n);
+    close(fd);
+    fl_test_cert_init(&theirs, "echo", &options);
+    setenv("SSL_CERT_FILE", path, 1);
+    struct link l;
+    struct fl_tls_config server = server_config(&theirs);
+    link_init(&l, client, &server);
+    unsetenv("SSL_CERT_FILE");
+    unlink(path);
+    link_dial(&l, "echo.test");
+    if (good_peer) {
+        assert_true(l.client.open);
+    } else {
+        assert_failed(&l, FL_ECERT, "certificate not trusted");
+    }
+    link_end(&l);
+    fl_test_cert_deinit(&theirs);
+}
+
+static void test_system_authorities_only_without_others(void **state) {
+    (void)state;
+    struct fl_tls_config none = {0}, ours = client_config();
+    with_system_authorities(&none, true);
+    with_system_authorities(&ours, false);
 }
 
 static void test_verification_switched_off(void **state) {
@@ -623,10 +665,12 @@ int main(void) {
         cmocka_unit_test(test_wrong_name),
         cmocka_unit_test(test_wrong_address),
         cmocka_unit_test(test_address_is_no_name),
+        cmocka_unit_test(test_subject_is_no_name),
         cmocka_unit_test(test_part_of_a_label_is_no_wildcard),
         cmocka_unit_test(test_expired),
         cmocka_unit_test(test_not_yet_valid),
         cmocka_unit_test(test_system_authorities_do_not_know_ours),
+        cmocka_unit_test(test_system_authorities_only_without_others),
         cmocka_unit_test(test_verification_switched_off),
         cmocka_unit_test(test_client_certificate),
         cmocka_unit_test(test_no_client_certificate),

@@ -8,6 +8,7 @@
 #include "support/loop_peer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct fl_test_cert authority, good;
 
