@@ -78,6 +78,7 @@ set(FL_SOURCES_http
   src/http/server.c
   src/http/stream.c)
 set(FL_SOURCES_kube
+  src/kube/audit.c
   src/kube/base64.c
   src/kube/client.c
   src/kube/config.c
@@ -87,14 +88,26 @@ set(FL_SOURCES_kube
   src/kube/kubeconfig_entry.c
   src/kube/kubeconfig_exec.c
   src/kube/kubeconfig_user.c
+  src/kube/lane.c
   src/kube/listwatch.c
+  src/kube/listwatch_metrics.c
   src/kube/no_proxy.c
+  src/kube/outage.c
   src/kube/proxy.c
   src/kube/reflector.c
+  src/kube/reflector_list.c
+  src/kube/reflector_query.c
+  src/kube/reflector_refusal.c
+  src/kube/reflector_wait.c
+  src/kube/reflector_watch.c
   src/kube/resource.c
   src/kube/secret.c
+  src/kube/server_traits.c
   src/kube/server_url.c
   src/kube/store.c
+  src/kube/store_audit.c
+  src/kube/store_entry.c
+  src/kube/store_list.c
   src/kube/texts.c
   src/kube/url.c)
 set(FL_SOURCES_discovery

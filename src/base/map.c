@@ -62,6 +62,8 @@ static bool find(const struct fl_map *m, uint64_t hash, struct fl_str key, size_
     return false;
 }
 
+size_t fl_map_table_bytes(const struct fl_map *m) { return m->cap * sizeof(*m->slots); }
+
 void *fl_map_get(const struct fl_map *m, struct fl_str key) {
     size_t i;
     if (m->count == 0) return NULL;

@@ -24,6 +24,9 @@ void *fl_map_get(const struct fl_map *m, struct fl_str key); /* NULL: not there 
 FL_MUST int fl_map_set(struct fl_map *m, struct fl_str key, void *value, void **old);
 void *fl_map_remove(struct fl_map *m, struct fl_str key); /* the value that stood there, or NULL */
 
+/* What the table takes, without keys. */
+size_t fl_map_table_bytes(const struct fl_map *m);
+
 /* Walks the map: start with *cursor = 0; false at the end. The map must not change meanwhile. */
 bool fl_map_next(const struct fl_map *m, size_t *cursor, struct fl_str *key, void **value);
 

@@ -23,6 +23,7 @@ struct fl_kube_client {
     struct fl_io *io;
     struct fl_tls *tls;
     struct fl_http_pool *pool;
+    struct fl_kube_server server;
     char *authority, *prefix, *token_file;
     struct fl_buf authorization; /* "Bearer …", empty without a token */
     uint64_t token_read_ms;
@@ -235,6 +236,10 @@ uint64_t fl_kube_request_last_read_ms(const struct fl_kube_request *request) {
     return request->exchange ? fl_http_exchange_last_read_ms(request->exchange) : 0;
 }
 
+struct fl_kube_server *fl_kube_client_server(struct fl_kube_client *client) {
+    return &client->server;
+}
+
 /* --- life --- */
 
 static void client_free(struct fl_kube_client *client) {
@@ -304,6 +309,7 @@ int fl_kube_client_new(struct fl_io *io, const struct fl_kube_config *config,
     if (!client) return fl_fail_nomem(err);
     int rc = FL_ENOMEM;
     client->io = io;
+    fl_kube_server_init(&client->server, fl_random_u64(&io->jitter));
     fl_buf_init(&client->authorization, TOKEN_MAX);
     if (copy_names(client, config) < 0) {
         fl_fail_nomem(err);

@@ -9,6 +9,7 @@
 
 #include "http/message.h"
 #include "kube/config.h"
+#include "kube/server.h"
 
 struct fl_kube_client;
 struct fl_kube_request;
@@ -30,6 +31,9 @@ FL_MUST int fl_kube_client_new(struct fl_io *io, const struct fl_kube_config *co
                                struct fl_kube_client **out, struct fl_error *err);
 /* Requests under way end with FL_ESHUTDOWN; `done` once when nothing is left. */
 void fl_kube_client_close(struct fl_kube_client *client, void (*done)(void *arg), void *arg);
+
+/* What is known about the server, for all that ask it through this client. */
+struct fl_kube_server *fl_kube_client_server(struct fl_kube_client *client);
 
 /* GET of `path` (with query). Errors (then no callback): FL_EFULL, FL_ENOMEM, FL_ESHUTDOWN. */
 FL_MUST int fl_kube_client_get(struct fl_kube_client *client, struct fl_str path,

@@ -1,5 +1,5 @@
 /* listwatch.h - one collection kept equal to the API server's: a reflector and its store, driven by
- * a client on a loop.
+ * a client on a loop, and audited from time to time. What it counts: listwatch_metrics.h.
  *
  * One loop's thread. No event is called before fl_listwatch_new returned, none after
  * fl_listwatch_close was called. */
@@ -27,6 +27,7 @@ struct fl_listwatch_options {
     enum fl_k8s_kind kind;
     struct fl_str ns; /* empty: all namespaces */
     struct fl_str label_selector, field_selector;
+    uint64_t audit_ms; /* the audit's interval; 0: FL_AUDIT_INTERVAL_MS (audit.h) */
 };
 
 FL_MUST int fl_listwatch_new(struct fl_io *io, const struct fl_listwatch_options *options,

@@ -1,5 +1,8 @@
 /* reflector.h - keeps a store equal to one collection of the API server: list, then watch.
  *
+ * The list is streamed as the beginning of the watch where the server can (KEP-3157), else read in
+ * pages; protobuf where the server can, else JSON.
+ *
  * A machine without I/O: it takes bytes and the time, and gives back requests, changes of the store
  * and its next deadline. There is at most one request under way. Whoever drives it calls
  * fl_reflector_next after every input and whenever the deadline has passed, until that says WAIT:
@@ -12,6 +15,7 @@
 #define FL_KUBE_REFLECTOR_H
 
 #include "base/random.h"
+#include "kube/server.h"
 #include "kube/store.h"
 
 struct fl_reflector;
@@ -25,6 +29,11 @@ struct fl_reflector;
     X(RELIST_OLDER, "relist_older_cached")       /* a cached list went back in time: refused */    \
     X(RELIST_DOUBTED, "relist_older_consistent") /* a consistent one did: asked once more */       \
     X(RELIST_REFUSED, "relist_refused")          /* a request was refused for another reason */    \
+    X(RELIST_AUDIT, "relist_audit")              /* the audit found what cannot be repaired */     \
+    X(STREAM_REFUSED, "stream_refused")          /* no streaming list here: read in pages */       \
+    X(STREAM_UNENDED, "stream_unended")          /* one was never said to be complete: likewise */ \
+    X(JSON, "json")                              /* no protobuf here: asked in JSON */             \
+    X(WATCH_STALLED, "watch_stalled")            /* bookmarks stayed away: asked again */          \
     X(RESTORED, "restored")                      /* it did twice: etcd was restored, accepted */   \
     X(WATCH_RESUME, "watch_resume")              /* a watch goes on where the last one ended */    \
     X(RETRY, "retry")                            /* a request failed and is made again later */
@@ -37,6 +46,14 @@ enum fl_reflector_note {
 };
 const char *fl_reflector_note_name(enum fl_reflector_note note);
 
+/* A list or a watch that is over; a stream is one of each. */
+struct fl_reflector_round {
+    bool watch;
+    bool complete; /* a list: read whole, and believed */
+    uint64_t ms;
+    uint64_t items; /* objects and bookmarks */
+};
+
 /* Called from within the inputs and fl_reflector_next, which must not be called from them. */
 struct fl_reflector_events {
     /* The whole collection stands in the store; after each complete list. */
@@ -45,14 +62,16 @@ struct fl_reflector_events {
      * goes on trying. Code FL_OK: it answers again. */
     void (*on_trouble)(void *arg, const struct fl_error *why);
     void (*on_note)(void *arg, enum fl_reflector_note note);
+    void (*on_round)(void *arg, const struct fl_reflector_round *round);
 };
 
 struct fl_reflector_options {
     enum fl_k8s_kind kind;
     struct fl_str ns; /* empty: all namespaces */
     struct fl_str label_selector, field_selector;
-    struct fl_kube_store *store; /* outlives the reflector */
-    uint64_t seed;               /* of jitter and watch timeouts */
+    struct fl_kube_store *store;   /* outlives the reflector */
+    struct fl_kube_server *server; /* likewise; shared with all that ask the same server */
+    uint64_t seed;                 /* of jitter and watch timeouts */
 };
 
 /* Strings are copied. The first list is due at once. FL_ENOMEM. */
@@ -64,6 +83,7 @@ void fl_reflector_free(struct fl_reflector *r); /* NULL is allowed */
 struct fl_reflector_request {
     struct fl_str path; /* with query, without the server's prefix; until the next call */
     struct fl_str accept;
+    bool begins_list, begins_watch; /* a stream both, a later page neither */
 };
 
 enum fl_reflector_action { FL_REFLECTOR_WAIT, FL_REFLECTOR_SEND, FL_REFLECTOR_CANCEL };
@@ -78,6 +98,12 @@ void fl_reflector_response(struct fl_reflector *r, uint64_t now_ms, int status,
 void fl_reflector_data(struct fl_reflector *r, uint64_t now_ms, struct fl_str bytes);
 /* The request is over: code FL_OK after a complete response, else what ended it. */
 void fl_reflector_closed(struct fl_reflector *r, uint64_t now_ms, const struct fl_error *why);
+
+/* An outage of the server is over: what waits because of it may be due at `at_ms` already. */
+void fl_reflector_wake(struct fl_reflector *r, uint64_t at_ms);
+/* The store was found to differ from the server: a consistent list, if a watch is established; else
+ * one is on its way or the server is not to be had. */
+void fl_reflector_relist(struct fl_reflector *r, uint64_t now_ms);
 
 bool fl_reflector_synced(const struct fl_reflector *r);   /* a list was complete */
 bool fl_reflector_watching(const struct fl_reflector *r); /* a watch is established */

@@ -20,13 +20,6 @@ static const struct resource *resource_of(enum fl_k8s_kind kind) {
 
 const char *fl_resource_name(enum fl_k8s_kind kind) { return resource_of(kind)->name; }
 
-int fl_resource_path(struct fl_buf *out, enum fl_k8s_kind kind, struct fl_str ns) {
-    const struct resource *resource = resource_of(kind);
-    if (ns.n == 0) return fl_buf_printf(out, "%s/%s", resource->group_path, resource->name);
-    return fl_buf_printf(out, "%s/namespaces/%.*s/%s", resource->group_path, FL_STR_ARG(ns),
-                         resource->name);
-}
-
 static bool unreserved(unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '.' || c == '_' || c == '~';
@@ -56,4 +49,26 @@ int fl_query_add_number(struct fl_buf *out, const char *key, uint64_t value) {
     char text[24];
     int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
     return fl_query_add(out, key, fl_str_n(text, (size_t)n));
+}
+
+static int collection_path(struct fl_buf *out, const struct resource *resource, struct fl_str ns) {
+    if (ns.n == 0) return fl_buf_printf(out, "%s/%s", resource->group_path, resource->name);
+    return fl_buf_printf(out, "%s/namespaces/%.*s/%s", resource->group_path, FL_STR_ARG(ns),
+                         resource->name);
+}
+
+int fl_resource_path(struct fl_buf *out, const struct fl_resource_scope *scope) {
+    int rc = collection_path(out, resource_of(scope->kind), scope->ns);
+    if (rc < 0 || (rc = fl_query_add(out, "labelSelector", scope->label_selector)) < 0) return rc;
+    return fl_query_add(out, "fieldSelector", scope->field_selector);
+}
+
+bool fl_resource_format(struct fl_str content_type, enum fl_k8s_format *format) {
+    struct fl_str type, parameters;
+    fl_str_split(content_type, ';', &type, &parameters);
+    type = fl_str_trim(type);
+    *format = FL_K8S_PROTOBUF;
+    if (fl_str_eq_nocase(type, FL_STR("application/vnd.kubernetes.protobuf"))) return true;
+    *format = FL_K8S_JSON;
+    return fl_str_eq_nocase(type, FL_STR("application/json"));
 }

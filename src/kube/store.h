@@ -37,7 +37,7 @@ struct fl_kube_entry {
     uint32_t skipped;                /* endpoints left out: without a usable address */
     struct fl_kube_service *service; /* Service */
     struct fl_kube_entry *swept;     /* the store's own */
-    uint32_t generation;             /* the store's own */
+    uint32_t generation, audit;      /* the store's own */
     bool truncated;                  /* Endpoints cut at 1,000 addresses */
     uint16_t ns_len, name_len, owner_len;
     char text[]; /* "ns/name", then the name of the Service that a slice belongs to */
@@ -72,6 +72,10 @@ FL_MUST int fl_kube_store_apply(struct fl_kube_store *store, enum fl_k8s_event e
  * the store is complete, 0: none. */
 void fl_kube_store_list_begin(struct fl_kube_store *store, uint64_t position);
 FL_MUST int fl_kube_store_list_item(struct fl_kube_store *store, struct fl_k8s_object *object);
+/* The object, shown before, was deleted while the list was being read, by a stream that goes on. */
+FL_MUST int fl_kube_store_list_delete(struct fl_kube_store *store, struct fl_k8s_object *object);
+/* How many different objects the list has shown. */
+size_t fl_kube_store_list_seen(const struct fl_kube_store *store);
 /* An item was older than what is held: no list of the same history that is newer says so. */
 bool fl_kube_store_list_contradicts(const struct fl_kube_store *store);
 
@@ -84,6 +88,33 @@ enum fl_kube_trust {
 /* Ends a list that was read whole, at `version` (0: opaque). FL_ENOMEM, FL_EFULL: refused. */
 FL_MUST int fl_kube_store_list_end(struct fl_kube_store *store, uint64_t version,
                                    enum fl_kube_trust trust);
+
+/* What an audit can find; X(NAME, "label"). */
+#define FL_KUBE_DIFFERENCE_MAP(X)                                                                  \
+    X(MISSING, "missing") /* the server has it and we do not */                                    \
+    X(EXTRA, "extra")     /* we have it and the server does not */                                 \
+    X(OLDER, "older")     /* ours is an older version */                                           \
+    X(NEWER, "newer")     /* ours is a version that the server's history does not know */
+
+enum fl_kube_difference {
+#define FL_X(name, label) FL_KUBE_##name,
+    FL_KUBE_DIFFERENCE_MAP(FL_X)
+#undef FL_X
+        FL_KUBE_DIFFERENCES
+};
+
+/* An audit: begin, an item for each object of a consistent list, agrees, end. A list in between
+ * drops it. FL_ECANCELLED: there is none. FL_EFULL: too many differences or changes meanwhile. */
+void fl_kube_store_audit_begin(struct fl_kube_store *store);
+FL_MUST int fl_kube_store_audit_item(struct fl_kube_store *store, struct fl_str ns,
+                                     struct fl_str name, struct fl_str version);
+/* Nothing differs, so there is no need to wait until the store has passed the list's `version`. */
+bool fl_kube_store_audit_agrees(struct fl_kube_store *store, uint64_t version);
+/* The store has passed it: counts what differs and was not touched since the beginning. If that is
+ * nothing but extra objects they are removed (FL_OK); else only a list can help (FL_EGONE). */
+FL_MUST int fl_kube_store_audit_end(struct fl_kube_store *store, uint64_t version,
+                                    size_t counts[FL_KUBE_DIFFERENCES]);
+void fl_kube_store_audit_drop(struct fl_kube_store *store);
 
 /* A canonical decimal that fits 64 bits, else 0. */
 uint64_t fl_kube_store_version(struct fl_str text);

@@ -158,9 +158,9 @@ static void test_what_happens_is_counted(void **state) {
     fl_apiserver_end_watches(f.server);
     run(&f, 10000);
     assert_int_equal(
-        counter(&f, "fairlead_kube_reflector_total", "resource=services,what=relist_gone"), 1);
+        counter(&f, "fairlead_reflector_relists_total", "resource=services,cause=gone"), 1);
     assert_int_equal(
-        counter(&f, "fairlead_kube_reflector_total", "resource=services,what=watch_resume"), 1);
+        counter(&f, "fairlead_reflector_notes_total", "resource=services,what=watch_resume"), 1);
     assert_true(counter(&f, "fairlead_kube_events_total", "resource=services") >= 6);
     assert_true(counter(&f, "fairlead_kube_read_bytes", "resource=services") > 100);
     assert_int_equal(f.notes[FL_REFLECTOR_RELIST_GONE], 1);
@@ -257,7 +257,7 @@ static void test_closing_at_any_moment(void **state) {
 
 static void test_closing_from_within_trouble(void **state) {
     static const enum fl_fault_kind faults[] = {FL_FAULT_UNAVAILABLE, FL_FAULT_GARBAGE,
-                                                     FL_FAULT_STALL};
+                                                FL_FAULT_STALL};
     FL_UNUSED(state);
     for (size_t i = 0; i < FL_COUNT(faults); i++) {
         struct fixture f;

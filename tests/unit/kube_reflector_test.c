@@ -10,17 +10,21 @@
 #define JSON           "application/json"
 
 struct fixture {
+    struct fl_kube_server server;
     struct fl_kube_store *store;
     struct fl_reflector *r;
     uint64_t now_ms;
     size_t chunk; /* bytes are fed in pieces of this size; 0: whole */
     enum fl_k8s_format format;
     char path[1024];  /* of the request under way */
+    char accept[128];
     unsigned cancels; /* requests to be cancelled so far */
     char changes[1024];
     unsigned synced, notes[FL_REFLECTOR_NOTES];
     unsigned troubles;
     struct fl_error trouble;
+    struct fl_reflector_round list, watch; /* the last of each */
+    unsigned lists, watches;
 };
 
 static int on_change(void *arg, const struct fl_kube_entry *old, const struct fl_kube_entry *now) {
@@ -44,8 +48,14 @@ static void on_note(void *arg, enum fl_reflector_note note) {
     ((struct fixture *)arg)->notes[note]++;
 }
 
+static void on_round(void *arg, const struct fl_reflector_round *round) {
+    struct fixture *f = arg;
+    *(round->watch ? &f->watch : &f->list) = *round;
+    (*(round->watch ? &f->watches : &f->lists))++;
+}
+
 static const struct fl_reflector_events events = {
-    .on_synced = on_synced, .on_trouble = on_trouble, .on_note = on_note};
+    .on_synced = on_synced, .on_trouble = on_trouble, .on_note = on_note, .on_round = on_round};
 
 static int make(struct fixture *f) {
     int rc = fl_kube_store_new(1, on_change, f, &f->store);
@@ -55,14 +65,23 @@ static int make(struct fixture *f) {
         .ns = FL_STR("shop"),
         .label_selector = FL_STR("kubernetes.io/service-name=echo"),
         .store = f->store,
+        .server = &f->server,
         .seed = 3,
     };
     return fl_reflector_new(&options, &events, f, &f->r);
 }
 
-static void setup(struct fixture *f) {
+/* A server that streams lists. */
+static void setup_stream(struct fixture *f) {
     *f = (struct fixture){.now_ms = 1000000, .format = FL_K8S_PROTOBUF};
+    fl_kube_server_init(&f->server, 5);
     assert_int_equal(make(f), FL_OK);
+}
+
+/* One that is known not to. */
+static void setup(struct fixture *f) {
+    setup_stream(f);
+    fl_server_traits_stream_unended(&f->server.traits, f->now_ms);
 }
 
 static void teardown(struct fixture *f) {
@@ -83,6 +102,7 @@ static bool act(struct fixture *f) {
         assert_false(sent);
         sent = true;
         fl_str_copy(f->path, sizeof(f->path), request.path);
+        fl_str_copy(f->accept, sizeof(f->accept), request.accept);
     }
     return sent;
 }
@@ -772,6 +792,7 @@ static void test_each_failed_allocation_is_survived(void **state) {
     FL_UNUSED(state);
     FL_TEST_EACH_FAILURE(n) {
         struct fixture f = {.now_ms = 1000, .format = FL_K8S_PROTOBUF};
+        fl_kube_server_init(&f.server, 5);
         if (make(&f) == FL_OK) act(&f);
         teardown(&f);
     }
