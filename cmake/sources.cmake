@@ -62,6 +62,7 @@ set(FL_SOURCES_loop
   src/loop/system.c
   src/loop/tls_cache.c
   src/loop/tls_context.c
+  src/loop/tls_memory.c
   src/loop/tls_session.c
   src/loop/tls_text.c)
 set(FL_SOURCES_http

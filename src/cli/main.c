@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "cli/command.h"
+#include "loop/loop.h"
 
 static void print_overview(FILE *out) {
     fprintf(out, "fairlead keeps connections pointed at the endpoints that are alive now.\n\n"
@@ -51,6 +52,7 @@ const struct fl_command fl_command_version = {"version", "", "The version of thi
 int main(int argc, char **argv) {
     static const struct fl_log_options quiet = {.level = FL_LOG_OFF};
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
+    fl_loop_count_tls_memory();
     fl_log_configure(&quiet); /* until fl_command_parse finds -v */
     if (argc < 2) {
         print_overview(stderr);

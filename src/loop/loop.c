@@ -9,12 +9,13 @@
  *
  * Memory: libuv, OpenSSL and c-ares keep the allocator they have. Their hooks are process-wide and
  * must be set before the first use of the library, and the program that links this one may use all
- * three by itself. */
+ * three by itself. Our own program counts what OpenSSL takes (tls_memory.c). */
 #include "loop/inside.h"
 
 #include <limits.h>
 
 #include "base/alloc.h"
+#include "base/area.h"
 #include "loop/file.h"
 #include "loop/process.h"
 #include "loop/sock.h"
@@ -169,6 +170,7 @@ static int init_memory(struct fl_loop *loop) {
         "writes that met a bound, upon which the connection was closed", "limit=write_queue");
     loop->input = fl_alloc(FL_LOOP_BUFFER);
     if (!loop->input) return FL_ENOMEM;
+    fl_area_add(FL_AREA_SOCKS, FL_LOOP_BUFFER);
     rc = fl_postbox_init(&loop->postbox);
     if (rc < 0) return rc;
     loop->has_postbox = true;
@@ -228,7 +230,8 @@ void fl_loop_deinit(struct fl_loop *loop) {
     if (loop->has_postbox) fl_postbox_deinit(&loop->postbox);
     fl_timers_deinit(&loop->io.timers);
     fl_metrics_free(loop->io.metrics);
-    while (loop->spare_count) fl_buf_deinit(&loop->spares[--loop->spare_count]);
+    fl_tcp_free_spares(loop);
+    if (loop->input) fl_area_add(FL_AREA_SOCKS, -(ptrdiff_t)FL_LOOP_BUFFER);
     fl_free(loop->input);
     fl_free(loop->plain);
     fl_free(loop->carried);

@@ -17,4 +17,8 @@ void fl_loop_stop(struct fl_runtime *runtime);
 FL_MUST int fl_loop_on_signal(struct fl_runtime *runtime, int signal,
                               void (*cb)(void *arg, int signal), void *arg);
 
+/* Counts OpenSSL's memory as FL_AREA_TLS from now on; for a program of ours, before anything uses
+ * OpenSSL. False: something has, and nothing is counted. */
+bool fl_loop_count_tls_memory(void);
+
 #endif

@@ -18,6 +18,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "base/area.h"
 #include "loop/inside.h"
 
 #define FLUSH_MS  UINT64_C(1000)
@@ -38,8 +39,25 @@ static const struct fl_error asked_for; /* the why of a close that this side wan
 
 void fl_tcp_move(struct fl_sock *sock, int state) { fl_sm_move(&sock->state, moves, state); }
 
+/* Tells what the sock holds now; the end of whatever changed it. */
+static void count(struct fl_sock *sock, size_t bytes) {
+    if (bytes == sock->counted) return;
+    fl_area_add(FL_AREA_SOCKS, (ptrdiff_t)bytes - (ptrdiff_t)sock->counted);
+    sock->counted = bytes;
+}
+
+static size_t size_of_session(const struct fl_tls_session *tls) {
+    return tls ? sizeof(*tls) + tls->kept.cap + tls->wire.cap : 0;
+}
+
+static void count_all(struct fl_sock *sock) {
+    count(sock, sizeof(*sock) + sock->queue.cap + size_of_session(sock->tls) +
+                    size_of_session(sock->outer));
+}
+
 static void sock_free(struct fl_sock *sock) {
     struct fl_loop *loop = sock->loop;
+    count(sock, 0);
     fl_io_timer_deinit(&loop->io, &sock->deadline);
     fl_tls_session_free(sock->tls);
     fl_tls_session_free(sock->outer);
@@ -92,6 +110,7 @@ int fl_tcp_new(struct fl_loop *loop, int state, struct fl_sock **out) {
     fl_list_init(&sock->unfinished);
     fl_list_init(&sock->service);
     fl_task_init(&sock->closed, run_closed);
+    count_all(sock);
     loop->live++;
     fl_metric_add(loop->socks_open, 1);
     *out = sock;
@@ -163,6 +182,7 @@ static bool wants_read(const struct fl_sock *sock) {
 
 void fl_tcp_watch(struct fl_sock *sock) {
     if (sock->state == FL_SOCK_CLOSED) return;
+    count_all(sock);
     int read = wants_read(sock) ? UV_READABLE : 0;
     fl_poll_want(&sock->poll, read | (sock->blocked ? UV_WRITABLE : 0));
 }
@@ -215,6 +235,7 @@ static void borrow_memory(struct fl_loop *loop, struct fl_buf *queue) {
     size_t max = queue->max;
     *queue = loop->spares[--loop->spare_count];
     queue->max = max;
+    fl_area_add(FL_AREA_SOCKS, -(ptrdiff_t)queue->cap);
 }
 
 static void return_memory(struct fl_loop *loop, struct fl_buf *queue) {
@@ -223,8 +244,17 @@ static void return_memory(struct fl_loop *loop, struct fl_buf *queue) {
         fl_buf_release(queue);
         return;
     }
+    fl_area_add(FL_AREA_SOCKS, (ptrdiff_t)queue->cap);
     loop->spares[loop->spare_count++] = *queue;
     fl_buf_init(queue, queue->max);
+}
+
+void fl_tcp_free_spares(struct fl_loop *loop) {
+    while (loop->spare_count) {
+        struct fl_buf *spare = &loop->spares[--loop->spare_count];
+        fl_area_add(FL_AREA_SOCKS, -(ptrdiff_t)spare->cap);
+        fl_buf_deinit(spare);
+    }
 }
 
 static bool has_output(const struct fl_sock *sock) {
@@ -358,6 +388,7 @@ int fl_tcp_write(struct fl_sock *sock, struct fl_str bytes) {
     }
     if (fl_tcp_queued(sock) >= FL_SOCK_QUEUE_HIGH) sock->full = true;
     if (!sock->blocked) fl_tcp_want_service(sock);
+    count_all(sock);
     return 0;
 }
 

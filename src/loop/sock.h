@@ -50,6 +50,7 @@ struct fl_sock {
     struct fl_task closed;        /* brings on_close when there is no handle that would */
     struct fl_endpoint_address peer;
     struct fl_error why;
+    size_t counted; /* bytes of FL_AREA_SOCKS */
 };
 
 /* sock.c */
@@ -69,6 +70,8 @@ void fl_tcp_finish_with_peer(struct fl_sock *sock,
 void fl_tcp_want_service(struct fl_sock *sock);
 /* Delivers what TLS held back, sends what is queued. The loop's call. */
 void fl_tcp_serve(struct fl_sock *sock);
+/* Memory for queues that the loop keeps. */
+void fl_tcp_free_spares(struct fl_loop *loop);
 /* Watches the descriptor for what the sock's state wants. */
 void fl_tcp_watch(struct fl_sock *sock);
 /* "address:port", "proxy host:port" while its tunnel is not there, then

@@ -18,6 +18,8 @@ fl_unit_test(wire_k8s ROOMS wire)
 fl_unit_test(wire_pb ROOMS wire)
 fl_unit_test(wire_yaml ROOMS wire LIBRARIES PkgConfig::JANSSON)
 
+fl_unit_test(loop_area ROOMS loop
+  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_certificate ROOMS loop LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_eyeballs ROOMS loop)
 fl_unit_test(loop_file ROOMS loop SOURCES unit/support/loop_peer.c)
