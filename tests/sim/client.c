@@ -167,7 +167,7 @@ void client_judge_age(struct client *client) {
     const struct client_world *in = client->in;
     uint64_t now = fl_io_now_ms(in->io);
     uint64_t heard = FL_MAX(in->board->lines[client->number].last_data_ms, client->started_ms);
-    if (client->closing) return;
+    if (client->closing || in->plant == PLANT_DEAF) return;
     for (unsigned i = 0; i < in->plan->services; i++) {
         const struct client_subscription *s = &client->services[i];
         if (!s->last || !s->answered) continue;
@@ -288,6 +288,9 @@ void client_init(struct client *client, const struct client_world *in, unsigned 
         client->services[i].client = client;
         view_init(&client->services[i].view, &in->truth->services[i],
                   in->plan->traits[PLAN_TRAIT_NO_SLICES]);
+        client->services[i].view.lenient = plan_has_fault(in->plan, FL_FAULT_RESTORED) ||
+                                           plan_has_fault(in->plan, FL_FAULT_LOST_EVENT);
+        client->services[i].view.confused = in->plant == PLANT_CONFUSE;
     }
     write_kubeconfig(client);
     start(client);

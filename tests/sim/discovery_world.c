@@ -232,15 +232,16 @@ static void run_look(struct fl_timer *timer) {
     fl_io_timer_set(w->io, timer, fl_io_now_ms(w->io) + LOOK_MS);
 }
 
-static bool say_well(const struct discovery_world *w, char *why) {
-    for (unsigned i = 0; i < w->plan->clients; i++)
-        if (!client_is_well(&w->clients[i], why)) return false;
-    for (int i = 0; i < MIRRORS; i++)
-        if (w->mirrors[i].listwatch && !mirror_is_true(&w->mirrors[i], why)) return false;
-    return true;
+/* What is not as it should be, by the promise that it breaks if it stays so; NONE: all is well. */
+static enum breach say_ill(const struct discovery_world *w, char *why) {
+    enum breach breach = BREACH_NONE;
+    for (int i = 0; i < MIRRORS && !breach; i++) breach = mirror_say_ill(&w->mirrors[i], why);
+    for (unsigned i = 0; i < w->plan->clients && !breach; i++)
+        if (!client_is_well(&w->clients[i], why)) breach = BREACH_WAIT;
+    return breach;
 }
 
-/* Changes whenever the answer of say_well may. */
+/* Changes whenever the answer of say_ill may. */
 static uint64_t count_happenings(const struct discovery_world *w) {
     uint64_t n = fl_cluster_version(w->town.cluster);
     for (unsigned i = 0; i < w->plan->clients; i++) n += w->clients[i].happenings;
@@ -253,7 +254,7 @@ static bool is_well(void *arg) {
     struct discovery_world *w = arg;
     uint64_t happenings = count_happenings(w) + 1;
     if (w->verdict.breach) return true;
-    if (happenings != w->judged_at) w->well = say_well(w, why);
+    if (happenings != w->judged_at) w->well = !say_ill(w, why);
     w->judged_at = happenings;
     return w->well;
 }
@@ -279,8 +280,7 @@ static uint64_t become_well(struct discovery_world *w) {
     for (bool quiet = false; !quiet && !w->verdict.breach;) {
         uint64_t gone = fl_io_now_ms(w->io) - from;
         if (gone >= limit || !fl_world_run_until(w->world, is_well, w, limit - gone)) {
-            (void)say_well(w, why);
-            verdict_broken(&w->verdict, BREACH_WAIT, "%" PRIu64 " s after the last order: %s",
+            verdict_broken(&w->verdict, say_ill(w, why), "%" PRIu64 " s after the last order: %s",
                            limit / 1000, why);
             return gone;
         }
@@ -292,10 +292,7 @@ static uint64_t become_well(struct discovery_world *w) {
 
 /* Nothing happens, and the server answers: the sets are fresh all the time. */
 static void stay_fresh(struct discovery_world *w) {
-    const struct plan *plan = w->plan;
-    if (plan->bookmark_ms > BOOKMARK_MS_MAX || plan_has_fault(plan, FL_FAULT_NO_BOOKMARK) ||
-        plan_has_fault(plan, FL_FAULT_STALL))
-        return; /* a watch may be silent, and its set rightly stale */
+    if (w->plan->bookmark_ms > BOOKMARK_MS_MAX || plan_has_silence(w->plan)) return;
     for (uint64_t gone = 0; gone < FRESH_MS && !w->verdict.breach; gone += LOOK_MS) {
         fl_world_run_ms(w->world, LOOK_MS);
         if (gone < CLIENT_FRESH_MS)

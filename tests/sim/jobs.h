@@ -8,7 +8,7 @@
 #include "worlds.h"
 
 #define JOBS_MAX          64
-#define JOBS_FAILURES_MAX 100 /* that are remembered */
+#define JOBS_FAILURES_MAX 1000 /* that are remembered */
 
 struct jobs_options {
     uint64_t from, runs;

@@ -87,7 +87,7 @@ static void on_note(void *arg, enum fl_reflector_note note) {
 static const struct fl_listwatch_events events = {
     .on_change = on_change, .on_synced = on_synced, .on_trouble = on_trouble, .on_note = on_note};
 
-bool mirror_is_true(const struct mirror *m, char *why) {
+enum breach mirror_say_ill(const struct mirror *m, char *why) {
     for (size_t i = 0; i < m->truth->key_count; i++) {
         const struct truth_key *truth = &m->truth->keys[i];
         uint64_t seen = 0, now = truth_now(&truth->steps);
@@ -99,9 +99,9 @@ bool mirror_is_true(const struct mirror *m, char *why) {
                  "%s is at %" PRIu64 " in the mirror and at %" PRIu64
                  " in the cluster (0: not there)",
                  truth->name, seen, now);
-        return false;
+        return now ? BREACH_WAIT : BREACH_DELETE;
     }
-    return true;
+    return BREACH_NONE;
 }
 
 void mirror_init(struct mirror *m, enum fl_k8s_kind kind, struct truth *truth,

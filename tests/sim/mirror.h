@@ -35,7 +35,8 @@ void mirror_init(struct mirror *mirror, enum fl_k8s_kind kind, struct truth *tru
                  struct verdict *verdict, struct story *story);
 FL_MUST int mirror_open(struct mirror *mirror, struct fl_io *io, struct fl_kube_client *client);
 void mirror_deinit(struct mirror *mirror); /* its listwatch is closed */
-/* Is it what the cluster is now? `why` of VERDICT_TEXT_MAX. */
-bool mirror_is_true(const struct mirror *mirror, char *why);
+/* NONE: it is what the cluster is now; DELETE: it has what is no more; WAIT: it differs. `why` of
+ * VERDICT_TEXT_MAX. */
+enum breach mirror_say_ill(const struct mirror *mirror, char *why);
 
 #endif

@@ -109,6 +109,8 @@ void plan_set(struct plan *plan, size_t part, bool kept);
 void plan_say(const struct plan *plan, size_t part, char *out, size_t size);
 bool plan_has_fault(const struct plan *plan, enum fl_fault_kind fault);
 bool plan_has_order(const struct plan *plan, enum order_kind kind);
+/* Is there something after which a watch may be silent, and its sets rightly stale? */
+bool plan_has_silence(const struct plan *plan);
 /* Within how long after the last order the truth must be known. */
 uint64_t plan_settle_ms(const struct plan *plan);
 

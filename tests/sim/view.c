@@ -111,6 +111,7 @@ static void judge_state(struct reading *r) {
     struct view *view = r->view;
     enum fl_set_state state = fl_set_state(r->set);
     const char *external = fl_set_external_name(r->set), *name = view->service->name;
+    if (view->confused && state == FL_SET_EMPTY) state = FL_SET_ABSENT;
     if ((state == FL_SET_SOME) != (r->usable || external))
         verdict_broken(r->verdict, BREACH_ANSWER,
                        "%s: the set says %s and has %zu usable endpoints", name,
@@ -132,6 +133,7 @@ static void judge_state(struct reading *r) {
 void view_judge(struct view *view, const struct fl_set *set, struct verdict *verdict) {
     struct reading r = {.view = view, .set = set, .verdict = verdict};
     make_room(view);
+    if (view->lenient) view_forget(view);
     fl_set_each(set, read_endpoint, &r);
     judge_state(&r);
     read_the_missing(&r);

@@ -17,6 +17,8 @@ struct view {
     size_t *pods_at;             /* places in the pods' */
     size_t pods_cap;
     bool ready_only; /* the server has Endpoints only, which know ready and not ready */
+    bool lenient;    /* what a client missed, it may show in any order until the audit */
+    bool confused;   /* planted: empty is taken for absent */
 };
 
 void view_init(struct view *view, struct truth_service *service, bool ready_only);

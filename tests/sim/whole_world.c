@@ -191,7 +191,9 @@ static void on_result(void *arg, const struct fl_call_result *result) {
         !fl_str_eq(fl_str_n(result->response, result->response_len),
                    fl_str_n(caller->request, caller->request_len)))
         verdict_broken(&s->verdict, BREACH_CALL, "an answer belongs to another call");
-    if (s->plant != PLANT_LOST_CALL || ++s->results != LOST_CALL)
+    if (s->plant == PLANT_LOST_CALL && ++s->results == LOST_CALL)
+        caller->judged.active = false; /* and the oracle does not hear of it */
+    else
         oracle_call_ended(&s->oracle, &caller->judged, result);
     caller->call = NULL;
     fl_io_timer_clear(s->io, &caller->timer);
