@@ -12,7 +12,7 @@ CONFIGURE = @test -f build/$@/build.ninja || cmake --preset $@ >build/$@.log 2>&
 BUILD = @cmake --build build/$@ -j $(JOBS) --
 
 .PHONY: all help packages release debug asan tsan fuzz-build coverage-build test sanitize test-peers \
-  demo bench fuzz sim tidy format docs coverage deb install clean
+  demo bench bench-discovery fuzz sim tidy format docs coverage deb install clean
 
 all: release
 
@@ -26,6 +26,7 @@ help:
 #: make test-peers   against a real kube-apiserver, etcd, controller manager, grpc-go, client-go
 #: make sim SEED=n   one seeded world with its trace; make sim RUNS=n: many worlds
 #: make bench        the figures, as a table and in build/bench/results.json
+#: make bench-discovery  discovery beside client-go, kube-rs and curl
 #: make fuzz         every fuzz target for SECONDS_EACH=60 seconds
 #: make coverage     lines that the tests reach; fails below 85 % outside the faces
 #: make deb          Debian packages in build/deb, checked with lintian and by installing them
@@ -57,6 +58,10 @@ demo: release
 bench: release
 	@scripts/packages bench
 	@tests/bench/run
+
+bench-discovery: release
+	@scripts/packages bench peers
+	@tests/bench/bench-discovery
 
 fuzz:
 	@scripts/packages build fuzz
