@@ -253,8 +253,8 @@ FL_MUST static inline int fl_io_file_read(struct fl_io *io, const char *path, st
 }
 /* Replaces the file by `bytes`, which is taken (also on failure) and wiped: atomically (a temporary
  * file beside it with mode 0600, then renamed) and durably (fsync of file and folder), off the
- * loop's thread. `done` once, later; it cannot be cancelled. Errors: FL_ENOMEM (then no callback);
- * by callback FL_ESYS (detail: path and why). */
+ * loop's thread. `done` once, later; it cannot be cancelled, and who frees the loop waits for it.
+ * Errors: FL_ENOMEM (then no callback); by callback FL_ESYS (detail: path and why). */
 FL_MUST static inline int fl_io_take_file_write(struct fl_io *io, const char *path,
                                                 struct fl_buf *bytes,
                                                 void (*done)(void *arg, const struct fl_error *why),

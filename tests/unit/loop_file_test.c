@@ -97,7 +97,7 @@ static void test_file_without_memory(void **state) {
 
 struct write {
     struct fixture f;
-    char folder[64];
+    char folder[40];
     bool in_call, done;
     int calls;
     struct fl_error why;

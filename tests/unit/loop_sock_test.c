@@ -1,11 +1,13 @@
 /* loop_sock_test.c - plain sockets on loopback: dial, listen, write, close, and what peers do. */
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop/socket.h"
 #include "support/alloc.h"
 #include "support/loop_peer.h"
 
@@ -422,6 +424,27 @@ static void no_accept(void *arg, struct fl_sock *sock) {
     fail();
 }
 
+static void test_small_writes_are_not_delayed(void **state) {
+    (void)state;
+    int on = 0, fd = fl_socket_open(FL_ADDRESS_V4);
+    socklen_t size = sizeof(on);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    assert_true(on);
+    fl_socket_close(fd);
+    uint16_t port;
+    struct fl_endpoint_address from;
+    int listening = fl_test_raw_listen(1, &port), caller = fl_test_raw_connect(port);
+    fd = fl_socket_accept(listening, &from);
+    assert_true(fd >= 0);
+    on = 0;
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    assert_true(on);
+    fl_socket_close(fd);
+    close(caller);
+    close(listening);
+}
+
 static void test_wrong_use(void **state) {
     (void)state;
     struct fl_runtime *runtime = fl_test_loop_new();
@@ -567,6 +590,7 @@ int main(void) {
         cmocka_unit_test(test_abort_within_callbacks),
         cmocka_unit_test(test_answer_before_reset_is_read),
         cmocka_unit_test(test_write_to_a_gone_peer_is_an_error_only),
+        cmocka_unit_test(test_small_writes_are_not_delayed),
         cmocka_unit_test(test_wrong_use),
         cmocka_unit_test(test_closed_listener_refuses_and_accepted_socks_live),
         cmocka_unit_test(test_no_descriptor_left),

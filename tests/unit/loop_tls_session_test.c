@@ -141,6 +141,23 @@ static void test_old_versions_are_refused(void **state) {
     end(&e);
 }
 
+static void test_want_of_memory_is_not_the_peers_fault(void **state) {
+    (void)state;
+    struct ends e;
+    start(&e);
+    shake_hands(&e, SIZE_MAX);
+    fl_buf_deinit(&e.client->wire);
+    fl_test_alloc_fail_at(1);
+    assert_int_equal(fl_tls_session_write(e.client, FL_STR("x"), &e.err), FL_ENOMEM);
+    assert_int_equal(e.err.code, FL_ENOMEM);
+    end(&e);
+    start(&e);
+    fl_test_alloc_fail_at(1);
+    assert_int_equal(fl_tls_session_handshake(e.client, &e.err), FL_ENOMEM);
+    assert_int_equal(e.err.code, FL_ENOMEM);
+    end(&e);
+}
+
 static void test_old_versions_are_not_offered(void **state) {
     (void)state;
     struct ends e;
@@ -366,6 +383,7 @@ int main(void) {
         cmocka_unit_test(test_end_is_told),
         cmocka_unit_test(test_changed_byte_is_noticed),
         cmocka_unit_test(test_old_versions_are_refused),
+        cmocka_unit_test(test_want_of_memory_is_not_the_peers_fault),
         cmocka_unit_test(test_old_versions_are_not_offered),
         cmocka_unit_test(test_reconnect_resumes),
         cmocka_unit_test(test_ticket_is_used_once),

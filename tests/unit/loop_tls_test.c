@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "loop/tls.h"
+#include "loop/sock.h"
 #include "support/alloc.h"
 #include "support/loop_certs.h"
 #include "support/loop_peer.h"
@@ -472,6 +472,72 @@ static void test_end_without_close_notify(void **state) {
 }
 
 /* A server's peers: cleartext, and one that says nothing; neither keeps the next one out. */
+/* Until the system takes no more from this side. */
+static void fill_socket(int fd) {
+    static const char bytes[64 * 1024];
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+    while (send(fd, bytes, 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+}
+
+/* A server by hand whose side only reads, if at all; returns its descriptor. */
+static int dial_reader(struct link *l) {
+    struct fl_tls_session *session;
+    uint16_t port;
+    int listening = fl_test_raw_listen(8, &port);
+    dial_as(l, port, "echo.test", 30000);
+    fl_test_loop_until(l->runtime, has_caller, &listening);
+    int fd = accept(listening, NULL, NULL);
+    assert_int_equal(fl_tls_session_new(l->server_tls, FL_STR_NONE, &session), 0);
+    shake_hands(l, session, fd);
+    fl_test_loop_until_true(l->runtime, &l->client.open);
+    fl_tls_session_free(session);
+    close(listening);
+    return fd;
+}
+
+/* The peer is dead, and its system takes no more bytes: the close ends by its own deadline. */
+static void test_close_gives_up_on_a_dead_peer(void **state) {
+    (void)state;
+    struct link l;
+    struct fl_tls_config client = client_config(), server = server_config(&good);
+    static char bytes[FL_SOCK_QUEUE_MAX - 1];
+    link_init(&l, &client, &server);
+    int fd = dial_reader(&l);
+    fill_socket(l.client.sock->poll.fd);
+    assert_int_equal(fl_sock_write(l.io, l.client.sock, fl_str_n(bytes, sizeof(bytes))), 0);
+    fl_sock_close(l.io, l.client.sock);
+    fl_test_loop_until_true(l.runtime, &l.client.closed);
+    assert_int_equal(l.client.why.code, FL_OK);
+    close(fd);
+    link_end(&l);
+}
+
+/* The owner stays below the bound, and TLS' own bytes reach it: he sees that he must wait, so he
+ * must be told when to go on. */
+static void test_bound_reached_by_encryption(void **state) {
+    (void)state;
+    struct link l;
+    struct fl_tls_config client = client_config(), server = server_config(&good);
+    static char bytes[FL_SOCK_QUEUE_HIGH - 10];
+    link_init(&l, &client, &server);
+    int fd = dial_reader(&l);
+    fill_socket(l.client.sock->poll.fd);
+    assert_int_equal(fl_sock_write(l.io, l.client.sock, fl_str_n(bytes, sizeof(bytes))), 0);
+    assert_true(fl_sock_queued(l.io, l.client.sock) < FL_SOCK_QUEUE_HIGH);
+    fl_runtime_turn(l.runtime);
+    assert_true(fl_sock_queued(l.io, l.client.sock) >= FL_SOCK_QUEUE_HIGH);
+    while (fl_sock_queued(l.io, l.client.sock)) {
+        if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) < 0) poll(NULL, 0, 1);
+        fl_runtime_turn(l.runtime);
+    }
+    fl_runtime_turn(l.runtime);
+    assert_int_equal(l.client.writables, 1);
+    close(fd);
+    link_end(&l);
+}
+
 static void test_server_survives_strangers(void **state) {
     (void)state;
     struct link l;
@@ -682,6 +748,8 @@ int main(void) {
         cmocka_unit_test(test_end_in_the_handshake),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_end_without_close_notify),
+        cmocka_unit_test(test_close_gives_up_on_a_dead_peer),
+        cmocka_unit_test(test_bound_reached_by_encryption),
         cmocka_unit_test(test_server_survives_strangers),
         cmocka_unit_test(test_unfinished_handshakes_are_bounded),
         cmocka_unit_test(test_wrong_configurations),
