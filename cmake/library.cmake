@@ -4,7 +4,7 @@ foreach(room ${FL_LIBRARY_ROOMS})
   list(APPEND objects $<TARGET_OBJECTS:fl_${room}>)
 endforeach()
 set(FL_DEPENDENCIES PkgConfig::UV PkgConfig::OPENSSL PkgConfig::NGHTTP2 PkgConfig::CARES
-  PkgConfig::JANSSON PkgConfig::YAML Threads::Threads)
+  PkgConfig::JANSSON PkgConfig::YAML PkgConfig::ZLIB Threads::Threads)
 
 foreach(kind SHARED STATIC)
   string(TOLOWER fairlead_${kind} target)
@@ -47,7 +47,7 @@ install(DIRECTORY include/fairlead ${PROJECT_BINARY_DIR}/include/fairlead
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 # The libraries that a static link needs besides ours, for pkg-config and the CMake package alike.
-set(FL_REQUIRES_PRIVATE "libuv openssl libnghttp2 libcares jansson yaml-0.1")
+set(FL_REQUIRES_PRIVATE "libuv openssl libnghttp2 libcares jansson yaml-0.1 zlib")
 # The prefix is where the file is: `make install PREFIX=...` chooses it after the build.
 file(RELATIVE_PATH FL_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" FL_PREFIX_FROM_PC "${FL_PREFIX_FROM_PC}")

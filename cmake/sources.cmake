@@ -80,9 +80,14 @@ set(FL_SOURCES_http
   src/http/stream.c)
 set(FL_SOURCES_kube
   src/kube/audit.c
+  src/kube/authorization.c
   src/kube/base64.c
   src/kube/client.c
   src/kube/config.c
+  src/kube/credentials.c
+  src/kube/exec_credential.c
+  src/kube/exec_plugin.c
+  src/kube/gunzip.c
   src/kube/incluster.c
   src/kube/kubeconfig.c
   src/kube/kubeconfig_cluster.c
@@ -102,6 +107,7 @@ set(FL_SOURCES_kube
   src/kube/reflector_wait.c
   src/kube/reflector_watch.c
   src/kube/resource.c
+  src/kube/retry_after.c
   src/kube/secret.c
   src/kube/server_traits.c
   src/kube/server_url.c
@@ -110,6 +116,8 @@ set(FL_SOURCES_kube
   src/kube/store_entry.c
   src/kube/store_list.c
   src/kube/texts.c
+  src/kube/timestamp.c
+  src/kube/trust.c
   src/kube/url.c)
 set(FL_SOURCES_discovery
   src/discovery/diff.c

@@ -26,15 +26,18 @@
 struct fl_http_pool {
     struct fl_io *io;
     struct fl_dial dial;
+    struct fl_proxy proxy;
     struct fl_http_options http;
     size_t conns_max, exchanges_max;
     char *host, *server_name;
+    char *proxy_host, *proxy_user, *proxy_password;
     struct fl_list conns;               /* struct pool_conn */
     struct fl_list waiting, busy, over; /* exchanges */
     size_t conn_count, connecting, waiting_count;
     bool multiplexed; /* as far as is known, a connection takes many exchanges */
     bool closing;
     struct fl_task turn;
+    struct fl_timer renewal;   /* what is retired then is cut */
     struct fl_metric *refused; /* for want of room in the queue */
     void (*done)(void *arg);
     void *done_arg;
@@ -46,6 +49,7 @@ struct pool_conn {
     struct fl_http_conn *conn;
     bool useful; /* it has had room; until then it counts as connecting */
     bool used;
+    bool retired; /* takes no new exchanges */
 };
 
 struct fl_http_exchange {
@@ -68,8 +72,10 @@ static void pool_dirty(struct fl_http_pool *pool) { fl_io_defer(pool->io, &pool-
 
 /* --- exchanges --- */
 
+/* Heads hold credentials. */
 static void exchange_free(struct fl_http_exchange *x) {
     fl_io_timer_deinit(x->pool->io, &x->deadline);
+    if (x->head.bytes.data) explicit_bzero(x->head.bytes.data, x->head.bytes.cap);
     fl_fields_deinit(&x->head);
     fl_free(x);
 }
@@ -223,10 +229,8 @@ static void conn_close(void *arg, struct fl_http_conn *conn, const struct fl_err
     FL_UNUSED(conn);
     fl_list_remove(&c->link);
     pool->conn_count--;
-    if (!c->useful) {
-        pool->connecting--;
-        made_for_nothing(pool, why);
-    }
+    if (!c->useful) pool->connecting--;
+    if (!c->useful && !c->retired) made_for_nothing(pool, why);
     fl_free(c);
     pool_dirty(pool);
 }
@@ -257,7 +261,7 @@ static struct pool_conn *pick(struct fl_http_pool *pool) {
     struct pool_conn *best = NULL;
     FL_LIST_EACH (&pool->conns, item, next) {
         struct pool_conn *c = FL_CONTAINER(item, struct pool_conn, link);
-        if (fl_http_conn_room(c->conn) == 0) continue;
+        if (c->retired || fl_http_conn_room(c->conn) == 0) continue;
         if (!best || fl_http_conn_streams(c->conn) > fl_http_conn_streams(best->conn)) best = c;
     }
     return best;
@@ -306,9 +310,36 @@ static void serve(struct fl_http_pool *pool) {
     }
 }
 
+/* Those that have nothing left to do; closing one twice is allowed. */
+static void close_retired(struct fl_http_pool *pool) {
+    FL_LIST_EACH (&pool->conns, item, next) {
+        struct pool_conn *c = FL_CONTAINER(item, struct pool_conn, link);
+        if (c->retired && fl_http_conn_streams(c->conn) == 0) fl_http_conn_close(c->conn);
+    }
+}
+
+static void renewal_due(struct fl_timer *timer) {
+    struct fl_http_pool *pool = FL_CONTAINER(timer, struct fl_http_pool, renewal);
+    struct fl_error why;
+    fl_fail(&why, FL_EGOAWAY, "the connection is replaced by one with other credentials");
+    FL_LIST_EACH (&pool->conns, item, next) {
+        struct pool_conn *c = FL_CONTAINER(item, struct pool_conn, link);
+        if (c->retired) fl_http_conn_abort(c->conn, &why);
+    }
+}
+
+static void secret_free(char *text) {
+    if (text) explicit_bzero(text, strlen(text));
+    fl_free(text);
+}
+
 static void pool_free(struct fl_http_pool *pool) {
+    fl_io_timer_deinit(pool->io, &pool->renewal);
     fl_free(pool->host);
     fl_free(pool->server_name);
+    fl_free(pool->proxy_host);
+    secret_free(pool->proxy_user);
+    secret_free(pool->proxy_password);
     fl_free(pool);
 }
 
@@ -326,10 +357,25 @@ static void run_turn(struct fl_task *task) {
     struct fl_http_pool *pool = FL_CONTAINER(task, struct fl_http_pool, turn);
     end_those_over(pool);
     if (!pool->closing) serve(pool);
+    close_retired(pool);
     finish_if_empty(pool);
 }
 
 /* --- what owners ask --- */
+
+static bool copy_proxy(struct fl_http_pool *pool, const struct fl_proxy *proxy) {
+    if (!proxy) return true;
+    pool->proxy_host = fl_str_dup(proxy->host);
+    pool->proxy_user = fl_str_dup(proxy->user);
+    pool->proxy_password = fl_str_dup(proxy->password);
+    if (!pool->proxy_host || !pool->proxy_user || !pool->proxy_password) return false;
+    pool->proxy = *proxy;
+    pool->proxy.host = fl_str_of(pool->proxy_host);
+    pool->proxy.user = fl_str_of(pool->proxy_user);
+    pool->proxy.password = fl_str_of(pool->proxy_password);
+    pool->dial.proxy = &pool->proxy;
+    return true;
+}
 
 int fl_http_pool_new(struct fl_io *io, const struct fl_http_pool_options *options,
                      struct fl_http_pool **out, struct fl_error *err) {
@@ -354,6 +400,8 @@ int fl_http_pool_new(struct fl_io *io, const struct fl_http_pool_options *option
                                   .port = options->port,
                                   .tls = options->tls,
                                   .server_name = fl_str_of(pool->server_name)};
+    if (!copy_proxy(pool, options->proxy)) goto fail;
+    if (fl_io_timer_init(io, &pool->renewal, renewal_due) != 0) goto fail;
     *out = pool;
     return 0;
 fail:
@@ -373,7 +421,30 @@ void fl_http_pool_close(struct fl_http_pool *pool, void (*done)(void *arg), void
     pool_dirty(pool);
 }
 
+void fl_http_pool_use_tls(struct fl_http_pool *pool, struct fl_tls *tls, struct fl_tls *proxy) {
+    pool->dial.tls = tls;
+    pool->proxy.tls = proxy;
+}
+
+void fl_http_pool_renew(struct fl_http_pool *pool) {
+    FL_LIST_EACH (&pool->conns, item, next)
+        FL_CONTAINER(item, struct pool_conn, link)->retired = true;
+    if (!pool->closing && !fl_timer_is_set(&pool->renewal))
+        fl_io_timer_set(pool->io, &pool->renewal, fl_io_now_ms(pool->io) + FL_HTTP_POOL_RENEW_MS);
+    pool_dirty(pool);
+}
+
+/* At once: a head that grows leaves copies of the credentials in it behind. */
+static bool make_room(struct fl_http_exchange *x, const struct fl_http_request *head) {
+    size_t n = sizeof(":method:scheme:authority:path") + head->method.n + head->scheme.n +
+               head->authority.n + head->path.n;
+    for (size_t i = 0; i < head->headers.count; i++)
+        n += head->headers.list[i].name.n + head->headers.list[i].value.n;
+    return n > HEAD_MAX || fl_buf_reserve(&x->head.bytes, n);
+}
+
 static int copy_head(struct fl_http_exchange *x, const struct fl_http_request *head) {
+    if (!make_room(x, head)) return FL_ENOMEM;
     int rc = fl_fields_add(&x->head, FL_STR(":method"), head->method);
     if (!rc) rc = fl_fields_add(&x->head, FL_STR(":scheme"), head->scheme);
     if (!rc) rc = fl_fields_add(&x->head, FL_STR(":authority"), head->authority);

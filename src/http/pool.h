@@ -14,9 +14,11 @@ struct fl_http_exchange; /* a request of the pool's, from queueing to close */
 struct fl_http_pool_options {
     struct fl_str host; /* of the origin; copied */
     uint16_t port;
-    struct fl_tls *tls; /* NULL: cleartext; the pool takes a reference of its own by using it:
-                           the caller keeps it alive until the pool's close callback */
-    struct fl_str server_name; /* with TLS: what the certificate must name; empty: host */
+    struct fl_tls *tls; /* NULL: cleartext; the caller keeps it alive until it has given another,
+                           or until the pool's close callback */
+    struct fl_str server_name;    /* with TLS: what the certificate must name; empty: host */
+    const struct fl_proxy *proxy; /* on the way to the origin; copied but for its tls, which is as
+                                     `tls`; NULL: none */
     struct fl_http_options http;
     size_t conns_max;     /* 0: 8 */
     size_t exchanges_max; /* waiting ones; 0: 1000 */
@@ -26,6 +28,15 @@ FL_MUST int fl_http_pool_new(struct fl_io *io, const struct fl_http_pool_options
                              struct fl_http_pool **out, struct fl_error *err); /* FL_ENOMEM */
 /* All exchanges end with FL_ESHUTDOWN; `done` once when nothing is left. */
 void fl_http_pool_close(struct fl_http_pool *pool, void (*done)(void *arg), void *arg);
+
+/* Connections that are made from now on use these (`proxy`: to the proxy, if that has one). Both
+ * are as in the options. */
+void fl_http_pool_use_tls(struct fl_http_pool *pool, struct fl_tls *tls, struct fl_tls *proxy);
+/* The connections there are take no new exchanges; each closes with its last one, and those that
+ * have not by FL_HTTP_POOL_RENEW_MS later are cut: their exchanges end with FL_EGOAWAY or, as far
+ * as nothing has come yet, are made again. */
+#define FL_HTTP_POOL_RENEW_MS 30000
+void fl_http_pool_renew(struct fl_http_pool *pool);
 
 /* Starts an exchange without a request body. Head copied. `events` as of a stream, with
  * `stream` = the exchange's current stream (NULL in on_close if it never had one). deadline_ms

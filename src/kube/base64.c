@@ -37,3 +37,22 @@ int fl_base64_decode(struct fl_buf *out, struct fl_str text) {
     }
     return count % 4 ? FL_EPROTO : FL_OK;
 }
+
+int fl_base64_encode(struct fl_buf *out, struct fl_str bytes) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = (bytes.n + 2) / 3 * 4;
+    char *to = fl_buf_reserve(out, n);
+    if (!to) return n > out->max - out->len ? FL_EFULL : FL_ENOMEM;
+    for (size_t i = 0; i < bytes.n; i += 3, to += 4) {
+        size_t left = FL_MIN(bytes.n - i, (size_t)3);
+        uint32_t bits = (uint32_t)(uint8_t)bytes.p[i] << 16;
+        if (left > 1) bits |= (uint32_t)(uint8_t)bytes.p[i + 1] << 8;
+        if (left > 2) bits |= (uint8_t)bytes.p[i + 2];
+        to[0] = digits[bits >> 18];
+        to[1] = digits[bits >> 12 & 63];
+        to[2] = left > 1 ? digits[bits >> 6 & 63] : '=';
+        to[3] = left > 2 ? digits[bits & 63] : '=';
+    }
+    fl_buf_commit(out, n);
+    return FL_OK;
+}

@@ -1,9 +1,10 @@
 /* client.h - requests to one API server: its connections, and who we are.
  *
  * Puts the server's prefix before each path, the credentials of the configuration and our name into
- * each head. A token file is read again every TOKEN_MS and when the server answers 401; if it holds
- * another token then, the request is made once more, unseen by the caller (W15). One loop's
- * thread. */
+ * each head. A request that the server answers with 401, or whose connection fails in the
+ * handshake, makes us look at the kubeconfig, its files, the token file and the exec plugin again
+ * (credentials.h); if there is something new to be tried, it is made once more, unseen by the
+ * caller (W15). Requests wait while an exec plugin runs. One loop's thread. */
 #ifndef FL_KUBE_CLIENT_H
 #define FL_KUBE_CLIENT_H
 
@@ -15,9 +16,12 @@ struct fl_kube_client;
 struct fl_kube_request;
 
 struct fl_kube_request_events {
+    /* A Retry-After is given in seconds, also where the server sent a date. */
     void (*on_response)(void *arg, const struct fl_http_response *head);
-    void (*on_data)(void *arg, struct fl_str bytes); /* borrowed */
-    /* Last call, exactly once: code FL_OK after a complete response, else as a stream's. */
+    void (*on_data)(void *arg, struct fl_str bytes); /* borrowed; unpacked */
+    /* Last call, exactly once: code FL_OK after a complete response, else as a stream's; or
+     * FL_EUNAUTHORIZED, FL_ETIMEOUT (exec plugin: what went wrong), FL_EPROTO, FL_ETOO_LARGE (a
+     * packed body). */
     void (*on_close)(void *arg, const struct fl_error *why);
 };
 
@@ -25,7 +29,7 @@ struct fl_kube_client_options {
     bool http2_cleartext; /* prior knowledge; otherwise cleartext speaks HTTP/1.1 */
 };
 
-/* The configuration's strings are copied. FL_ECONFIG (certificates, token file), FL_ENOMEM. */
+/* The configuration is copied. FL_ECONFIG (certificates, token file), FL_ENOMEM. */
 FL_MUST int fl_kube_client_new(struct fl_io *io, const struct fl_kube_config *config,
                                const struct fl_kube_client_options *options,
                                struct fl_kube_client **out, struct fl_error *err);

@@ -94,10 +94,10 @@ static const char *current_context(const struct parse *p) {
 static int keep_names(const struct parse *p, const struct fl_kubeconfig_entry *context) {
     size_t size = strlen(context->path) + strlen(context->name) + sizeof(" (context )");
     p->out->source = fl_alloc(size);
-    p->out->context = fl_strdup(context->name);
-    if (!p->out->source || !p->out->context) return fl_fail_nomem(p->err);
+    if (!p->out->source) return fl_fail_nomem(p->err);
     snprintf(p->out->source, size, "%s (context %s)", context->path, context->name);
-    return FL_OK;
+    p->out->context = fl_strdup(context->name);
+    return p->out->context ? FL_OK : fl_fail_nomem(p->err);
 }
 
 static int pick_context(const struct parse *p, const char *wanted,

@@ -44,9 +44,10 @@ fl_unit_test(http_pool ROOMS http sim SOURCES unit/support/http_bed.c)
 
 fl_unit_test(admin_admin ROOMS admin sim)
 
-fl_unit_test(kube_client ROOMS kube sim)
+fl_unit_test(kube_client ROOMS kube sim LIBRARIES PkgConfig::ZLIB)
 fl_unit_test(kube_config ROOMS kube sim)
 fl_unit_test(kube_proxy ROOMS kube sim)
+fl_unit_test(kube_exec ROOMS kube LIBRARIES PkgConfig::ZLIB)
 fl_unit_test(kube_listwatch ROOMS kube sim)
 fl_unit_test(kube_reflector ROOMS kube)
 fl_unit_test(kube_store ROOMS kube)
