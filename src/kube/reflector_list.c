@@ -91,7 +91,7 @@ static void complete(struct fl_reflector *r, enum fl_kube_trust trust) {
     memcpy(r->position, r->list_version, sizeof(r->position));
     r->synced = true;
     r->stream_cuts = 0;
-    r->proof_ms = r->list_began_ms;
+    r->proof_ms = FL_MAX(r->proof_ms, r->list_began_ms);
     if (r->streamed)
         reflector_watch_begin(r);
     else

@@ -44,13 +44,16 @@ fl_unit_test(http_pool ROOMS http sim SOURCES unit/support/http_bed.c)
 
 fl_unit_test(admin_admin ROOMS admin sim)
 
+fl_unit_test(kube_audit ROOMS kube)
 fl_unit_test(kube_client ROOMS kube sim LIBRARIES PkgConfig::ZLIB)
 fl_unit_test(kube_config ROOMS kube sim)
-fl_unit_test(kube_proxy ROOMS kube sim)
 fl_unit_test(kube_exec ROOMS kube LIBRARIES PkgConfig::ZLIB)
 fl_unit_test(kube_listwatch ROOMS kube sim)
-fl_unit_test(kube_reflector ROOMS kube)
+fl_unit_test(kube_outage ROOMS kube SOURCES unit/support/reflector_bed.c)
+fl_unit_test(kube_proxy ROOMS kube sim)
+fl_unit_test(kube_reflector ROOMS kube SOURCES unit/support/reflector_bed.c)
 fl_unit_test(kube_store ROOMS kube)
+fl_unit_test(kube_stream ROOMS kube SOURCES unit/support/reflector_bed.c)
 
 fl_unit_test(discovery_diff ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_hub ROOMS discovery sim
