@@ -91,14 +91,13 @@ class SliceBed(Bed):
         return self.cluster.apiserver.audit
 
     def write_slice(self, name, addresses):
-        slice_ = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
-                  "metadata": {"name": name, "labels": {"kubernetes.io/service-name": SERVICE}},
-                  "ports": [{"name": "grpc", "port": PORT, "protocol": "TCP"}],
-                  "endpoints": [{"addresses": [a], "conditions": {"ready": True}} for a in addresses]}
-        if self.has_slice(name):
-            self.cluster.request("PUT", f"{SLICES}/{name}", slice_)
-        else:
-            self.cluster.request("POST", SLICES, slice_)
+        method = "PUT" if self.has_slice(name) else "POST"
+        path = f"{SLICES}/{name}" if method == "PUT" else SLICES
+        self.cluster.request(method, path, {
+            "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
+            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": SERVICE}},
+            "ports": [{"name": "grpc", "port": PORT, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [a], "conditions": {"ready": True}} for a in addresses]})
 
     def has_slice(self, name):
         return self.cluster.apiserver.status(f"{SLICES}/{name}") == 200

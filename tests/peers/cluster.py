@@ -57,8 +57,9 @@ class Etcd:
 class ApiServer:
     """One kube-apiserver; `name` makes its files. Certificates and tokens lie in the folder."""
 
-    def __init__(self, folder, program, name, etcd_url):
-        self.folder, self.program, self.name, self.etcd_url = folder, program, name, etcd_url
+    def __init__(self, folder, program, name, etcd_url, flags=()):
+        self.folder, self.program, self.name = folder, program, name
+        self.etcd_url, self.flags = etcd_url, flags
         self.port = free_port()
         self.audit = Audit(folder / f"{name}.audit")
         self.context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
@@ -77,7 +78,7 @@ class ApiServer:
             "--disable-admission-plugins=ServiceAccount", "--anonymous-auth=false",
             "--profiling=false", "--max-requests-inflight=2000",
             "--max-mutating-requests-inflight=1000", f"--audit-policy-file={f}/audit-policy.json",
-            f"--audit-log-path={self.audit.path}"])
+            f"--audit-log-path={self.audit.path}", *self.flags])
         wait_for(f"{self.name} is ready", lambda: self.is_ready(process), 120)
         return process
 
@@ -117,14 +118,15 @@ class ApiServer:
 
 
 class Cluster:
-    """`etcd`: the name of its program. Only what needs pods needs a controller manager."""
+    """`etcd`: the name of its program; `flags`: of the API server. Only what needs pods needs a
+    controller manager."""
 
-    def __init__(self, folder, bin_folder, etcd="etcd", controllers=False):
+    def __init__(self, folder, bin_folder, etcd="etcd", flags=(), controllers=False):
         self.folder = pathlib.Path(folder)
         self.bin = pathlib.Path(bin_folder)
         self.write_secrets()
         self.etcd = Etcd(folder, self.bin / etcd)
-        self.apiserver = self.start_apiserver("kube-apiserver", self.etcd.url)
+        self.apiserver = self.start_apiserver("kube-apiserver", self.etcd.url, flags)
         self.others = []
         self.kubeconfig = self.write_kubeconfig("admin.kubeconfig", {"token": ADMIN_TOKEN})
         self.manager = self.start_manager() if controllers else None
@@ -152,8 +154,8 @@ class Cluster:
                 "cluster": "test", "user": "test", "namespace": namespace}}]}))
         return str(path)
 
-    def start_apiserver(self, name, etcd_url):
-        return ApiServer(self.folder, self.bin / "kube-apiserver", name, etcd_url)
+    def start_apiserver(self, name, etcd_url, flags=()):
+        return ApiServer(self.folder, self.bin / "kube-apiserver", name, etcd_url, flags)
 
     def add_apiserver(self, name, etcd_url):
         self.others.append(self.start_apiserver(name, etcd_url))

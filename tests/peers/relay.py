@@ -17,6 +17,7 @@ class Relay:
         self.refusing = False
         self.flowing = threading.Event()
         self.flowing.set()
+        self.left = None  # bytes towards the client before it freezes by itself
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -44,10 +45,22 @@ class Relay:
 
     def pump(self, source, sink, pair):
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
+            while data := source.recv(16384):
+                if source is pair[1]:
+                    self.count(len(data))
                 self.flowing.wait()
                 sink.sendall(data)
         self.end(pair)
+
+    def count(self, passed):
+        with self.lock:
+            if self.left is None:
+                return
+            self.left -= passed
+            if self.left > 0:
+                return
+            self.left = None
+        self.freeze()
 
     def end(self, pair):
         with self.lock:
@@ -81,6 +94,14 @@ class Relay:
     def freeze(self):
         """Bytes stay where they are; connections live on."""
         self.flowing.clear()
+
+    def freeze_after(self, count):
+        """When so many bytes have passed towards the client."""
+        with self.lock:
+            self.left = count
+
+    def is_frozen(self):
+        return not self.flowing.is_set()
 
     def thaw(self):
         self.flowing.set()

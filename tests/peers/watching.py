@@ -12,7 +12,7 @@ class Watch:
 
     def __init__(self, folder, name, fairlead, kubeconfig, service, within=()):
         self.process = Process(folder, name, [
-            *within, fairlead, "watch", "-v", "--kubeconfig", kubeconfig, "-o", "json", service],
+            *within, fairlead, "watch", "-vv", "--kubeconfig", kubeconfig, "-o", "json", service],
             stdout=subprocess.PIPE, text=True)
         self.lock = threading.Lock()
         self.held, self.state, self.version, self.stale_ms = {}, None, 0, 0  # as the last line says

@@ -1,4 +1,5 @@
 """Versions that the server has forgotten: 410 Gone."""
+import contextlib
 import json
 import urllib.error
 
@@ -15,8 +16,10 @@ def is_gone(bed, version):
     return first and json.loads(first.splitlines()[0])["object"].get("code") == 410
 
 
-def lose_history(bed, watch):
-    """While the watch is cut off, everything changes, and what it would ask for is compacted away."""
+@contextlib.contextmanager
+def lost_history(bed, watch):
+    """While the watch is cut off, everything changes, and what it would ask for is compacted away. The
+    watch may connect again at the end of the context."""
     version = bed.cluster.request("GET", SLICES)["metadata"]["resourceVersion"]
     bed.relay.refuse()
     for _ in range(3):
@@ -27,6 +30,7 @@ def lose_history(bed, watch):
     assert is_gone(bed, version), f"the server still knows version {version}"
     watch.forget()
     bed.audit.forget()
+    yield
     bed.relay.admit()
 
 
@@ -34,7 +38,8 @@ def compacted_history_is_listed_again(bed):
     """etcd compaction, then an API server without the old versions (W11): relist, and the deletes are
     not lost (W1)."""
     with bed.watching() as watch:
-        lose_history(bed, watch)
+        with lost_history(bed, watch):
+            pass
         watch.expect("relist_gone")
         bed.agree(watch)
         lists = bed.audit.lists(bed.account.user)

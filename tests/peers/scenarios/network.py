@@ -69,6 +69,7 @@ def connection_that_swallows_everything(bed):
             wait_for("there is another connection", lambda: link.connections() - before, 120, watch.tail)
             print(f"    found and dialled again after {time.monotonic() - began:.1f} s")
             watch.expect("no answer to an HTTP/2 PING")
+            watch.expect("answers again")
             bed.agree(watch)
             lists = bed.audit.lists(bed.account.user)
             assert not lists, f"the watch goes on where it was: {lists}"

@@ -1,4 +1,6 @@
 """Rights taken away and given back under a watch."""
+import json
+
 from bed import SERVICE, SLICES, SliceBed
 from waiting import wait_for
 
@@ -25,5 +27,13 @@ def rights_taken_and_given_back(bed):
         watch.expect("answers again")
 
 
+def all_services_of_the_namespace(bed):
+    """The Role of one namespace is enough for -A within it."""
+    shown = json.loads(bed.run("get", "-A", "-n", "default", "-o", "json").stdout)
+    truth, _ = bed.cluster.endpoints(SERVICE)
+    held = {s["service"]: {(e["address"], e["port"]) for e in s["endpoints"]} for s in shown}
+    assert held[f"default/{SERVICE}"] == set(truth), held
+
+
 BED = SliceBed
-SCENARIOS = [rights_taken_and_given_back]
+SCENARIOS = [rights_taken_and_given_back, all_services_of_the_namespace]

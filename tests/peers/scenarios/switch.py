@@ -36,15 +36,18 @@ def switch_that_flips(bed):
     """Two servers that are both up to date: the watches move over and go on, without a list."""
     with bed.watching() as watch:
         for server in (bed.second, bed.first, bed.second, bed.first):
+            watch.forget()
             bed.flip(server)
             bed.publish()
             bed.agree(watch)
+            watch.expect("answers again")
             lists = server.audit.lists(bed.account.user)
             assert not lists, f"the watch goes on where it was: {lists}"
 
 
 def switch_to_a_lagging_apiserver(bed):
     """W4: the other server is behind; nothing older is ever shown, and what is missing comes later."""
+    bed.relay.flip(bed.first.port)
     with bed.watching() as watch:
         bed.link.freeze()
         bed.publish()
