@@ -74,6 +74,7 @@ set(FL_SOURCES_http
   src/http/h2_recv.c
   src/http/h2_send.c
   src/http/limits.c
+  src/http/memory.c
   src/http/message.c
   src/http/pool.c
   src/http/server.c

@@ -6,8 +6,8 @@
  * connection whose last stream is done, and frees one whose sock is gone. Nothing else frees. */
 #include "http/inner.h"
 
-#include "base/alloc.h"
 #include "base/sm.h"
+#include "http/memory.h"
 
 #define READY_TIMEOUT_MS 20000
 #define PING_TIMEOUT_MS  15000
@@ -83,7 +83,7 @@ static void free_conn(struct fl_http_conn *conn) {
     fl_io_timer_deinit(conn->io, &conn->phase);
     fl_buf_deinit(&conn->sniffed);
     fl_fields_deinit(&conn->fields);
-    fl_free(conn);
+    fl_http_free(conn);
 }
 
 /* --- the turn --- */
@@ -308,7 +308,7 @@ static struct fl_http_options fill_in(const struct fl_http_options *given) {
 
 static struct fl_http_conn *conn_new(struct fl_io *io, const struct fl_http_options *options,
                                      const struct fl_http_conn_events *events, void *arg) {
-    struct fl_http_conn *conn = FL_NEW(struct fl_http_conn);
+    struct fl_http_conn *conn = FL_HTTP_NEW(struct fl_http_conn);
     if (!conn) return NULL;
     conn->io = io;
     conn->events = events;

@@ -8,8 +8,7 @@
  * streams while those on their way are still taken; the answer to a PING sent behind it, or five
  * seconds, says that the peer knows; then the GOAWAY with the true last stream. */
 #include "http/h2.h"
-
-#include "base/alloc.h"
+#include "http/memory.h"
 
 #define DRAIN_WAIT_MS      5000
 #define CONN_WINDOWS       4 /* the connection's window, in windows of a stream */
@@ -26,19 +25,19 @@ struct fl_http_stream *fl_h2_stream(const struct fl_h2 *h2, int32_t id) {
 
 static void *mem_alloc(size_t size, void *arg) {
     FL_UNUSED(arg);
-    return fl_alloc(size);
+    return fl_http_realloc(NULL, size);
 }
 static void mem_free(void *memory, void *arg) {
     FL_UNUSED(arg);
-    fl_free(memory);
+    fl_http_free(memory);
 }
 static void *mem_calloc(size_t count, size_t size, void *arg) {
     FL_UNUSED(arg);
-    return fl_calloc(count, size);
+    return fl_http_calloc(count, size);
 }
 static void *mem_realloc(void *old, size_t size, void *arg) {
     FL_UNUSED(arg);
-    return fl_realloc(old, size);
+    return fl_http_realloc(old, size);
 }
 
 /* --- keepalive --- */
@@ -235,12 +234,12 @@ static void h2_free(struct fl_http_conn *conn) {
     fl_io_timer_deinit(conn->io, &h2->drain_timer);
     fl_io_timer_deinit(conn->io, &h2->ping_timer);
     nghttp2_session_del(h2->session);
-    fl_free(h2);
+    fl_http_free(h2);
     conn->h2 = NULL;
 }
 
 int fl_h2_new(struct fl_http_conn *conn) {
-    struct fl_h2 *h2 = FL_NEW(struct fl_h2);
+    struct fl_h2 *h2 = FL_HTTP_NEW(struct fl_h2);
     if (!h2) return FL_ENOMEM;
     conn->h2 = h2;
     h2->conn = conn;

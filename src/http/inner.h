@@ -86,7 +86,8 @@ struct fl_http_stream_now {
 struct fl_http_stream {
     struct fl_http_conn *conn;
     struct fl_list link, wlink;
-    struct fl_buf out; /* body bytes queued */
+    struct fl_buf out;  /* body bytes queued */
+    size_t out_counted; /* of its memory */
     struct fl_fields trailers;
     struct fl_timer deadline;
     struct fl_error why;

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "http/fields.h"
 #include "http/limits.h"
+#include "http/memory.h"
 
 #define CONNS_MAX     8
 #define EXCHANGES_MAX 1000
@@ -77,7 +78,7 @@ static void exchange_free(struct fl_http_exchange *x) {
     fl_io_timer_deinit(x->pool->io, &x->deadline);
     if (x->head.bytes.data) explicit_bzero(x->head.bytes.data, x->head.bytes.cap);
     fl_fields_deinit(&x->head);
-    fl_free(x);
+    fl_http_free(x);
 }
 
 static void exchange_wait(struct fl_http_exchange *x, bool first) {
@@ -231,7 +232,7 @@ static void conn_close(void *arg, struct fl_http_conn *conn, const struct fl_err
     pool->conn_count--;
     if (!c->useful) pool->connecting--;
     if (!c->useful && !c->retired) made_for_nothing(pool, why);
-    fl_free(c);
+    fl_http_free(c);
     pool_dirty(pool);
 }
 
@@ -242,12 +243,12 @@ static const struct fl_http_conn_events conn_events = {
 };
 
 static int dial(struct fl_http_pool *pool, struct fl_error *err) {
-    struct pool_conn *c = FL_NEW(struct pool_conn);
+    struct pool_conn *c = FL_HTTP_NEW(struct pool_conn);
     if (!c) return fl_fail_nomem(err);
     c->pool = pool;
     int rc = fl_http_conn_dial(pool->io, &pool->dial, &pool->http, &conn_events, c, &c->conn, err);
     if (rc) {
-        fl_free(c);
+        fl_http_free(c);
         return rc;
     }
     fl_list_push(&pool->conns, &c->link);
@@ -340,7 +341,7 @@ static void pool_free(struct fl_http_pool *pool) {
     fl_free(pool->proxy_host);
     secret_free(pool->proxy_user);
     secret_free(pool->proxy_password);
-    fl_free(pool);
+    fl_http_free(pool);
 }
 
 static void finish_if_empty(struct fl_http_pool *pool) {
@@ -379,7 +380,7 @@ static bool copy_proxy(struct fl_http_pool *pool, const struct fl_proxy *proxy) 
 
 int fl_http_pool_new(struct fl_io *io, const struct fl_http_pool_options *options,
                      struct fl_http_pool **out, struct fl_error *err) {
-    struct fl_http_pool *pool = FL_NEW(struct fl_http_pool);
+    struct fl_http_pool *pool = FL_HTTP_NEW(struct fl_http_pool);
     if (!pool) return fl_fail_nomem(err);
     pool->io = io;
     pool->http = options->http;
@@ -462,7 +463,7 @@ int fl_http_pool_request(struct fl_http_pool *pool, const struct fl_http_request
         fl_metric_add(pool->refused, 1);
         return fl_fail(err, FL_EFULL, "%zu requests wait already", pool->waiting_count);
     }
-    struct fl_http_exchange *x = FL_NEW(struct fl_http_exchange);
+    struct fl_http_exchange *x = FL_HTTP_NEW(struct fl_http_exchange);
     if (!x) return fl_fail_nomem(err);
     x->pool = pool;
     x->events = events;

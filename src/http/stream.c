@@ -4,9 +4,9 @@
  * The loop's thread only. Ended streams wait in conn->ended until the turn reports them; then their
  * memory goes to conn->spare for the next exchange, with its buffers and its place in the timer
  * heap, so that an exchange in the steady state allocates nothing here. */
+#include "base/area.h"
 #include "http/inner.h"
-
-#include "base/alloc.h"
+#include "http/memory.h"
 
 #define SPARE_MAX    64
 #define OUT_KEPT     ((size_t)16 * 1024) /* larger queues give their memory back */
@@ -21,15 +21,23 @@ static void deadline_passed(struct fl_timer *timer) {
     fl_http_stream_reset(stream, CODE_CANCEL, &why);
 }
 
+/* What the queue holds, as far as it has changed. */
+static void count_queue(struct fl_http_stream *stream) {
+    if (stream->out.cap == stream->out_counted) return;
+    fl_area_add(FL_AREA_HTTP, (ptrdiff_t)stream->out.cap - (ptrdiff_t)stream->out_counted);
+    stream->out_counted = stream->out.cap;
+}
+
 static void stream_free(struct fl_http_stream *stream) {
     fl_io_timer_deinit(stream->conn->io, &stream->deadline);
     fl_buf_deinit(&stream->out);
+    count_queue(stream);
     fl_fields_deinit(&stream->trailers);
-    fl_free(stream);
+    fl_http_free(stream);
 }
 
 static struct fl_http_stream *stream_alloc(struct fl_http_conn *conn) {
-    struct fl_http_stream *stream = FL_NEW(struct fl_http_stream);
+    struct fl_http_stream *stream = FL_HTTP_NEW(struct fl_http_stream);
     if (!stream) return NULL;
     stream->conn = conn;
     fl_list_init(&stream->link);
@@ -69,6 +77,7 @@ static void recycle(struct fl_http_stream *stream) {
     }
     fl_buf_consume(&stream->out, stream->out.len);
     if (stream->out.cap > OUT_KEPT) fl_buf_release(&stream->out);
+    count_queue(stream);
     fl_fields_clear(&stream->trailers);
     fl_list_push(&conn->spare, &stream->link);
     conn->spare_count++;
@@ -231,6 +240,7 @@ int fl_http_stream_write(struct fl_http_stream *stream, struct fl_str bytes, boo
     int rc = may_write(stream);
     if (rc) return rc;
     rc = fl_buf_append(&stream->out, bytes);
+    count_queue(stream);
     if (rc == FL_EFULL) note_full(stream);
     if (rc) return rc;
     stream->now.local_end = end;

@@ -181,13 +181,31 @@ static int take_event(struct build *b, const yaml_event_t *event) {
     }
 }
 
+/* --- what libyaml gives back to malloc may have been a secret --- */
+
+static void event_delete(yaml_event_t *event) {
+    if (event->type == YAML_SCALAR_EVENT)
+        explicit_bzero(event->data.scalar.value, event->data.scalar.length);
+    yaml_event_delete(event);
+}
+
+static void wipe_range(void *start, void *end) {
+    if (start) explicit_bzero(start, (size_t)((char *)end - (char *)start));
+}
+
+static void parser_delete(yaml_parser_t *parser) {
+    wipe_range(parser->raw_buffer.start, parser->raw_buffer.end);
+    wipe_range(parser->buffer.start, parser->buffer.end);
+    yaml_parser_delete(parser);
+}
+
 static int build(struct build *b) {
     int rc = 0;
     while (!rc && !b->ended) {
         yaml_event_t event;
         if (!yaml_parser_parse(&b->parser, &event)) return parser_failed(b);
         rc = take_event(b, &event);
-        yaml_event_delete(&event);
+        event_delete(&event);
     }
     if (!rc && !b->root) b->root = json_null();
     return rc;
@@ -202,7 +220,7 @@ int fl_yaml_parse(struct fl_str text, json_t **out, struct fl_error *err) {
     if (!yaml_parser_initialize(&b.parser)) return fl_fail_nomem(err);
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)(text.n ? text.p : ""), text.n);
     int rc = build(&b);
-    yaml_parser_delete(&b.parser);
+    parser_delete(&b.parser);
     for (size_t i = 0; i < b.depth; i++) fl_free(b.keys[i]);
     if (rc)
         json_decref(b.root);

@@ -1,6 +1,9 @@
 /* http_pool_test.c - the pool: connections as exchanges need them, over a simulated network. */
 #include "support/http_bed.h"
 
+#include <stdio.h>
+
+#include "base/area.h"
 #include "http/limits.h"
 #include "http/pool.h"
 
@@ -445,6 +448,169 @@ static void test_every_allocation_failing(void **state) {
     }
 }
 
+/* --- other credentials --- */
+
+static void test_renewed_connections_finish_what_they_have(void **state) {
+    FL_UNUSED(state);
+    for (int version = 0; version < 2; version++) {
+        struct pool_bed p;
+        pool_open(&p, version ? &h2 : &h1);
+        p.b.echo = false;
+        struct heard *old = pool_ask(&p, "GET");
+        bed_run(&p.b, 1000);
+        fl_http_pool_renew(p.pool);
+        struct heard *fresh = pool_ask(&p, "GET");
+        bed_run(&p.b, 1000);
+        assert_int_equal(p.b.server_count, 2);
+        assert_int_equal(p.b.servers[0].closes, 0);
+        bed_respond(bed_request(&p.b, 0), 200, true);
+        bed_respond(bed_request(&p.b, 1), 200, true);
+        bed_run(&p.b, 1000);
+        assert_complete(old, 200);
+        assert_complete(fresh, 200);
+        assert_int_equal(p.b.servers[0].closes, 1);
+        assert_int_equal(p.b.servers[1].closes, 0);
+        pool_shut(&p);
+    }
+}
+
+static void test_idle_connections_are_renewed_at_once(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    struct heard *h = pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    assert_complete(h, 200);
+    fl_http_pool_renew(p.pool);
+    bed_run(&p.b, 100);
+    assert_int_equal(p.b.servers[0].closes, 1);
+    h = pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    assert_complete(h, 200);
+    assert_int_equal(p.b.server_count, 2);
+    pool_shut(&p);
+}
+
+/* One that has had an answer is cut, one that has not is made again. */
+static void test_what_does_not_finish_is_cut(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    p.b.echo = false;
+    struct heard *begun = pool_ask(&p, "GET"), *silent = pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    bed_respond(bed_request(&p.b, 0), 200, false);
+    fl_http_pool_renew(p.pool);
+    bed_run(&p.b, FL_HTTP_POOL_RENEW_MS - 1000);
+    assert_int_equal(begun->closes + silent->closes, 0);
+    bed_run(&p.b, 2000);
+    assert_closed(begun, FL_EGOAWAY);
+    assert_int_equal(silent->closes, 0);
+    assert_int_equal(p.b.server_count, 2);
+    bed_respond(bed_request(&p.b, 2), 200, true);
+    bed_run(&p.b, 1000);
+    assert_complete(silent, 200);
+    pool_shut(&p);
+}
+
+/* A connection that is being made with the old credentials is nobody's failure. */
+static void test_renewing_while_connecting(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    struct heard *h = pool_ask(&p, "GET");
+    fl_world_step(p.b.world);
+    fl_http_pool_renew(p.pool);
+    bed_run(&p.b, 1000);
+    assert_complete(h, 200);
+    pool_shut(&p);
+}
+
+static void test_renewing_then_closing(void **state) {
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    p.b.echo = false;
+    struct heard *h = pool_ask(&p, "GET");
+    bed_run(&p.b, 1000);
+    fl_http_pool_renew(p.pool);
+    fl_http_pool_close(p.pool, on_done, &p);
+    bed_run(&p.b, 5000);
+    assert_closed(h, FL_ESHUTDOWN);
+    assert_int_equal(p.done, 1);
+    bed_deinit(&p.b);
+}
+
+/* --- what is dialled --- */
+
+static struct fl_dial dialled;
+static char dialled_proxy[64];
+
+static int write_dial_down(struct fl_io *io, const struct fl_dial *dial,
+                           const struct fl_sock_events *events, void *arg, struct fl_sock **out,
+                           struct fl_error *err) {
+    FL_UNUSED(io), FL_UNUSED(events), FL_UNUSED(arg), FL_UNUSED(out);
+    dialled = *dial;
+    snprintf(dialled_proxy, sizeof(dialled_proxy), "%.*s:%u %.*s %.*s",
+             FL_STR_ARG(dial->proxy->host), dial->proxy->port, FL_STR_ARG(dial->proxy->user),
+             FL_STR_ARG(dial->proxy->password));
+    return fl_fail(err, FL_ESYS, "not here");
+}
+
+static void test_the_proxy_and_the_newest_tls_are_dialled(void **state) {
+    struct pool_bed p;
+    char host[] = "proxy", password[] = "s3cret";
+    struct fl_tls *old = (struct fl_tls *)&host, *fresh = (struct fl_tls *)&password;
+    const struct fl_proxy proxy = {.kind = FL_PROXY_SOCKS5,
+                                   .host = fl_str_of(host),
+                                   .port = 1080,
+                                   .user = FL_STR("jane"),
+                                   .password = fl_str_of(password)};
+    FL_UNUSED(state);
+    pool_open(&p, &(struct fl_http_pool_options){.tls = old, .proxy = &proxy});
+    host[0] = password[0] = 'x'; /* it was copied */
+    const struct fl_io_ops *real = p.b.io->ops;
+    struct fl_io_ops ops = *real;
+    ops.dial = write_dial_down;
+    p.b.io->ops = &ops;
+    struct heard *h = pool_ask(&p, "GET");
+    bed_run(&p.b, 100);
+    assert_closed(h, FL_ESYS);
+    assert_string_equal(dialled_proxy, "proxy:1080 jane s3cret");
+    assert_ptr_equal(dialled.tls, old);
+    assert_int_equal(dialled.proxy->kind, FL_PROXY_SOCKS5);
+    fl_http_pool_use_tls(p.pool, fresh, old);
+    h = pool_ask(&p, "GET");
+    bed_run(&p.b, 100);
+    assert_closed(h, FL_ESYS);
+    assert_ptr_equal(dialled.tls, fresh);
+    assert_ptr_equal(dialled.proxy->tls, old);
+    p.b.io->ops = real;
+    pool_shut(&p);
+}
+
+/* --- memory --- */
+
+static void test_what_is_held_is_counted(void **state) {
+    FL_UNUSED(state);
+    for (int version = 0; version < 2; version++) {
+        struct pool_bed p;
+        size_t before = fl_area_bytes(FL_AREA_HTTP);
+        pool_open(&p, version ? &h2 : &h1);
+        p.b.echo = false;
+        (void)pool_ask(&p, "GET");
+        bed_run(&p.b, 1000);
+        size_t open = fl_area_bytes(FL_AREA_HTTP);
+        assert_true(open > before + 1000);
+        bed_respond(bed_request(&p.b, 0), 200, false);
+        bed_fill(bed_request(&p.b, 0), 100000, false); /* more than a window takes at once */
+        assert_true(fl_area_bytes(FL_AREA_HTTP) > open + 90000);
+        assert_true(fl_area_bytes(FL_AREA_HTTP) < fl_test_alloc_outstanding());
+        pool_shut(&p);
+        assert_int_equal(fl_area_bytes(FL_AREA_HTTP), before);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_h2_shares_one_connection),
@@ -468,6 +634,13 @@ int main(void) {
         cmocka_unit_test(test_close_of_a_fresh_pool),
         cmocka_unit_test(test_servers_cut_under_load),
         cmocka_unit_test(test_every_allocation_failing),
+        cmocka_unit_test(test_renewed_connections_finish_what_they_have),
+        cmocka_unit_test(test_idle_connections_are_renewed_at_once),
+        cmocka_unit_test(test_what_does_not_finish_is_cut),
+        cmocka_unit_test(test_renewing_while_connecting),
+        cmocka_unit_test(test_renewing_then_closing),
+        cmocka_unit_test(test_the_proxy_and_the_newest_tls_are_dialled),
+        cmocka_unit_test(test_what_is_held_is_counted),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }
