@@ -6,6 +6,7 @@ set(FL_SOURCES_base
   src/base/backoff.c
   src/base/block.c
   src/base/block_builder.c
+  src/base/block_edit.c
   src/base/block_hints.c
   src/base/buf.c
   src/base/def.c

@@ -10,11 +10,15 @@
  * beyond NAMES_MAX it starts anew with the next block. Rows borrow their ids from it or from
  * `previous`; the references of the block are taken at its finish, all at once.
  *
+ * As long as the block is `previous` with a few endpoints changed at their places, nothing of that
+ * happens: block_edit.c. When that ends the endpoints so far are taken over as rows.
+ *
  * fl_block_builder_reuse looks at the place in `previous` behind the last hit and the one after it
  * (for an endpoint that was replaced or removed); when both fail it makes an index of all hashes,
  * once per block, so that no order costs more than linear time. */
 #include "base/alloc.h"
 #include "base/area.h"
+#include "base/block_edit.h"
 #include "base/block_hints.h"
 #include "base/block_layout.h"
 #include "base/buf.h"
@@ -60,15 +64,16 @@ struct fl_block_builder {
     struct fl_hint_lists hints;
 
     const struct fl_block *previous;
-    size_t expected;        /* where in `previous` the next hit is likely */
-    uint32_t *index;        /* of previous: place + 1 by hash, 0 empty */
-    size_t index_cap;       /* of the memory */
-    size_t index_mask;      /* 0: not made for this block */
-    size_t pods, pod_bytes; /* endpoints with a pod name, and their bytes */
-    size_t port_bytes;      /* of the ports' texts */
-    size_t name_bytes;      /* of host names, with their length bytes */
-    uint32_t prefix_at;     /* the first pod name */
-    uint32_t prefix_len;    /* that all names so far share */
+    struct fl_block_edit edit; /* of previous; the rows are those of its endpoints that moved */
+    size_t expected;           /* where in `previous` the next hit is likely */
+    uint32_t *index;           /* of previous: place + 1 by hash, 0 empty */
+    size_t index_cap;          /* of the memory */
+    size_t index_mask;         /* 0: not made for this block */
+    size_t pods, pod_bytes;    /* endpoints with a pod name, and their bytes */
+    size_t port_bytes;         /* of the ports' texts */
+    size_t name_bytes;         /* of host names, with their length bytes */
+    uint32_t prefix_at;        /* the first pod name */
+    uint32_t prefix_len;       /* that all names so far share */
     bool any_uid, any_v6;
 };
 
@@ -104,6 +109,7 @@ void fl_block_builder_start(struct fl_block_builder *b, const struct fl_block *p
     fl_hint_lists_clear(&b->hints);
     fl_buf_truncate(&b->text, 0);
     b->previous = previous;
+    fl_block_edit_start(&b->edit, previous);
     b->expected = b->index_mask = 0;
     b->port_count = b->port_bytes = b->name_bytes = 0;
     b->pods = b->pod_bytes = 0;
@@ -311,23 +317,6 @@ static int set_hints(struct fl_block_builder *b, const struct fl_block_hints *hi
     return fl_hint_lists_add(&b->hints, ids, hints->zone_count, hints->node_count, &row->hints);
 }
 
-int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
-    struct row *row;
-    FL_ASSERT((endpoint->flags & ~(unsigned)BLOCK_PUBLIC_FLAGS) == 0);
-    int rc = draft_row(b, &row);
-    if (rc < 0) return rc;
-    row->hash = endpoint->hash;
-    row->flags = (uint8_t)endpoint->flags;
-    memcpy(row->uid, endpoint->uid, sizeof(row->uid));
-    if ((rc = set_address(b, &endpoint->address, row)) < 0) return rc;
-    if ((rc = set_pod(b, endpoint->pod_prefix, endpoint->pod_suffix, row)) < 0) return rc;
-    if ((rc = intern_name(b, endpoint->node, &row->node)) < 0) return rc;
-    if ((rc = intern_name(b, endpoint->zone, &row->zone)) < 0) return rc;
-    if (endpoint->hints && (rc = set_hints(b, endpoint->hints, row)) < 0) return rc;
-    count_row(b, row);
-    return 0;
-}
-
 /* Makes the index of `previous`, at most half full; false without memory. */
 static bool make_index(struct fl_block_builder *b) {
     size_t cap = 16, count = fl_block_count(b->previous);
@@ -360,7 +349,7 @@ static bool find_by_index(struct fl_block_builder *b, uint64_t hash, size_t *out
 }
 
 static bool find_previous(struct fl_block_builder *b, uint64_t hash, size_t *out) {
-    if (!b->previous || hash == 0) return false; /* 0: endpoints that came from no bytes */
+    if (!b->previous) return false;
     const uint64_t *hashes = b->previous->hashes;
     size_t end = FL_MIN(b->expected + 2, fl_block_count(b->previous));
     for (*out = b->expected; *out < end; ++*out) {
@@ -399,9 +388,68 @@ static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
     return 0;
 }
 
+/* Takes the endpoints so far over as rows. When memory fails it goes on where it stopped. */
+static int stop_edit(struct fl_block_builder *b) {
+    const struct fl_block_edit *edit = &b->edit;
+    if (!edit->from) return 0;
+    for (size_t i = b->count; i < edit->count; i = b->count) {
+        const struct fl_block_change *change = fl_block_edit_at(edit, i);
+        struct row *row;
+        int rc = draft_row(b, &row);
+        if (rc == 0) rc = copy_row(b, i, row);
+        if (rc < 0) return rc;
+        if (change) {
+            row->hash = change->hash;
+            row->flags = change->flags;
+            row->node = change->node;
+            row->zone = change->zone;
+            memcpy(row->uid, change->uid, sizeof(row->uid));
+            memcpy(row->address.ip, change->ip, sizeof(row->address.ip));
+        }
+        count_row(b, row);
+    }
+    b->expected = edit->count;
+    b->edit.from = NULL;
+    return 0;
+}
+
+/* 1: the endpoint is a change of the edit; 0: it is for a row. */
+static int edit_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
+    uint32_t node, zone;
+    if (!fl_block_edit_fits(&b->edit, endpoint)) return stop_edit(b);
+    int rc = intern_name(b, endpoint->node, &node);
+    if (rc == 0) rc = intern_name(b, endpoint->zone, &zone);
+    if (rc < 0) return rc;
+    fl_block_edit_change(&b->edit, endpoint, node, zone);
+    return 1;
+}
+
+int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
+    struct row *row;
+    FL_ASSERT((endpoint->flags & ~(unsigned)BLOCK_PUBLIC_FLAGS) == 0);
+    int rc = b->edit.from ? edit_add(b, endpoint) : 0;
+    if (rc != 0) return rc < 0 ? rc : 0;
+    if ((rc = draft_row(b, &row)) < 0) return rc;
+    row->hash = endpoint->hash;
+    row->flags = (uint8_t)endpoint->flags;
+    memcpy(row->uid, endpoint->uid, sizeof(row->uid));
+    if ((rc = set_address(b, &endpoint->address, row)) < 0) return rc;
+    if ((rc = set_pod(b, endpoint->pod_prefix, endpoint->pod_suffix, row)) < 0) return rc;
+    if ((rc = intern_name(b, endpoint->node, &row->node)) < 0) return rc;
+    if ((rc = intern_name(b, endpoint->zone, &row->zone)) < 0) return rc;
+    if (endpoint->hints && (rc = set_hints(b, endpoint->hints, row)) < 0) return rc;
+    count_row(b, row);
+    return 0;
+}
+
 bool fl_block_builder_reuse(struct fl_block_builder *b, uint64_t hash) {
     struct row *row;
     size_t i;
+    if (hash == 0) return false; /* endpoints that came from no bytes */
+    if (b->edit.from) {
+        if (fl_block_edit_keep(&b->edit, hash)) return true;
+        if (!fl_block_edit_has(&b->edit, hash) || stop_edit(b) < 0) return false;
+    }
     if (!find_previous(b, hash, &i)) return false;
     if (draft_row(b, &row) < 0 || copy_row(b, i, row) < 0) return false;
     count_row(b, row);
@@ -521,8 +569,14 @@ static void fill_arrays(const struct fl_block_builder *b, struct fl_block *block
 
 int fl_block_builder_finish(struct fl_block_builder *b, struct fl_block **out) {
     struct fl_block header = {0};
-    size_t bytes = lay_out(b, &header);
     *out = NULL;
+    if (b->edit.from && fl_block_edit_is_whole(&b->edit, b->ports, b->port_count, b->text.data)) {
+        *out = fl_block_edit_finish(&b->edit);
+        return *out ? 0 : FL_ENOMEM;
+    }
+    int rc = stop_edit(b);
+    if (rc < 0) return rc;
+    size_t bytes = lay_out(b, &header);
     if (bytes > UINT32_MAX) return FL_ETOO_LARGE;
     struct fl_block *block = fl_alloc(bytes);
     if (!block) return FL_ENOMEM;

@@ -1,0 +1,103 @@
+/* block_edit.c - see block_edit.h. One thread at a time. */
+#include "base/block_edit.h"
+
+#include "base/alloc.h"
+#include "base/area.h"
+#include "base/intern.h"
+
+/* To the end in any case: such a loop is done four or eight at a time. */
+bool fl_block_edit_has(const struct fl_block_edit *edit, uint64_t hash) {
+    uint64_t found = 0;
+    for (size_t i = 0; i < edit->from->count; i++) found |= edit->from->hashes[i] == hash;
+    return found;
+}
+
+static bool same_pod(const struct fl_block *from, size_t i,
+                     const struct fl_block_endpoint *endpoint) {
+    unsigned flags = block_flags(from, i);
+    struct fl_str prefix = block_pod_prefix(from, flags), suffix = block_pod_suffix(from, i);
+    struct fl_str first = endpoint->pod_prefix, rest = endpoint->pod_suffix;
+    if (first.n) return fl_str_eq(first, prefix) && fl_str_eq(rest, suffix);
+    return rest.n == prefix.n + suffix.n && fl_str_starts(rest, prefix) &&
+           fl_str_eq(fl_str_from(rest, prefix.n), suffix);
+}
+
+static bool has_uid(const struct fl_block_endpoint *endpoint) {
+    static const uint8_t none[16];
+    return memcmp(endpoint->uid, none, sizeof(none)) != 0;
+}
+
+bool fl_block_edit_fits(const struct fl_block_edit *edit,
+                        const struct fl_block_endpoint *endpoint) {
+    const struct fl_block *from = edit->from;
+    size_t i = edit->count;
+    if (i >= from->count || edit->change_count == FL_BLOCK_EDIT_CHANGES) return false;
+    if (from->hint_at || endpoint->hints) return false;
+    if (!from->uid_at && has_uid(endpoint)) return false;
+    unsigned kind = block_flags(from, i) & (BLOCK_V6 | BLOCK_NAME);
+    bool same_kind = kind == BLOCK_V6 ? endpoint->address.kind == FL_ADDRESS_V6
+                                      : kind == 0 && endpoint->address.kind == FL_ADDRESS_V4;
+    return same_kind && same_pod(from, i, endpoint);
+}
+
+void fl_block_edit_change(struct fl_block_edit *edit, const struct fl_block_endpoint *endpoint,
+                          uint32_t node, uint32_t zone) {
+    struct fl_block_change *change = &edit->changes[edit->change_count++];
+    unsigned kept = block_flags(edit->from, edit->count) & ~(unsigned)BLOCK_PUBLIC_FLAGS;
+    *change = (struct fl_block_change){.hash = endpoint->hash,
+                                       .place = edit->count++,
+                                       .node = node,
+                                       .zone = zone,
+                                       .flags = (uint8_t)(kept | endpoint->flags)};
+    memcpy(change->uid, endpoint->uid, sizeof(change->uid));
+    memcpy(change->ip, endpoint->address.ip, endpoint->address.kind == FL_ADDRESS_V6 ? 16 : 4);
+}
+
+const struct fl_block_change *fl_block_edit_at(const struct fl_block_edit *edit, size_t place) {
+    for (size_t i = 0; i < edit->change_count; i++)
+        if (edit->changes[i].place == place) return &edit->changes[i];
+    return NULL;
+}
+
+bool fl_block_edit_is_whole(const struct fl_block_edit *edit, const struct block_port *ports,
+                            size_t port_count, const char *text) {
+    const struct fl_block *from = edit->from;
+    const struct block_port *had = block_at(from, from->port_at);
+    const char *had_text = block_at(from, from->text_at);
+    if (edit->count != from->count || port_count != from->port_count) return false;
+    for (size_t i = 0; i < port_count; i++) {
+        const struct block_port *a = &had[i], *b = &ports[i];
+        if (a->port != b->port || a->name_len != b->name_len ||
+            a->protocol_len != b->protocol_len || a->app_protocol_len != b->app_protocol_len ||
+            memcmp(had_text + a->text_at, text + b->text_at, block_port_bytes(a)) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void write_change(struct fl_block *block, const struct fl_block_change *change) {
+    size_t i = change->place;
+    uint8_t *flags = block_at(block, block->flags_at);
+    uint8_t *addresses = block_at(block, block->address_at);
+    block->hashes[i] = change->hash;
+    block_places(block)[i] = change->node;
+    block_places(block)[block->count + i] = change->zone;
+    flags[i] = change->flags;
+    memcpy(addresses + i * block->address_size, change->ip, block->address_size);
+    if (block->uid_at) memcpy((uint8_t *)block_at(block, block->uid_at) + 16 * i, change->uid, 16);
+}
+
+struct fl_block *fl_block_edit_finish(const struct fl_block_edit *edit) {
+    struct fl_block *block = fl_alloc(edit->from->bytes);
+    if (!block) return NULL;
+    fl_area_add(FL_AREA_BLOCKS, (ptrdiff_t)edit->from->bytes);
+    memcpy((char *)block + offsetof(struct fl_block, bytes),
+           (const char *)edit->from + offsetof(struct fl_block, bytes),
+           edit->from->bytes - offsetof(struct fl_block, bytes));
+    atomic_init(&block->refs, 1);
+    for (size_t i = 0; i < edit->change_count; i++) write_change(block, &edit->changes[i]);
+    fl_intern_ref_ids(block_places(block), 2 * (size_t)block->count);
+    const struct block_hints *hints = block_hints(block);
+    if (hints) fl_intern_ref_ids(block_hint_ids(hints), hints->id_count);
+    return block;
+}
