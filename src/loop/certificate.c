@@ -97,7 +97,7 @@ static char *text_of(BIO *bio) {
     return n > 0 ? fl_str_dup(fl_str_n(data, (size_t)n)) : NULL;
 }
 
-static int print(X509 *x509, EVP_PKEY *key, struct fl_certificate *out) {
+static int print(X509 *x509, EVP_PKEY *key, struct fl_certificate *out, struct fl_error *err) {
     BIO *cert_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
     if (cert_bio && key_bio && PEM_write_bio_X509(cert_bio, x509) == 1 &&
         PEM_write_bio_PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) == 1) {
@@ -106,31 +106,35 @@ static int print(X509 *x509, EVP_PKEY *key, struct fl_certificate *out) {
     }
     BIO_free(cert_bio);
     BIO_free(key_bio);
-    return out->cert_pem && out->key_pem ? 0 : FL_ENOMEM;
+    return out->cert_pem && out->key_pem ? 0 : fl_fail_nomem(err);
+}
+
+static int make(X509 *x509, EVP_PKEY *key, const struct fl_certificate_options *options,
+                struct fl_certificate *out, struct fl_error *err) {
+    struct signer issuer = {0};
+    int rc;
+    if ((options->issuer && !read_issuer(options->issuer, &issuer)) ||
+        !fill(x509, key, &issuer, options)) {
+        rc = fl_fail(err, FL_EUSAGE, "certificate: %s", fl_tls_text_of_reason());
+    } else {
+        rc = print(x509, key, out, err);
+    }
+    EVP_PKEY_free(issuer.key);
+    X509_free(issuer.x509);
+    return rc;
 }
 
 int fl_certificate_init(struct fl_certificate *out, const struct fl_certificate_options *options,
                         struct fl_error *err) {
-    struct signer issuer = {0};
-    int rc = 0;
     *out = (struct fl_certificate){0};
     ERR_clear_error();
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x509 = X509_new();
-    if (!key || !x509) {
-        rc = fl_fail_nomem(err);
-    } else if ((options->issuer && !read_issuer(options->issuer, &issuer)) ||
-               !fill(x509, key, &issuer, options)) {
-        rc = fl_fail(err, FL_EUSAGE, "certificate: %s", fl_tls_text_of_reason());
-    } else if (print(x509, key, out) < 0) {
-        rc = fl_fail_nomem(err);
-    }
+    int rc = key && x509 ? make(x509, key, options, out, err) : fl_fail_nomem(err);
     if (rc < 0) fl_certificate_deinit(out);
     ERR_clear_error();
     EVP_PKEY_free(key);
-    EVP_PKEY_free(issuer.key);
     X509_free(x509);
-    X509_free(issuer.x509);
     return rc;
 }
 

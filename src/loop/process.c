@@ -134,9 +134,25 @@ static void on_deadline(struct fl_timer *timer) {
 
 /* --- listening --- */
 
+/* Memory that it grows out of is wiped. */
+static int append(struct fl_buf *text, struct fl_str bytes) {
+    size_t need = text->len + bytes.n;
+    if (need > text->max) return FL_EFULL;
+    if (need > text->cap) {
+        struct fl_buf grown;
+        fl_buf_init(&grown, text->max);
+        if (!fl_buf_reserve(&grown, FL_MIN(2 * need, text->max))) return FL_ENOMEM;
+        int rc = fl_buf_append(&grown, fl_buf_str(text));
+        FL_ASSERT(rc == 0); /* there is room */
+        wipe(text);
+        *text = grown;
+    }
+    return fl_buf_append(text, bytes);
+}
+
 static void keep(struct fl_process *p, struct output *output, struct fl_str bytes) {
     if (output == &p->err) bytes.n = FL_MIN(bytes.n, ERR_MAX - output->text.len);
-    int rc = fl_buf_append(&output->text, bytes);
+    int rc = append(&output->text, bytes);
     if (rc == 0 || p->state != RUNNING) return;
     if (rc == FL_ENOMEM) {
         fl_fail_nomem(&p->why);
@@ -178,6 +194,13 @@ static void hear_out(struct fl_process *p, struct output *output) {
     }
 }
 
+/* Somebody else has reaped it. */
+static void fail_lost(struct fl_process *p) {
+    fl_fail(&p->why, FL_ESYS,
+            "%s: how it ended is not known: this program waits for every child, or ignores SIGCHLD",
+            p->name);
+}
+
 /* The program has ended; its zombie is ours. */
 static void on_status(struct fl_poll *poll, int events) {
     struct fl_process *p = FL_CONTAINER(poll, struct fl_process, status);
@@ -191,10 +214,7 @@ static void on_status(struct fl_poll *poll, int events) {
     hear_out(p, &p->out);
     hear_out(p, &p->err);
     if (rc < 0 && p->state == RUNNING) {
-        fl_fail(&p->why, FL_ESYS,
-                "%s: how it ended is not known: this program waits for every "
-                "child, or ignores SIGCHLD",
-                p->name);
+        fail_lost(p);
     } else if (p->state == RUNNING && info.si_code == CLD_EXITED) {
         p->exit_code = info.si_status;
     }
@@ -296,8 +316,10 @@ static int watch(struct fl_process *p) {
         return 0;
     }
     if (fd >= 0) close(fd);
-    kill(-p->pid, SIGKILL);
-    waitid(P_PID, (id_t)p->pid, NULL, WEXITED);
+    if (rc != -ESRCH) { /* else it has ended, and was reaped, and the number is another's */
+        kill(-p->pid, SIGKILL);
+        waitid(P_PID, (id_t)p->pid, NULL, WEXITED);
+    }
     p->pid = 0;
     return -rc;
 }
@@ -347,7 +369,10 @@ int fl_process_new(struct fl_io *io, const struct fl_spawn *spawn, fl_spawn_cb *
     p->loop->live++;
     int error = start(p, spawn, environment);
     fl_free(environment);
-    if (error) {
+    if (error == ESRCH) {
+        fail_lost(p);
+        finish(p);
+    } else if (error) {
         fl_fail(&p->why, FL_ESYS, "%s: %s", p->name, uv_strerror(uv_translate_sys_error(error)));
         finish(p);
     } else {

@@ -267,15 +267,18 @@ int fl_proxy_session_feed(struct fl_proxy_session *s, struct fl_str bytes, size_
     return feed_socks(s, bytes, used, err);
 }
 
+static bool has(struct fl_str s, char byte) {
+    struct fl_str head, tail;
+    return fl_str_split(s, byte, &head, &tail);
+}
+
+static bool can_be_sent(struct fl_str s) { return s.n <= CREDENTIALS_MAX && !has(s, '\0'); }
+
 /* Basic separates them by a colon; a terminator would cut either short. */
 static int check_credentials(const struct fl_proxy *proxy, struct fl_error *err) {
-    bool good = proxy->user.n <= CREDENTIALS_MAX && proxy->password.n <= CREDENTIALS_MAX &&
-                (proxy->user.n > 0 || proxy->password.n == 0) &&
-                !memchr(proxy->user.p ? proxy->user.p : "", '\0', proxy->user.n) &&
-                !memchr(proxy->password.p ? proxy->password.p : "", '\0', proxy->password.n);
-    if (proxy->kind == FL_PROXY_HTTP && good && proxy->user.n) {
-        good = !memchr(proxy->user.p, ':', proxy->user.n);
-    }
+    bool good = can_be_sent(proxy->user) && can_be_sent(proxy->password) &&
+                (proxy->user.n > 0 || proxy->password.n == 0);
+    if (proxy->kind == FL_PROXY_HTTP) good = good && !has(proxy->user, ':');
     if (good) return 0;
     return fl_fail(err, FL_EUSAGE, "user name or password of the proxy cannot be sent");
 }

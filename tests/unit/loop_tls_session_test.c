@@ -339,7 +339,7 @@ static void test_no_resumption_with_an_expired_certificate(void **state) {
 static void test_cache_is_bounded(void **state) {
     (void)state;
     struct fl_tls_cache cache = {0};
-    char name[16];
+    char name[24];
     assert_int_equal(fl_tls_cache_init(&cache), 0);
     for (int i = 0; i < FL_TLS_CACHE_MAX + 2; i++) {
         snprintf(name, sizeof(name), "%d.test", i);
@@ -357,6 +357,26 @@ static void test_cache_is_bounded(void **state) {
     fl_tls_cache_take(&cache, "new.test", SSL_SESSION_new());
     fl_test_alloc_fail_at(0);
     assert_null(fl_tls_cache_steal(&cache, "new.test"));
+    fl_tls_cache_deinit(&cache);
+}
+
+static void use_cache(void *arg) {
+    struct fl_tls_cache *cache = arg;
+    for (int i = 0; i < 2000; i++) {
+        fl_tls_cache_take(cache, i % 3 ? "a.test" : "b.test", SSL_SESSION_new());
+        SSL_SESSION_free(fl_tls_cache_steal(cache, i % 2 ? "a.test" : "b.test"));
+    }
+}
+
+static void test_threads_share_the_cache(void **state) {
+    (void)state;
+    struct fl_tls_cache cache = {0};
+    uv_thread_t threads[4];
+    assert_int_equal(fl_tls_cache_init(&cache), 0);
+    for (size_t i = 0; i < FL_COUNT(threads); i++) {
+        assert_int_equal(uv_thread_create(&threads[i], use_cache, &cache), 0);
+    }
+    for (size_t i = 0; i < FL_COUNT(threads); i++) uv_thread_join(&threads[i]);
     fl_tls_cache_deinit(&cache);
 }
 
@@ -392,6 +412,7 @@ int main(void) {
         cmocka_unit_test(test_no_resumption_under_another_name),
         cmocka_unit_test(test_no_resumption_with_an_expired_certificate),
         cmocka_unit_test(test_cache_is_bounded),
+        cmocka_unit_test(test_threads_share_the_cache),
         cmocka_unit_test(test_every_failed_allocation),
     };
     return fl_test_run(tests, FL_COUNT(tests));

@@ -307,6 +307,12 @@ static void test_wrong_use(void **state) {
     FL_UNUSED(state);
     pair_open(&p, &plain);
     assert_int_equal(fl_io_dial(p.io, &no_deadline, &events, &p, &sock, &err), FL_EUSAGE);
+    struct fl_proxy proxy = {.host = FL_STR("127.0.0.1"), .port = PORT};
+    struct fl_dial proxied = no_deadline;
+    proxied.deadline_ms = DEADLINE;
+    proxied.proxy = &proxy;
+    assert_int_equal(fl_io_dial(p.io, &proxied, &events, &p, &sock, &err), FL_EUSAGE);
+    assert_non_null(strstr(err.detail, "no proxies in a simulated world"));
     assert_int_equal(fl_io_listen(p.io, FL_STR("somewhere"), 1, NULL, on_accept, &p, &l, &err),
                      FL_EUSAGE);
     assert_int_equal(fl_io_listen(p.io, FL_STR("127.0.0.1"), PORT, NULL, on_accept, &p, &l, &err),

@@ -33,7 +33,7 @@ fl_unit_test(loop_system ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_tls ROOMS loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
-  LIBRARIES PkgConfig::OPENSSL)
+  LIBRARIES PkgConfig::OPENSSL PkgConfig::UV)
 fl_unit_test(loop_tunnel ROOMS loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 
@@ -89,5 +89,5 @@ add_test(NAME base_alloc_leak COMMAND base_alloc_test leak)
 set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
 
 # What `make sanitize` runs under TSan: everything that uses more than one thread.
-set_tests_properties(base_intern loop_resolve loop_runtime loop_sock loop_tls discovery_threads
-  channel_inbox channel_threads PROPERTIES LABELS threads)
+set_tests_properties(base_intern loop_file loop_resolve loop_runtime loop_sock loop_tls
+  loop_tls_session discovery_threads channel_inbox channel_threads PROPERTIES LABELS threads)
