@@ -156,6 +156,13 @@ static const struct fl_scope_events scope_events = {
     .on_closed = on_scope_closed,
 };
 
+static void count_scope(struct fl_reaches *reaches, const struct fl_scope *scope, int n) {
+    int covers = fl_scope_is_narrow(scope) ? FL_COVERS_SERVICE
+                 : fl_scope_ns(scope).n    ? FL_COVERS_NAMESPACE
+                                           : FL_COVERS_CLUSTER;
+    fl_metric_add(reaches->open[covers], n);
+}
+
 static int scope_open(struct fl_reaches *reaches, struct fl_str ns, struct fl_str name,
                       struct fl_scope **out, struct fl_error *err) {
     const struct fl_scope_options options = {
@@ -164,6 +171,7 @@ static int scope_open(struct fl_reaches *reaches, struct fl_str ns, struct fl_st
     if (rc < 0) return rc;
     fl_list_push(&reaches->scopes, fl_scope_link(*out));
     reaches->scope_count++;
+    count_scope(reaches, *out, 1);
     return FL_OK;
 }
 
@@ -172,6 +180,7 @@ static void scope_leave(struct fl_reaches *reaches, struct fl_scope *scope) {
     if (!fl_scope_unused(scope)) return;
     struct fl_reach *reach = reach_get(reaches, fl_scope_ns(scope));
     if (reach && reach->wide == scope) reach->wide = NULL;
+    count_scope(reaches, scope, -1);
     fl_list_remove(fl_scope_link(scope));
     fl_scope_close(scope);
     if (reach) reach_leave(reaches, reach);
@@ -435,9 +444,18 @@ void fl_reaches_init(struct fl_reaches *reaches, struct fl_io *io, void (*on_clo
 
 void fl_reaches_open(struct fl_reaches *reaches, struct fl_kube_client *client,
                      const char *default_ns) {
+    static const char *const labels[FL_COVERS] = {
+        [FL_COVERS_SERVICE] = "covers=service",
+        [FL_COVERS_NAMESPACE] = "covers=namespace",
+        [FL_COVERS_CLUSTER] = "covers=cluster",
+    };
     reaches->client = client;
     reaches->default_ns = default_ns;
     fl_map_init(&reaches->namespaces, fl_random_u64(&reaches->io->jitter));
+    for (int i = 0; i < FL_COVERS; i++)
+        reaches->open[i] = fl_metrics_get(
+            reaches->io->metrics, FL_METRIC_GAUGE, "fairlead_kubernetes_scopes",
+            "Pairs of watches, of Services and their slices, that are open.", labels[i]);
 }
 
 void fl_reaches_deinit(struct fl_reaches *reaches) {

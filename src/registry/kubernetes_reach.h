@@ -11,6 +11,8 @@
 
 struct fl_reach;
 
+enum { FL_COVERS_SERVICE, FL_COVERS_NAMESPACE, FL_COVERS_CLUSTER, FL_COVERS };
+
 struct fl_reaches {
     struct fl_io *io;
     struct fl_kube_client *client; /* NULL until it is open */
@@ -20,10 +22,11 @@ struct fl_reaches {
     struct fl_list due;            /* reaches whose services have to find their scope anew */
     struct fl_list moving;         /* services on their way from one scope to another */
     struct fl_list names;
-    struct fl_list scopes; /* open ones */
-    size_t scope_count;    /* open and closing ones */
-    uint64_t retry_at_ms;  /* when what was refused is asked for again */
-    bool no_slices;        /* this server has Endpoints only */
+    struct fl_list scopes;             /* open ones */
+    size_t scope_count;                /* open and closing ones */
+    struct fl_metric *open[FL_COVERS]; /* of them, by what they cover */
+    uint64_t retry_at_ms;              /* when what was refused is asked for again */
+    bool no_slices;                    /* this server has Endpoints only */
     struct fl_task settle;
     void (*on_closed)(void *arg); /* the last closing scope is gone */
     void *arg;
