@@ -242,6 +242,8 @@ static void on_plugin_done(void *arg, const struct fl_error *why,
     if (failed.code == FL_OK && use_given(c, credential, &failed) == FL_OK) {
         c->again_ms = 0;
         fl_backoff_success(&c->backoff, fl_io_now_ms(c->io));
+        FL_LOG(c->io, FL_LOG_INFO, "exec plugin gave credentials",
+               FL_LOG_TEXT_OF("command", c->config.exec.argv.list[0]));
     } else {
         plugin_failed(c, &failed);
     }
@@ -291,7 +293,11 @@ enum fl_credentials_state fl_credentials_refused(struct fl_credentials *c, unsig
     if (c->generation != generation) return FL_CREDENTIALS_READY;
     look_at_kubeconfig(c);
     refresh_token_file(c);
-    if (c->generation != generation) return FL_CREDENTIALS_READY;
+    if (c->generation != generation) {
+        FL_LOG(c->io, FL_LOG_INFO, "credentials were refused, newer ones are used",
+               FL_LOG_CAUSE(code));
+        return FL_CREDENTIALS_READY;
+    }
     if (plugin_concerned(c, code)) return run_plugin(c, err);
     fl_fail(err, code, "%s", fl_error_text(code));
     return FL_CREDENTIALS_FAILED;

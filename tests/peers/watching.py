@@ -71,6 +71,10 @@ class Watch:
     def lines_with(self, *words):
         return [line for line in self.said() if all(word in line for word in words)]
 
+    def troubles_with(self, word):
+        """What the user is told whatever the log level, as opposed to log lines."""
+        return [line for line in self.lines_with(word) if line.startswith("fairlead: ")]
+
     def expect(self, *words, seconds=60):
         """Waits for a line with all of these words."""
         return wait_for(f"fairlead says {' '.join(words)}", lambda: self.lines_with(*words), seconds,

@@ -26,7 +26,7 @@ def goes_on(bed, watch):
     watch.forget()
     bed.drop()
     bed.agree(watch)
-    assert not watch.lines_with("watch", "UNAUTHORIZED"), watch.tail()
+    assert not watch.troubles_with("UNAUTHORIZED"), watch.tail()
 
 
 def token_file_rotated_after_expiry(bed):
@@ -42,6 +42,7 @@ def token_file_rotated_after_expiry(bed):
             token = bed.account.short_token(SECONDS)
             replace(path, token)
             goes_on(bed, watch)
+            watch.expect("credentials were refused, newer ones are used")
 
 
 class Plugin:
@@ -83,6 +84,7 @@ def plugin_whose_token_is_refused(bed):
         assert plugin.run_count() == 1, "it is cached"
         plugin.renew(says_expiry=False)
         goes_on(bed, watch)
+        watch.expect("exec plugin gave credentials")
         assert plugin.run_count() == 2, plugin.run_count()
 
 
@@ -95,8 +97,10 @@ def plugin_that_says_when_its_token_expires(bed):
         plugin.renew(says_expiry=True)
         refused = bed.audit.refused()
         goes_on(bed, watch)
+        watch.expect("exec plugin gave credentials")
         assert bed.audit.refused() == refused, "the expired token was sent"
 
 
 BED = SliceBed
-SCENARIOS = [token_file_rotated_after_expiry]
+SCENARIOS = [token_file_rotated_after_expiry, plugin_whose_token_is_refused,
+             plugin_that_says_when_its_token_expires]
