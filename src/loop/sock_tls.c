@@ -82,7 +82,8 @@ void fl_tcp_tls_receive(struct fl_sock *sock, struct fl_str bytes) {
 
 void fl_tcp_tls_resume(struct fl_sock *sock) { pump(sock); }
 
-/* Never held back by a pause: the inner session keeps what the owner does not want yet. */
+/* Never held back by a pause: the inner session keeps what the owner does not want yet, and he gets
+ * it before he hears of the end, which TCP's FIN then tells. */
 void fl_tcp_outer_receive(struct fl_sock *sock, struct fl_str bytes) {
     struct fl_tls_session *outer = sock->outer;
     char *carried = sock->loop->carried;
@@ -95,7 +96,7 @@ void fl_tcp_outer_receive(struct fl_sock *sock, struct fl_str bytes) {
         fl_tcp_tls_receive(sock, fl_str_n(carried, (size_t)n));
     }
     if (sock->state == FL_SOCK_CLOSED) return;
-    if (n == FL_ECLOSED && !sock->eof) {
+    if (n == FL_ECLOSED && !sock->eof && sock->tls->drained) {
         fl_tcp_tls_eof(sock);
     } else if (n < 0 && n != FL_ECLOSED) {
         fl_tcp_finish_with_peer(sock, &why);

@@ -351,6 +351,36 @@ static void test_big_data_through_tls_in_tls(void **state) {
     bed_end(&b);
 }
 
+static void pause_on_data(struct fl_test_peer *peer, const char *event) {
+    if (strcmp(event, "data") == 0) fl_sock_pause(peer->io, peer->sock, true);
+}
+
+/* Data, the peer's end and the proxy's come at once, and the owner pauses at the first piece. */
+static void test_end_waits_behind_paused_data(void **state) {
+    (void)state;
+    struct bed b;
+    static char bytes[40000];
+    bed_init(&b, true, true);
+    run(&b, "echo.test", b.client_tls);
+    fl_test_peer_write(&b.client, "go");
+    fl_test_peer_expect(b.runtime, &b.client, "go");
+    fl_sock_pause(b.io, b.client.sock, true);
+    assert_int_equal(fl_sock_write(b.io, b.server.peer.sock, fl_str_n(bytes, sizeof(bytes))), 0);
+    fl_sock_close(b.io, b.server.peer.sock);
+    fl_test_loop_settle(b.runtime);
+    assert_int_equal(b.client.in.len, 0);
+    b.client.then = pause_on_data;
+    while (!b.client.eof) {
+        assert_false(b.client.closed);
+        fl_sock_pause(b.io, b.client.sock, false);
+        fl_test_loop_settle(b.runtime);
+    }
+    assert_int_equal(b.client.in.len, sizeof(bytes));
+    fl_test_loop_until_true(b.runtime, &b.client.closed);
+    assert_int_equal(b.client.why.code, FL_OK); /* he closes on the end */
+    bed_end(&b);
+}
+
 static void test_wrong_peer_behind_the_proxy(void **state) {
     (void)state;
     for (int tls = 0; tls < 2; tls++) {
@@ -502,6 +532,7 @@ int main(void) {
         cmocka_unit_test(test_socks),
         cmocka_unit_test(test_peer_speaks_first),
         cmocka_unit_test(test_big_data_through_tls_in_tls),
+        cmocka_unit_test(test_end_waits_behind_paused_data),
         cmocka_unit_test(test_wrong_peer_behind_the_proxy),
         cmocka_unit_test(test_wrong_proxy),
         cmocka_unit_test(test_proxy_refuses),
