@@ -209,7 +209,7 @@ static const struct fl_http_stream_events stream_events = {
 /* Watches are many small bodies without an end: nothing is won by packing those. */
 static bool wants_gzip(const struct fl_kube_request *request) {
     struct fl_str path = fl_buf_str(&request->path);
-    return request->client->gzip && !memmem(path.p, path.n, "watch=", strlen("watch="));
+    return request->client->gzip && path.p && !memmem(path.p, path.n, "watch=", strlen("watch="));
 }
 
 static int send_request(struct fl_kube_request *request, struct fl_error *err) {

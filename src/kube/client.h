@@ -20,8 +20,8 @@ struct fl_kube_request_events {
     void (*on_response)(void *arg, const struct fl_http_response *head);
     void (*on_data)(void *arg, struct fl_str bytes); /* borrowed; unpacked */
     /* Last call, exactly once: code FL_OK after a complete response, else as a stream's; or
-     * FL_EUNAUTHORIZED, FL_ETIMEOUT (exec plugin: what went wrong), FL_EPROTO, FL_ETOO_LARGE (a
-     * packed body). */
+     * FL_ECONFIG, FL_ETIMEOUT (exec plugin: what went wrong), FL_EPROTO, FL_ETOO_LARGE (a packed
+     * body). */
     void (*on_close)(void *arg, const struct fl_error *why);
 };
 

@@ -17,9 +17,22 @@
     X(server)                                                                                      \
     X(host)                                                                                        \
     X(path)                                                                                        \
-    X(ns) X(server_name) X(proxy_url) X(ca_file) X(cert_file) X(key_file) X(token) X(token_file)   \
-        X(user) X(password) X(exec.api_version) X(exec.install_hint) X(exec.cluster_config)        \
-            X(source) X(files) X(context)
+    X(ns)                                                                                          \
+    X(server_name)                                                                                 \
+    X(proxy_url)                                                                                   \
+    X(ca_file)                                                                                     \
+    X(cert_file)                                                                                   \
+    X(key_file)                                                                                    \
+    X(token)                                                                                       \
+    X(token_file)                                                                                  \
+    X(user)                                                                                        \
+    X(password)                                                                                    \
+    X(exec.api_version)                                                                            \
+    X(exec.install_hint)                                                                           \
+    X(exec.cluster_config)                                                                         \
+    X(source)                                                                                      \
+    X(files)                                                                                       \
+    X(context)
 #define LISTS(X) X(impersonate) X(exec.argv) X(exec.env)
 #define BUFS(X)  X(ca_pem) X(cert_pem) X(key_pem)
 

@@ -114,6 +114,14 @@ static bool same_text(const char *a, const char *b) {
     return fl_str_eq(fl_str_of(a), fl_str_of(b));
 }
 
+static bool names_files(const struct fl_kube_config *config) {
+    return config->ca_file || config->cert_file || config->key_file;
+}
+
+static void look_later(struct fl_credentials *c) {
+    if (names_files(&c->config)) fl_io_timer_set(c->io, &c->look, fl_io_now_ms(c->io) + LOOK_MS);
+}
+
 /* Takes over what has changed, or leaves all of it; wipes the other one. */
 static void adopt(struct fl_credentials *c, struct fl_kube_config *fresh) {
     struct fl_kube_config old = c->config;
@@ -137,10 +145,7 @@ static void adopt(struct fl_credentials *c, struct fl_kube_config *fresh) {
     }
     if (!c->config.token_file && use_config(c, &why) < 0)
         warn(c, "credentials cannot be used, the last ones stay in use", &why);
-}
-
-static bool names_files(const struct fl_kube_config *config) {
-    return config->ca_file || config->cert_file || config->key_file;
+    look_later(c);
 }
 
 /* The files again, at the places that were named first. */
@@ -161,18 +166,30 @@ static void look_at_files(struct fl_credentials *c) {
 
 static void on_look(struct fl_timer *timer) {
     struct fl_credentials *c = FL_CONTAINER(timer, struct fl_credentials, look);
-    fl_io_timer_set(c->io, &c->look, fl_io_now_ms(c->io) + LOOK_MS);
+    look_later(c);
     look_at_files(c);
 }
 
-/* The same server and the same way there and to prove oneself? Else a person has another plan for
- * the kubeconfig, which is not ours to follow. */
+static bool plugin_needed(const struct fl_kube_config *config) {
+    return config->exec.argv.count && !config->token && !config->token_file && !config->user &&
+           config->cert_pem.len == 0;
+}
+
+static bool same_texts(const struct fl_texts *a, const struct fl_texts *b) {
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++) same = same_text(a->list[i], b->list[i]);
+    return same;
+}
+
+/* The same server, the same way there and to prove oneself, and the same to act as? Else a person
+ * has another plan for the kubeconfig, which is not ours to follow. */
 static bool same_plan(const struct fl_kube_config *a, const struct fl_kube_config *b) {
     return same_text(a->server, b->server) && same_text(a->server_name, b->server_name) &&
            same_text(a->proxy_url, b->proxy_url) &&
            a->insecure_skip_verify == b->insecure_skip_verify &&
            same_text(a->token_file, b->token_file) && !a->token == !b->token &&
-           !a->user == !b->user && a->exec.argv.count == b->exec.argv.count;
+           !a->user == !b->user && plugin_needed(a) == plugin_needed(b) &&
+           same_texts(&a->impersonate, &b->impersonate);
 }
 
 /* The kubeconfig again: a login may have written another token or certificate into it. */
@@ -193,11 +210,6 @@ static void look_at_kubeconfig(struct fl_credentials *c) {
 }
 
 /* --- the plugin --- */
-
-static bool plugin_needed(const struct fl_kube_config *config) {
-    return config->exec.argv.count && !config->token && !config->token_file && !config->user &&
-           config->cert_pem.len == 0;
-}
 
 /* Certificate and key that it gave are used from now on, if they are others. */
 static int use_given_pem(struct fl_credentials *c, const struct fl_exec_credential *fresh,
@@ -345,7 +357,7 @@ static int start(struct fl_credentials *c, struct fl_error *err) {
     if ((rc = fl_kube_trust_init(c->io, &c->config, NULL, &c->trust, err)) < 0) return rc;
     if (plugin_needed(&c->config) && fl_exec_plugin_new(c->io, on_plugin_done, c, &c->plugin) < 0)
         return fl_fail_nomem(err);
-    if (names_files(&c->config)) fl_io_timer_set(c->io, &c->look, fl_io_now_ms(c->io) + LOOK_MS);
+    look_later(c);
     return FL_OK;
 }
 

@@ -63,7 +63,7 @@ static int program_failed(const struct fl_exec_plugin *plugin, const struct fl_s
         snprintf(how, sizeof(how), "was ended by a signal");
     else
         snprintf(how, sizeof(how), "ended with %d", what->exit_code);
-    return fl_fail(err, FL_EUNAUTHORIZED, "exec plugin %.80s %s%s%.*s", plugin->command, how,
+    return fl_fail(err, FL_ECONFIG, "exec plugin %.80s %s%s%.*s", plugin->command, how,
                    said.n ? ": " : "", (int)FL_MIN(said.n, SAID_MAX), said.n ? said.p : "");
 }
 
@@ -76,9 +76,9 @@ static int run_failed(const struct fl_exec_plugin *plugin, const struct fl_error
         return fl_fail(err, FL_ETIMEOUT, "exec plugin %.80s did not end within %d s",
                        plugin->command, RUN_MS_MAX / 1000);
     if (why->code == FL_ETOO_LARGE)
-        return fl_fail(err, FL_EUNAUTHORIZED, "exec plugin %.80s printed more than %zu bytes",
+        return fl_fail(err, FL_ECONFIG, "exec plugin %.80s printed more than %zu bytes",
                        plugin->command, FL_EXEC_ANSWER_MAX);
-    return fl_fail(err, FL_EUNAUTHORIZED, "exec plugin cannot be run: %.120s%s%.100s", why->detail,
+    return fl_fail(err, FL_ECONFIG, "exec plugin cannot be run: %.120s%s%.100s", why->detail,
                    hint ? ": " : "", hint ? hint : "");
 }
 
@@ -88,10 +88,7 @@ static int answer(const struct fl_exec_plugin *plugin, const struct fl_spawned *
     if (what->exit_code != 0) return program_failed(plugin, what, err);
     int rc = fl_exec_credential_parse(what->out, plugin->api_version, out, &why);
     if (rc == FL_OK) return FL_OK;
-    if (rc == FL_ECONFIG) {
-        why.code = FL_EUNAUTHORIZED;
-        fl_error_prefix(&why, "exec plugin %.80s", plugin->command);
-    }
+    if (rc == FL_ECONFIG) fl_error_prefix(&why, "exec plugin %.80s", plugin->command);
     return fl_error_copy(err, &why);
 }
 

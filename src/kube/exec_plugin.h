@@ -9,7 +9,7 @@
 struct fl_exec_plugin;
 
 /* The end of a run: *why has code FL_OK and *credential is what it gave, to be taken or left; else
- * FL_EUNAUTHORIZED (which program, and what it said on standard error), FL_ETIMEOUT, FL_ENOMEM. Not
+ * FL_ECONFIG (which program, and what it said on standard error), FL_ETIMEOUT, FL_ENOMEM. Not
  * called any more once it was closed. */
 typedef void fl_exec_plugin_cb(void *arg, const struct fl_error *why,
                                struct fl_exec_credential *credential);

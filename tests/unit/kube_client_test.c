@@ -664,13 +664,13 @@ static void test_a_failing_plugin_says_why(void **state) {
         const char *detail;
     } rows[] = {
         {{.exit_code = 3, .err = FL_STR("usage\n\033[31mnot logged in\n"), .out = FL_STR("s3cret")},
-         FL_EUNAUTHORIZED,
+         FL_ECONFIG,
          "exec plugin " PLUGIN " ended with 3: \\x1b[31mnot logged in"},
         {{.exit_code = -1, .out = FL_STR("s3cret")},
-         FL_EUNAUTHORIZED,
+         FL_ECONFIG,
          "exec plugin " PLUGIN " was ended by a signal"},
-        {{.out = FL_STR("s3cret")}, FL_EUNAUTHORIZED, "what it printed is not JSON"},
-        {{.out = FL_STR("{\"token\":\"s3cret\"}")}, FL_EUNAUTHORIZED, "printed no ExecCredential"},
+        {{.out = FL_STR("s3cret")}, FL_ECONFIG, "what it printed is not JSON"},
+        {{.out = FL_STR("{\"token\":\"s3cret\"}")}, FL_ECONFIG, "printed no ExecCredential"},
         {{.hangs = true}, FL_ETIMEOUT, "exec plugin " PLUGIN " did not end within 60 s"},
     };
     FL_UNUSED(state);
@@ -701,7 +701,7 @@ static void test_a_missing_plugin_comes_with_its_hint(void **state) {
     f.config.exec.install_hint = fl_strdup("apt install it\nnow");
     assert_int_equal(open_client(&f, false, NULL), FL_OK);
     struct answer a = get(&f);
-    assert_int_equal(a.code, FL_EUNAUTHORIZED);
+    assert_int_equal(a.code, FL_ECONFIG);
     assert_string_equal(a.detail, "exec plugin cannot be run: nowhere: no such file or directory: "
                                   "apt install it\\nnow");
     teardown(&f);
@@ -714,7 +714,7 @@ static void test_a_failing_plugin_is_run_after_a_backoff(void **state) {
     setup_plugin(&f);
     program(&f, "", 0);
     assert_int_equal(open_client(&f, false, NULL), FL_OK);
-    for (int i = 0; i < 5; i++) assert_int_equal(get(&f).code, FL_EUNAUTHORIZED);
+    for (int i = 0; i < 5; i++) assert_int_equal(get(&f).code, FL_ECONFIG);
     assert_int_equal(plugin_runs(&f), 1);
     plugin_gives(&f, "first", 0);
     fl_world_run_ms(f.world, 1600);
@@ -735,7 +735,7 @@ static void test_a_plugin_that_fails_early(void **state) {
     fl_world_run_ms(f.world, 55000);
     assert_int_equal(get(&f).status, 200);
     fl_world_run_ms(f.world, 5000);
-    assert_int_equal(get(&f).code, FL_EUNAUTHORIZED);
+    assert_int_equal(get(&f).code, FL_ECONFIG);
     teardown(&f);
 }
 
