@@ -53,7 +53,7 @@ void fl_dialling_free(struct fl_dialling *d) {
     fl_free(d);
 }
 
-/* The end of a dial: which it was is told. */
+/* The end of a dial; who sees an address that he did not ask for is told whose it is. */
 static void give_up(struct fl_sock *sock, struct fl_error why) {
     if (sock->tunnel) fl_error_prefix(&why, "proxy");
     fl_tcp_finish(sock, &why);

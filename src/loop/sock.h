@@ -100,7 +100,6 @@ void fl_tcp_tls_resume(struct fl_sock *sock); /* delivers what was held back by 
 void fl_tcp_tls_eof(struct fl_sock *sock);    /* TCP's FIN */
 /* Moves queued bytes, encrypted, to the wire; false: the sock has failed. */
 FL_MUST bool fl_tcp_tls_encrypt(struct fl_sock *sock);
-
 /* Moves what is for the wire under TLS to a proxy as well; false: the sock has failed. */
 FL_MUST bool fl_tcp_outer_encrypt(struct fl_sock *sock);
 
