@@ -12,7 +12,7 @@ CONFIGURE = @test -f build/$@/build.ninja || cmake --preset $@ >build/$@.log 2>&
 BUILD = @cmake --build build/$@ -j $(JOBS) --
 
 .PHONY: all help packages release debug asan tsan fuzz-build coverage-build test sanitize test-peers \
-  demo bench bench-discovery fuzz sim tidy format docs coverage deb install clean
+  demo bench bench-discovery fuzz sim soak swarm tidy format docs coverage deb install clean
 
 all: release
 
@@ -25,6 +25,8 @@ help:
 #: make sanitize     the same tests under ASan+UBSan, and those with threads under TSan
 #: make test-peers   against a real kube-apiserver, etcd, controller manager, grpc-go, client-go
 #: make sim SEED=n   one seeded world with its trace; make sim RUNS=n: many worlds
+#: make soak         24 virtual hours of 1,000 events a second through all faults
+#: make swarm        10,000 simulated clients through an API server's outage
 #: make bench        the figures, as a table and in build/bench/results.json
 #: make bench-discovery  discovery beside client-go, kube-rs and curl
 #: make fuzz         every fuzz target for SECONDS_EACH=60 seconds
@@ -50,6 +52,7 @@ sanitize: asan tsan
 
 test-peers: release
 	@scripts/packages peers
+	@build/release/tests/sim/fairlead-worlds --runs 10000
 	@tests/peers/run
 
 demo: release
@@ -72,6 +75,12 @@ fuzz:
 
 sim: release
 	@build/release/tests/sim/fairlead-worlds $(if $(SEED),--seed $(SEED) --trace,--jobs $$(nproc) --runs $(RUNS))
+
+soak: release
+	@build/release/tests/sim/fairlead-worlds --soak
+
+swarm: release
+	@build/release/tests/sim/fairlead-worlds --swarm 10000
 
 coverage: packages
 	@cmake --preset coverage >build/coverage.log || { cat build/coverage.log >&2; exit 1; }
