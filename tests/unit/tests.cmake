@@ -54,6 +54,8 @@ fl_unit_test(kube_outage ROOMS kube SOURCES unit/support/reflector_bed.c)
 fl_unit_test(kube_proxy ROOMS kube sim)
 fl_unit_test(kube_reflector ROOMS kube SOURCES unit/support/reflector_bed.c)
 fl_unit_test(kube_store ROOMS kube)
+fl_unit_test(kube_tls ROOMS kube loop
+  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c)
 fl_unit_test(kube_stream ROOMS kube SOURCES unit/support/reflector_bed.c)
 
 fl_unit_test(discovery_diff ROOMS discovery SOURCES unit/support/sets.c)
