@@ -22,6 +22,7 @@ struct fixture {
     struct fl_listwatch *lw;
     bool lw_closed, client_closed, server_closed;
     bool close_at_trouble, full;
+    uint64_t audit_ms;
     unsigned changes, synced, troubles, notes[FL_REFLECTOR_NOTES];
     struct fl_error trouble;
 };
@@ -66,7 +67,7 @@ static const struct fl_listwatch_events events = {
 
 static int open_lw(struct fixture *f) {
     const struct fl_listwatch_options options = {
-        .client = f->client, .kind = FL_K8S_SERVICE, .ns = SHOP};
+        .client = f->client, .kind = FL_K8S_SERVICE, .ns = SHOP, .audit_ms = f->audit_ms};
     f->lw_closed = false;
     return fl_listwatch_new(f->io, &options, &events, f, &f->lw, NULL);
 }
@@ -87,10 +88,11 @@ static void add_service(struct fixture *f, const char *name) {
     assert_int_equal(fl_cluster_service(f->cluster, SHOP, fl_str_of(name), &port, 1), FL_OK);
 }
 
-/* A server that sends no bookmark for an hour, with two services. */
-static void setup(struct fixture *f, bool http2) {
+/* With two services. */
+static void setup_with(struct fixture *f, bool http2, const struct fl_apiserver_options *options) {
     const struct fl_world_options world = {.seed = 3, .chop = true, .reorder = true};
-    const struct fl_apiserver_options server = {.host = HOST, .bookmark_ms = 3600000};
+    struct fl_apiserver_options server = *options;
+    server.host = HOST;
     *f = (struct fixture){0};
     assert_int_equal(fl_world_new(&world, &f->world), FL_OK);
     f->io = fl_world_io(f->world);
@@ -99,6 +101,11 @@ static void setup(struct fixture *f, bool http2) {
     add_service(f, "a");
     add_service(f, "b");
     open_client(f, http2);
+}
+
+/* A server that sends no bookmark for an hour. */
+static void setup(struct fixture *f, bool http2) {
+    setup_with(f, http2, &(struct fl_apiserver_options){.bookmark_ms = 3600000});
 }
 
 static void run(struct fixture *f, uint64_t ms) { fl_world_run_ms(f->world, ms); }
@@ -237,6 +244,153 @@ static void test_W8_what_never_synced_grows_stale(void **state) {
     teardown(&f);
 }
 
+/* W8: over HTTP/1.1 there are no PINGs; bookmarks that stay away show that a watch is dead. */
+static void test_W8_a_dead_connection_is_noticed_by_bookmarks(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_with(&f, false, &(struct fl_apiserver_options){0});
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 61000);
+    fl_world_fault(f.world, HOST, FL_WORLD_BLACKHOLE);
+    run(&f, 148000);
+    assert_int_equal(f.notes[FL_REFLECTOR_WATCH_STALLED], 0);
+    run(&f, 10000);
+    assert_int_equal(f.notes[FL_REFLECTOR_WATCH_STALLED], 1);
+    assert_true(fl_listwatch_stale_ms(f.lw) > 100000);
+    add_service(&f, "c");
+    fl_world_fault(f.world, HOST, FL_WORLD_OK);
+    fl_world_cut(f.world, HOST);
+    run(&f, 70000);
+    assert_int_equal(fl_kube_store_count(fl_listwatch_store(f.lw)), 3);
+    assert_int_equal(fl_listwatch_stale_ms(f.lw), 0);
+    teardown(&f);
+}
+
+static int64_t gauge(struct fixture *f, const char *name) {
+    return fl_metric_value(fl_metrics_get(f->io->metrics, FL_METRIC_GAUGE, name, "",
+                                          "name=services,namespace=shop,selector="));
+}
+
+static int64_t histogram_count(struct fixture *f, const char *name) {
+    return fl_metric_value(
+        fl_metrics_get(f->io->metrics, FL_METRIC_HISTOGRAM, name, "", "name=services"));
+}
+
+static void test_metrics_have_the_names_of_client_go(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_open(&f, true);
+    assert_int_equal(counter(&f, "reflector_lists_total", "name=services"), 1);
+    assert_int_equal(counter(&f, "reflector_watches_total", "name=services"), 1);
+    assert_int_equal(histogram_count(&f, "reflector_list_duration_seconds"), 1);
+    assert_int_equal(histogram_count(&f, "reflector_items_per_list"), 1);
+    assert_true(gauge(&f, "reflector_last_resource_version") > 0);
+    run(&f, 1000);
+    fl_apiserver_end_watches(f.server);
+    run(&f, 5000);
+    assert_int_equal(counter(&f, "reflector_lists_total", "name=services"), 1);
+    assert_int_equal(counter(&f, "reflector_watches_total", "name=services"), 2);
+    assert_int_equal(histogram_count(&f, "reflector_watch_duration_seconds"), 1);
+    assert_int_equal(histogram_count(&f, "reflector_items_per_watch"), 1);
+    assert_int_equal(counter(&f, "reflector_short_watches_total", "name=services"), 0);
+    fl_apiserver_fault(f.server, FL_FAULT_SHORT, 1); /* the next one ends within a second */
+    fl_apiserver_end_watches(f.server);
+    run(&f, 5000);
+    assert_int_equal(counter(&f, "reflector_short_watches_total", "name=services"), 1);
+    fl_world_fault(f.world, HOST, FL_WORLD_BLACKHOLE);
+    run(&f, 100000);
+    assert_true(gauge(&f, "fairlead_reflector_stale_ms") >= 45000);
+    fl_world_fault(f.world, HOST, FL_WORLD_OK);
+    teardown(&f);
+}
+
+static void test_W10_a_stream_that_never_ends_costs_its_deadline_once(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f, false);
+    fl_apiserver_fault(f.server, FL_FAULT_NO_END, 1000);
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 14000);
+    assert_int_equal(f.synced, 0);
+    assert_int_equal(f.changes, 2); /* but what is there is shown */
+    run(&f, 3000);
+    assert_int_equal(f.synced, 1);
+    assert_int_equal(f.notes[FL_REFLECTOR_STREAM_UNENDED], 1);
+    close_lw(&f);
+    run(&f, 1000);
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 1000);
+    assert_int_equal(f.synced, 2);
+    assert_int_equal(f.notes[FL_REFLECTOR_STREAM_UNENDED], 1);
+    teardown(&f);
+}
+
+static void test_W10_a_server_that_cannot_stream(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_with(&f, false, &(struct fl_apiserver_options){.no_streaming_list = true});
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 1000);
+    assert_int_equal(f.synced, 1);
+    assert_int_equal(f.troubles, 0);
+    assert_int_equal(f.notes[FL_REFLECTOR_STREAM_REFUSED], 1);
+    teardown(&f);
+}
+
+static void test_a_server_that_writes_json_only(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_with(&f, false, &(struct fl_apiserver_options){.no_protobuf = true});
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 1000);
+    add_service(&f, "c");
+    run(&f, 1000);
+    assert_int_equal(fl_kube_store_count(fl_listwatch_store(f.lw)), 3);
+    assert_int_equal(f.troubles, 0);
+    teardown(&f);
+}
+
+/* W12: a quarter of an hour of 503 costs an attempt per cap, and no list. */
+static void test_W12_an_overloaded_server_is_left_alone(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_open(&f, true);
+    fl_apiserver_fault(f.server, FL_FAULT_UNAVAILABLE, 1000000);
+    uint64_t requests = fl_apiserver_requests(f.server);
+    fl_apiserver_end_watches(f.server);
+    run(&f, 900000);
+    requests = fl_apiserver_requests(f.server) - requests;
+    assert_true(requests >= 15 && requests <= 36);
+    assert_int_equal(f.trouble.code, FL_ESERVER);
+    add_service(&f, "c");
+    fl_apiserver_heal(f.server);
+    run(&f, 65000);
+    assert_int_equal(fl_kube_store_count(fl_listwatch_store(f.lw)), 3);
+    assert_int_equal(counter(&f, "reflector_lists_total", "name=services"), 1);
+    assert_int_equal(f.trouble.code, FL_OK);
+    teardown(&f);
+}
+
+/* Memory that fails anywhere in a sync, list, watch and audit, delays it and no more. */
+static void test_each_failed_allocation_of_a_whole_sync(void **state) {
+    bool failed = true;
+    FL_UNUSED(state);
+    for (size_t n = 1; failed; n++) {
+        struct fixture f;
+        setup(&f, n % 2);
+        f.audit_ms = 1000;
+        assert_int_equal(open_lw(&f), FL_OK);
+        fl_test_alloc_fail_at(n);
+        run(&f, 2000);
+        failed = fl_test_alloc_did_fail();
+        fl_test_alloc_fail_at(0);
+        run(&f, 120000);
+        assert_int_equal(fl_kube_store_count(fl_listwatch_store(f.lw)), 2);
+        assert_true(fl_listwatch_synced(f.lw));
+        teardown(&f);
+    }
+}
+
 static void test_closing_at_any_moment(void **state) {
     FL_UNUSED(state);
     for (unsigned steps = 0; steps < 80; steps++) {
@@ -309,6 +463,13 @@ int main(void) {
         cmocka_unit_test(test_W8_a_quiet_watch_over_http2_stays_fresh),
         cmocka_unit_test(test_W8_a_dead_connection_is_noticed),
         cmocka_unit_test(test_W8_what_never_synced_grows_stale),
+        cmocka_unit_test(test_W8_a_dead_connection_is_noticed_by_bookmarks),
+        cmocka_unit_test(test_metrics_have_the_names_of_client_go),
+        cmocka_unit_test(test_W10_a_stream_that_never_ends_costs_its_deadline_once),
+        cmocka_unit_test(test_W10_a_server_that_cannot_stream),
+        cmocka_unit_test(test_a_server_that_writes_json_only),
+        cmocka_unit_test(test_W12_an_overloaded_server_is_left_alone),
+        cmocka_unit_test(test_each_failed_allocation_of_a_whole_sync),
         cmocka_unit_test(test_closing_at_any_moment),
         cmocka_unit_test(test_closing_from_within_trouble),
         cmocka_unit_test(test_a_server_that_is_not_there),

@@ -670,6 +670,65 @@ static void test_a_list_that_memory_fails_is_asked_again(void **state) {
     fl_rbed_teardown(&f);
 }
 
+/* W14: the whole body of a list of many slices, in JSON. */
+static void many_bytes(struct fl_buf *out, unsigned first_version, const char *version) {
+    fl_buf_init(out, SIZE_MAX);
+    assert_int_equal(fl_buf_printf(out,
+                                   "{\"kind\":\"EndpointSliceList\",\"metadata\":{"
+                                   "\"resourceVersion\":\"%s\"},\"items\":[",
+                                   version),
+                     FL_OK);
+    for (unsigned i = 0; i < 500; i++) {
+        assert_int_equal(fl_buf_printf(out,
+                                       "%s{\"metadata\":{\"name\":\"echo-%u\",\"namespace\":"
+                                       "\"shop\",\"resourceVersion\":\"%u\"},\"endpoints\":[",
+                                       i ? "," : "", i, first_version + i),
+                         FL_OK);
+        for (unsigned k = 0; k < 20; k++)
+            assert_int_equal(fl_buf_printf(out,
+                                           "%s{\"addresses\":[\"10.%u.%u.%u\"],"
+                                           "\"nodeName\":\"node-%u\"}",
+                                           k ? "," : "", i / 256, i % 256, k, k),
+                             FL_OK);
+        assert_int_equal(fl_buf_append(out, FL_STR("]}")), FL_OK);
+    }
+    assert_int_equal(fl_buf_append(out, FL_STR("]}")), FL_OK);
+}
+
+static void reply_bytes(struct fl_rbed *f, const struct fl_buf *bytes) {
+    fl_rbed_expect_request(f, 60000);
+    fl_rbed_head(f, 200, FL_RBED_JSON);
+    f->chunk = 16384;
+    fl_rbed_feed(f, fl_buf_str(bytes));
+    fl_rbed_closed(f, FL_OK);
+}
+
+/* W14: while a list is read, the first or a later one, there is what is kept and one object. */
+static void test_W14_a_list_needs_its_store_and_one_object(void **state) {
+    struct fl_rbed f;
+    struct fl_buf first, second;
+    FL_UNUSED(state);
+    fl_rbed_setup(&f);
+    many_bytes(&first, 100, "1000");
+    many_bytes(&second, 1100, "2000");
+    size_t before = fl_test_alloc_outstanding();
+    (void)fl_test_alloc_peak();
+    reply_bytes(&f, &first);
+    assert_int_equal(fl_kube_store_count(f.store), 500);
+    size_t kept = fl_test_alloc_outstanding() - before;
+    assert_true(kept > 200000);
+    assert_true(fl_test_alloc_peak() - before < kept + 65536);
+    fl_rbed_expect_request(&f, 0);
+    fl_rbed_watch_head(&f);
+    fl_reflector_relist(f.r, f.now_ms);
+    reply_bytes(&f, &second);
+    assert_int_equal(f.synced, 2);
+    assert_true(fl_test_alloc_peak() - before < kept + 65536);
+    fl_buf_deinit(&first);
+    fl_buf_deinit(&second);
+    fl_rbed_teardown(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists_then_watches),
@@ -708,6 +767,7 @@ int main(void) {
         cmocka_unit_test(test_W9_silence_in_a_list_is_cut),
         cmocka_unit_test(test_half_a_list_is_not_a_list),
         cmocka_unit_test(test_what_comes_late_is_not_heard),
+        cmocka_unit_test(test_W14_a_list_needs_its_store_and_one_object),
         cmocka_unit_test(test_each_failed_allocation_is_survived),
         cmocka_unit_test(test_a_list_that_memory_fails_is_asked_again),
     };

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/area.h"
 #include "kube/store.h"
 
 #define SEED 7
@@ -179,6 +180,44 @@ static void test_W4_another_history_replaces_everything(void **state) {
     fl_kube_store_free(store);
 }
 
+/* A list that goes on while it is read: what it deletes itself is gone, in doubt or held. */
+static void test_W1_a_deletion_within_a_list(void **state) {
+    struct seen seen = {0};
+    struct fl_kube_store *store = make_two(&seen);
+    FL_UNUSED(state);
+    fl_kube_store_list_begin(store, 10);
+    assert_int_equal(item(store, "doubt", "8"), FL_OK);
+    assert_int_equal(item(store, "a", "5"), FL_OK);
+    assert_int_equal(item(store, "b", "10"), FL_OK);
+    assert_int_equal(item(store, "b", "10"), FL_OK);
+    assert_int_equal(fl_kube_store_list_seen(store), 3);
+    struct fl_k8s_object gone = object("doubt", "11"), a = object("a", "12"), b = object("b", "9");
+    assert_int_equal(fl_kube_store_list_delete(store, &gone), FL_OK);
+    assert_int_equal(fl_kube_store_list_delete(store, &a), FL_OK);
+    expect(&seen, "-ns/a@5 ");
+    assert_int_equal(fl_kube_store_list_delete(store, &b), FL_OK); /* older than what is held */
+    expect(&seen, "");
+    assert_int_equal(fl_kube_store_list_end(store, 13, FL_KUBE_ADVANCE), FL_OK);
+    expect(&seen, "-ns/b@10 "); /* and the list, which is newer, does not show it */
+    fl_kube_store_free(store);
+}
+
+static void test_heap_bytes_are_accounted_for(void **state) {
+    struct seen seen = {0};
+    FL_UNUSED(state);
+    size_t before = fl_area_bytes(FL_AREA_STORES);
+    struct fl_kube_store *store = make_two(&seen);
+    size_t two = fl_area_bytes(FL_AREA_STORES);
+    assert_true(two > before + 2 * sizeof(struct fl_kube_entry));
+    fl_kube_store_list_begin(store, 10);
+    assert_int_equal(item(store, "doubt", "8"), FL_OK);
+    assert_true(fl_area_bytes(FL_AREA_STORES) > two);
+    assert_int_equal(fl_kube_store_list_end(store, 9, FL_KUBE_REFUSE), FL_OK);
+    assert_int_equal(fl_area_bytes(FL_AREA_STORES), two);
+    fl_kube_store_free(store);
+    assert_int_equal(fl_area_bytes(FL_AREA_STORES), before);
+}
+
 static void test_names_are_required_and_bounded(void **state) {
     struct seen seen = {0};
     struct fl_kube_store *store = make(&seen);
@@ -252,6 +291,8 @@ int main(void) {
         cmocka_unit_test(test_W4_doubts_of_a_refused_list_leave_no_trace),
         cmocka_unit_test(test_doubts_of_a_newer_list_are_added),
         cmocka_unit_test(test_W4_another_history_replaces_everything),
+        cmocka_unit_test(test_W1_a_deletion_within_a_list),
+        cmocka_unit_test(test_heap_bytes_are_accounted_for),
         cmocka_unit_test(test_names_are_required_and_bounded),
         cmocka_unit_test(test_a_service_keeps_ports_and_external_name),
         cmocka_unit_test(test_a_refused_change_is_not_made),

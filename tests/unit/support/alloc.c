@@ -19,7 +19,7 @@ union header {
     max_align_t align;
 };
 
-static atomic_size_t bytes, blocks, count;
+static atomic_size_t bytes, blocks, count, peak;
 static atomic_size_t fail_in; /* 1: the next allocation fails; 0: none will */
 static atomic_bool did_fail;
 
@@ -33,6 +33,12 @@ static bool must_fail(void) {
     return left == 1;
 }
 
+static void note_peak(size_t now) {
+    size_t most = atomic_load(&peak);
+    while (now > most && !atomic_compare_exchange_weak(&peak, &most, now)) {
+    }
+}
+
 static void *counted_alloc(void *arg, size_t size) {
     (void)arg;
     if (must_fail()) return NULL;
@@ -40,7 +46,7 @@ static void *counted_alloc(void *arg, size_t size) {
     if (!header) return NULL;
     header->size = size;
     memset(header + 1, PATTERN_NEW, size);
-    atomic_fetch_add(&bytes, size);
+    note_peak(atomic_fetch_add(&bytes, size) + size);
     atomic_fetch_add(&blocks, 1);
     return header + 1;
 }
@@ -73,6 +79,8 @@ void fl_test_alloc_fail_at(size_t n) {
 bool fl_test_alloc_did_fail(void) { return atomic_load(&did_fail); }
 
 size_t fl_test_alloc_outstanding(void) { return atomic_load(&bytes); }
+
+size_t fl_test_alloc_peak(void) { return atomic_exchange(&peak, atomic_load(&bytes)); }
 
 size_t fl_test_alloc_count(void) { return atomic_load(&count); }
 

@@ -30,6 +30,7 @@ void fl_test_alloc_fail_at(size_t n);
 bool fl_test_alloc_did_fail(void);      /* the failure asked for has happened */
 size_t fl_test_alloc_outstanding(void); /* bytes not given back */
 size_t fl_test_alloc_count(void);       /* allocations so far */
+size_t fl_test_alloc_peak(void);        /* the most bytes since the last call */
 
 /* Runs the body with the 1st, 2nd, … allocation failing, until it runs through without reaching
  * one. */
