@@ -53,6 +53,23 @@ static int choose_version(const struct fl_api_request *r, const struct fl_store 
     return 0;
 }
 
+static int encode_metadata(const struct fl_object *object, enum fl_k8s_format format,
+                           struct fl_buf *out) {
+    char version[24];
+    int n = snprintf(version, sizeof version, "%" PRIu64, object->version);
+    const struct fl_k8s_meta meta = {.name = object->identity->name,
+                                     .ns = object->identity->ns,
+                                     .uid = fl_str_of(object->identity->uid),
+                                     .resource_version = fl_str_n(version, (size_t)n),
+                                     .created_s = object->identity->created_s};
+    return fl_k8s_encode_metadata(out, format, &meta);
+}
+
+static int encode(struct fl_object *object, const struct fl_api_request *r, struct fl_buf *out) {
+    return r->metadata ? encode_metadata(object, r->format, out)
+                       : fl_object_encode(object, r->format, out);
+}
+
 struct page {
     struct fl_buf bytes;    /* bare objects, one after the other */
     struct fl_str *objects; /* their lengths, then also their places */
@@ -78,7 +95,7 @@ static int page_fill(struct page *page, const struct fl_api_request *r,
             break;
         }
         size_t before = page->bytes.len;
-        int rc = fl_object_encode(object, r->format, &page->bytes);
+        int rc = encode(object, r, &page->bytes);
         if (rc) return rc;
         page->objects[page->count++].n = page->bytes.len - before;
         last = object;
@@ -99,8 +116,9 @@ static int page_write(const struct page *page, const struct fl_api_request *r, u
                            FL_STR_ARG(page->last->identity->ns),
                            FL_STR_ARG(page->last->identity->name));
     if (!rc)
-        rc = fl_k8s_encode_list(body, r->format, r->kind, page->objects, page->count,
-                                fl_str_n(version_text, (size_t)n), fl_buf_str(&token));
+        rc = fl_k8s_encode_list(body, r->format, r->metadata ? FL_K8S_METADATA : r->kind,
+                                page->objects, page->count, fl_str_n(version_text, (size_t)n),
+                                fl_buf_str(&token));
     fl_buf_deinit(&token);
     return rc;
 }

@@ -259,12 +259,15 @@ static int check_options(const struct fl_api_request *r, struct fl_api_status *s
 /* --- formats --- */
 
 /* One media range: true if we can write it. */
-static bool accepts(struct fl_str range, bool json_only, enum fl_k8s_format *out) {
+static bool accepts(struct fl_str range, bool json_only, enum fl_k8s_format *out, bool *metadata) {
     struct fl_str type, parameters, parameter;
     fl_str_split(range, ';', &type, &parameters);
-    while (parameters.n) { /* as=Table and its like: shapes that we do not make */
+    *metadata = false;
+    while (parameters.n) { /* as=Table: a shape that we do not make */
         fl_str_split(parameters, ';', &parameter, &parameters);
-        if (fl_str_starts(fl_str_trim(parameter), FL_STR("as="))) return false;
+        parameter = fl_str_trim(parameter);
+        *metadata |= fl_str_eq(parameter, FL_STR("as=PartialObjectMetadataList"));
+        if (fl_str_starts(parameter, FL_STR("as=")) && !*metadata) return false;
     }
     type = fl_str_trim(type);
     bool protobuf = fl_str_eq(type, FL_STR("application/vnd.kubernetes.protobuf"));
@@ -273,18 +276,23 @@ static bool accepts(struct fl_str range, bool json_only, enum fl_k8s_format *out
            fl_str_eq(type, FL_STR("application/*")) || fl_str_eq(type, FL_STR("*/*"));
 }
 
+static int not_acceptable(struct fl_api_status *status, bool json_only) {
+    return fl_api_fail(status, 406, "NotAcceptable",
+                       "only the following media types are accepted: application/json%s",
+                       json_only ? "" : ", application/vnd.kubernetes.protobuf");
+}
+
 static int parse_accept(struct fl_api_request *r, struct fl_str accept, bool json_only,
                         struct fl_api_status *status) {
     struct fl_str range, rest = accept;
     if (!fl_str_trim(accept).n) return 0;
     while (rest.n) {
         fl_str_split(rest, ',', &range, &rest);
-        if (accepts(range, json_only, &r->format)) return 0;
+        if (accepts(range, json_only, &r->format, &r->metadata)) return 0;
     }
     r->format = FL_K8S_JSON;
-    return fl_api_fail(status, 406, "NotAcceptable",
-                       "only the following media types are accepted: application/json%s",
-                       json_only ? "" : ", application/vnd.kubernetes.protobuf");
+    r->metadata = false;
+    return not_acceptable(status, json_only);
 }
 
 /* --- all --- */
@@ -307,6 +315,8 @@ int fl_api_request_parse(struct fl_api_request *out, const struct fl_http_reques
         fl_str_split(pair, '=', &key, &value);
         code = parse_option(out, decode(key), decode(value), status);
     }
+    if (!code && out->metadata && out->target != FL_API_LIST)
+        code = not_acceptable(status, json_only);
     return code ? code : check_options(out, status);
 }
 

@@ -38,6 +38,7 @@ struct fl_api_request {
     enum fl_k8s_kind kind;
     struct fl_str ns, name; /* ns empty: everywhere */
     enum fl_k8s_format format;
+    bool metadata; /* LIST: of PartialObjectMetadata */
     struct fl_api_term terms[FL_API_TERMS_MAX];
     size_t term_count;
     uint64_t limit, timeout_s; /* 0: none */

@@ -97,10 +97,15 @@ static bool take(struct fl_api_watch *watch, enum fl_fault_kind kind) {
     return fl_api_faults_take(watch->options.faults, kind);
 }
 
+static bool is_held_due(const struct fl_api_watch *watch) {
+    return watch->held && watch->release_ms <= fl_io_now_ms(watch->io);
+}
+
+/* What is held and due waits for room, not for the clock. */
 static void set_timer(struct fl_api_watch *watch) {
     uint64_t at = watch->end_ms;
     if (watch->request.bookmarks) at = FL_MIN(at, watch->bookmark_ms);
-    if (watch->held) at = FL_MIN(at, watch->release_ms);
+    if (watch->held && !is_held_due(watch)) at = FL_MIN(at, watch->release_ms);
     fl_io_timer_set(watch->io, &watch->timer, at);
 }
 
@@ -164,10 +169,6 @@ static bool send_next(struct fl_api_watch *watch) {
     }
     watch->at++;
     return true;
-}
-
-static bool is_held_due(const struct fl_api_watch *watch) {
-    return watch->held && watch->release_ms <= fl_io_now_ms(watch->io);
 }
 
 static void send_history(struct fl_api_watch *watch) {
