@@ -130,6 +130,8 @@ set(FL_SOURCES_discovery
   src/discovery/names.c
   src/discovery/select.c
   src/discovery/set.c
+  src/discovery/snapshot.c
+  src/discovery/snapshot_format.c
   src/discovery/subscription.c
   src/discovery/target.c
   src/discovery/walk.c

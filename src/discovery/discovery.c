@@ -7,9 +7,11 @@
  * made with the first subscription. The tick runs only while there is something to look after.
  *
  * Closing waits until the last subscription and the last names are freed, which their owners have
- * closed before, then ends the watches that linger, then the providers, then itself. */
+ * closed before, then writes the snapshot file, ends the watches that linger, then the providers,
+ * then itself. */
 #include "base/alloc.h"
 #include "discovery/hub.h"
+#include "discovery/snapshot.h"
 #include "discovery/subscription.h"
 #include "discovery/watch.h"
 
@@ -39,6 +41,7 @@ static void on_tick(struct fl_timer *timer) {
         fl_watch_tick(FL_CONTAINER(link, struct fl_watch, due), now_ms, &tally);
     }
     fl_watch_log(hub, &tally);
+    if (hub->snapshot) fl_snapshot_tick(hub->snapshot);
     if (fl_list_empty(&hub->loop_data.watches) && fl_list_empty(&hub->loop_data.unplaced)) return;
     fl_io_timer_set(hub->io, timer, now_ms + TICK_MS);
 }
@@ -68,17 +71,25 @@ static void on_provider_closed(void *arg) {
     done(done_arg);
 }
 
-static void end(struct fl_discovery *hub) {
+static void end_watches(void *arg) {
+    struct fl_discovery *hub = arg;
     FL_LIST_EACH (&hub->loop_data.watches, link, next) {
         fl_watch_free(FL_CONTAINER(link, struct fl_watch, link));
     }
-    if (hub->loop_data.tick_made) fl_io_timer_deinit(hub->io, &hub->loop_data.tick);
     /* One more than there are, for this loop itself. */
     hub->loop_data.providers_open = hub->provider_count + 1;
     for (size_t i = 0; i < hub->provider_count; i++) {
         hub->providers[i]->ops->close(hub->providers[i], on_provider_closed, hub);
     }
     on_provider_closed(hub);
+}
+
+static void end(struct fl_discovery *hub) {
+    if (hub->loop_data.tick_made) fl_io_timer_deinit(hub->io, &hub->loop_data.tick);
+    if (hub->snapshot)
+        fl_snapshot_close(hub->snapshot, end_watches, hub);
+    else
+        end_watches(hub);
 }
 
 void fl_discovery_release(struct fl_discovery *hub) {
@@ -132,6 +143,11 @@ int fl_discovery_open(struct fl_io *io, struct fl_discovery **out, struct fl_err
     fl_task_init(&hub->close_task, run_close);
     make_metrics(hub);
     return 0;
+}
+
+int fl_discovery_keep_snapshot(struct fl_discovery *hub, const char *path, struct fl_error *err) {
+    FL_ASSERT(!hub->snapshot);
+    return fl_snapshot_new(hub, path, &hub->snapshot) < 0 ? fl_fail_nomem(err) : 0;
 }
 
 int fl_discovery_take_provider(struct fl_discovery *hub, struct fl_provider *provider) {

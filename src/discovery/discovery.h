@@ -19,6 +19,10 @@ FL_MUST int fl_discovery_open(struct fl_io *io, struct fl_discovery **out, struc
 /* Takes the provider (also on failure: closes it). Before the first subscription. FL_EFULL (16). */
 FL_MUST int fl_discovery_take_provider(struct fl_discovery *discovery,
                                        struct fl_provider *provider);
+/* Keeps the newest sets in that file and starts from it. Before the first subscription, once.
+ * FL_ENOMEM. */
+FL_MUST int fl_discovery_keep_snapshot(struct fl_discovery *discovery, const char *path,
+                                       struct fl_error *err);
 /* fl_discovery_subscribe with the subscriber's loop given as its io. */
 FL_MUST int fl_discovery_subscribe_on(struct fl_discovery *discovery, struct fl_io *io,
                                       const char *target, fl_set_cb *cb, void *arg,

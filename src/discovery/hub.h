@@ -9,6 +9,8 @@
 
 #define FL_DISCOVERY_PROVIDERS_MAX 16
 
+struct fl_snapshot;
+
 struct fl_discovery_metrics {
     struct fl_metric *services, *subscriptions; /* now */
     struct fl_metric *sets;                     /* published */
@@ -23,6 +25,7 @@ struct fl_discovery {
     struct fl_provider *providers[FL_DISCOVERY_PROVIDERS_MAX];
     size_t provider_count;
     struct fl_discovery_metrics metrics;
+    struct fl_snapshot *snapshot; /* the hub's loop only; NULL: none */
     /* Any thread: a delivery could not be made for want of memory, the tick repeats it. */
     atomic_bool deliver_again;
     /* Any thread: subscriptions that were made and not yet freed. */

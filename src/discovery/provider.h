@@ -27,6 +27,11 @@ struct fl_provider_ops {
      * each. */
     int (*watch_names)(struct fl_provider *provider, struct fl_str ns, struct fl_feed *feed,
                        struct fl_error *err);
+    /* For the snapshot file, while a watch of `service` is open: appends what tells the source from
+     * all others of this scheme, and the service's whole name. NULL: its sets are not kept.
+     * FL_EUNKNOWN: not known yet; FL_EFULL, FL_ENOMEM. */
+    int (*identify)(struct fl_provider *provider, struct fl_str service, struct fl_buf *source,
+                    struct fl_buf *name);
     /* Ends either watch: nothing is given to the feed after it. */
     void (*unwatch)(struct fl_provider *provider, struct fl_feed *feed);
     /* No feed is left: closes what is open, frees the provider, then calls done. */

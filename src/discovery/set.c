@@ -196,6 +196,10 @@ const char *fl_set_state_name(enum fl_set_state state) {
     return (unsigned)state < FL_COUNT(names) ? names[state] : "?";
 }
 
+int64_t fl_set_proof_wall_ms(const struct fl_set *set, int64_t now_wall_ms) {
+    return set->freshness ? fl_freshness_proof_wall_ms(set->freshness) : now_wall_ms;
+}
+
 uint64_t fl_set_stale_ms(const struct fl_set *set) {
     return set->freshness ? fl_freshness_stale_ms(set->freshness) : 0;
 }

@@ -67,6 +67,10 @@ struct fl_set *fl_set_whole(struct fl_set *set);
  * (9000)" to `names` (may be NULL), as far as it has room. */
 size_t fl_set_ports(const struct fl_set *set, struct fl_buf *names);
 
+/* When the source last proved that it is alive, time of day: now_wall_ms for a set that is always
+ * fresh; 0: never. */
+int64_t fl_set_proof_wall_ms(const struct fl_set *set, int64_t now_wall_ms);
+
 /* May this endpoint take calls, by its own flags and those of the set: ready, or, when no endpoint
  * of the set is ready, serving and terminating (KEP-1669). */
 bool fl_set_usable(const struct fl_set *set, const struct fl_endpoint *endpoint);

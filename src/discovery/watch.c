@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "discovery/snapshot.h"
 #include "discovery/subscription.h"
 
 static struct fl_watch *watch_of(struct fl_feed *feed) {
@@ -64,8 +65,27 @@ static int tell_spec(struct fl_watch *watch, const struct fl_set_spec *spec,
 
 /* ---- what the feed gives ---- */
 
+static bool is_known(const struct fl_watch *watch) {
+    return watch->news && fl_set_state(watch->news->set) != FL_SET_UNKNOWN;
+}
+
+/* Shows what the snapshot file says until something is heard. Without memory for it, nothing. */
+static void restore(struct fl_watch *watch) {
+    struct fl_snapshot *snapshot = watch->hub->snapshot;
+    struct fl_snapshot_set found;
+    if (!snapshot || is_known(watch) ||
+        !fl_snapshot_find(snapshot, watch->feed.provider, service_of(watch), &found))
+        return;
+    int rc = tell_spec(watch, &found.spec, watch->news ? watch->news->trouble : NULL);
+    if (rc < 0) fl_metric_add(watch->hub->metrics.retries, 1);
+    fl_snapshot_set_deinit(&found);
+}
+
 static int on_ask(struct fl_feed *feed, struct fl_error *err) {
-    return feed->provider->ops->watch(feed->provider, service_of(watch_of(feed)), feed, err);
+    struct fl_watch *watch = watch_of(feed);
+    int rc = feed->provider->ops->watch(feed->provider, service_of(watch), feed, err);
+    if (rc == 0) restore(watch);
+    return rc;
 }
 
 static int on_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
@@ -73,6 +93,7 @@ static int on_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
     int rc = watch->news && fl_set_is(watch->news->set, spec) ? tell(watch, watch->news->set, NULL)
                                                               : tell_spec(watch, spec, NULL);
     if (rc < 0) fl_metric_add(watch->hub->metrics.retries, 1);
+    if (rc == 0 && watch->hub->snapshot) fl_snapshot_changed(watch->hub->snapshot);
     return rc;
 }
 

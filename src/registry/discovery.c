@@ -24,6 +24,8 @@ int fl_discovery_new_on(struct fl_io *io, const struct fl_discovery_options *opt
     if (rc < 0) return rc;
     rc = add_static(*out, io, err);
     if (rc == 0) rc = add_kubernetes(*out, io, options ? options : &defaults, err);
+    if (rc == 0 && options && options->snapshot)
+        rc = fl_discovery_keep_snapshot(*out, options->snapshot, err);
     if (rc == 0) return 0;
     fl_discovery_close(*out, NULL, NULL);
     *out = NULL;

@@ -12,13 +12,15 @@
 #include "kube/config.h"
 #include "registry/kubernetes_reach.h"
 
-#define TICK_MS   1000
-#define LABEL_MAX 63
+#define TICK_MS    1000
+#define LABEL_MAX  63
+#define SERVER_MAX 2048
 
 struct kubernetes {
     struct fl_provider provider;
     struct fl_io *io;
     char *kubeconfig, *context;
+    char *server;                  /* its URL, NULL until the configuration is loaded */
     char *ns;                      /* default namespace, NULL until the configuration is loaded */
     struct fl_kube_client *client; /* likewise */
     struct fl_reaches reaches;
@@ -36,17 +38,31 @@ static struct kubernetes *kubernetes_of(struct fl_provider *provider) {
 
 /* --- configuration --- */
 
+/* What tells its services from those of other clusters, in the snapshot file. NULL: no memory. */
+static char *server_text(const struct fl_kube_config *config) {
+    struct fl_buf text;
+    fl_buf_init(&text, SERVER_MAX);
+    int rc = fl_buf_printf(&text, "%s://%s:%u%s", config->tls ? "https" : "http", config->host,
+                           (unsigned)config->port, config->path);
+    char *server = rc < 0 ? NULL : fl_buf_steal_text(&text);
+    fl_buf_deinit(&text);
+    return server;
+}
+
 static int connect_with(struct kubernetes *k, const struct fl_kube_config *config,
                         struct fl_error *err) {
-    char *ns = fl_strdup(config->ns);
-    if (!ns) return fl_fail_nomem(err);
-    int rc =
-        fl_kube_client_new(k->io, config, &(struct fl_kube_client_options){0}, &k->client, err);
+    char *ns = fl_strdup(config->ns), *server = server_text(config);
+    int rc = ns && server ? FL_OK : fl_fail_nomem(err);
+    if (rc == FL_OK)
+        rc =
+            fl_kube_client_new(k->io, config, &(struct fl_kube_client_options){0}, &k->client, err);
     if (rc < 0) {
         fl_free(ns);
+        fl_free(server);
         return rc;
     }
     k->ns = ns;
+    k->server = server;
     fl_reaches_open(&k->reaches, k->client, k->ns);
     FL_LOG(k->io, FL_LOG_INFO, "kubernetes configuration loaded",
            FL_LOG_TEXT_OF("source", config->source), FL_LOG_TEXT_OF("host", config->host),
@@ -161,6 +177,16 @@ static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl
     return fl_reaches_watch_names(&k->reaches, ns, feed, err);
 }
 
+static int identify(struct fl_provider *provider, struct fl_str service, struct fl_buf *source,
+                    struct fl_buf *name) {
+    struct kubernetes *k = kubernetes_of(provider);
+    struct fl_str ns, rest;
+    if (!k->client) return FL_EUNKNOWN;
+    int rc = fl_buf_append(source, fl_str_of(k->server));
+    if (rc == 0 && !fl_str_split(service, '/', &ns, &rest)) rc = fl_buf_printf(name, "%s/", k->ns);
+    return rc == 0 ? fl_buf_append(name, service) : rc;
+}
+
 static void unwatch(struct fl_provider *provider, struct fl_feed *feed) {
     fl_reaches_unwatch(&kubernetes_of(provider)->reaches, feed);
 }
@@ -172,6 +198,7 @@ static void kubernetes_free(struct kubernetes *k) {
     fl_free(k->kubeconfig);
     fl_free(k->context);
     fl_free(k->ns);
+    fl_free(k->server);
     fl_free(k);
 }
 
@@ -210,6 +237,7 @@ static const struct fl_provider_ops provider_ops = {
     .parse = parse,
     .watch = watch,
     .watch_names = watch_names,
+    .identify = identify,
     .unwatch = unwatch,
     .close = close_provider,
 };

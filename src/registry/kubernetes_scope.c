@@ -311,6 +311,19 @@ static void finish(struct fl_scope *scope) {
     scope_free(scope);
 }
 
+/* As old as the older of the two collections. */
+static void update_freshness(struct fl_scope *scope) {
+    uint64_t proof_ms = UINT64_MAX, stale_ms = 0, now_ms = fl_io_now_ms(scope->io);
+    for (int i = 0; i < PARTS; i++) {
+        const struct fl_listwatch *lw = scope->parts[i].lw;
+        if (!lw) return; /* opened in the next turn */
+        proof_ms = FL_MIN(proof_ms, fl_listwatch_proof_ms(lw));
+        stale_ms = FL_MAX(stale_ms, fl_listwatch_stale_ms(lw));
+    }
+    int64_t proof_wall_ms = fl_io_wall_ms(scope->io) - (int64_t)(now_ms - proof_ms);
+    fl_freshness_tell(scope->freshness, stale_ms, proof_ms ? proof_wall_ms : 0);
+}
+
 static void flush(struct fl_task *task) {
     struct fl_scope *scope = FL_CONTAINER(task, struct fl_scope, flush);
     struct fl_indexed_service *service;
@@ -320,6 +333,7 @@ static void flush(struct fl_task *task) {
     }
     if (scope->fallback_due) fall_back(scope);
     if (!scope->parts[SLICES].lw && part_open(scope, SLICES, NULL) < 0) scope->starved = true;
+    update_freshness(scope);
     while ((service = fl_service_index_pop(&scope->index))) {
         tell(scope, service);
         fl_service_index_settle(&scope->index, service);
@@ -405,19 +419,6 @@ struct fl_list *fl_scope_link(struct fl_scope *scope) {
 
 struct fl_scope *fl_scope_of_link(struct fl_list *link) {
     return FL_CONTAINER(link, struct fl_scope, link);
-}
-
-/* As old as the older of the two collections. */
-static void update_freshness(struct fl_scope *scope) {
-    uint64_t proof_ms = UINT64_MAX, stale_ms = 0, now_ms = fl_io_now_ms(scope->io);
-    for (int i = 0; i < PARTS; i++) {
-        const struct fl_listwatch *lw = scope->parts[i].lw;
-        if (!lw) return; /* opened in the next turn */
-        proof_ms = FL_MIN(proof_ms, fl_listwatch_proof_ms(lw));
-        stale_ms = FL_MAX(stale_ms, fl_listwatch_stale_ms(lw));
-    }
-    int64_t proof_wall_ms = fl_io_wall_ms(scope->io) - (int64_t)(now_ms - proof_ms);
-    fl_freshness_tell(scope->freshness, stale_ms, proof_ms ? proof_wall_ms : 0);
 }
 
 void fl_scope_tick(struct fl_scope *scope) {

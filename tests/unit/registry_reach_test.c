@@ -45,6 +45,9 @@ static void assert_all(struct fl_kbed *f, size_t endpoints) {
     }
 }
 
+/* The next pair of lists, each asked for as a stream first, then in pages. */
+static void refuse(struct fl_kbed *f) { fl_apiserver_fault(f->server, FL_FAULT_FORBIDDEN, 4); }
+
 static void test_C23_a_service_is_watched_alone(void **state) {
     struct fl_kbed f;
     FL_UNUSED(state);
@@ -113,7 +116,7 @@ static void test_a_refused_namespace_leaves_each_service_its_own(void **state) {
     follow(&f, 0, NARROW_MAX);
     fl_kbed_run(&f, 2000);
     for (size_t i = 0; i < NARROW_MAX; i++) f.seen[i].least = SIZE_MAX;
-    fl_apiserver_fault(f.server, FL_FAULT_FORBIDDEN, 2);
+    refuse(&f);
     follow(&f, NARROW_MAX, 2);
     for (size_t i = NARROW_MAX; i < f.seen_count; i++) f.seen[i].least = SIZE_MAX;
     fl_kbed_run(&f, 5000);
@@ -172,7 +175,7 @@ static void test_a_refused_cluster_falls_back_to_the_default_namespace(void **st
     fl_kbed_setup(&f, NULL);
     fl_kbed_add_service(&f, FL_KBED_SHOP, FL_KBED_ECHO);
     fl_kbed_add_service(&f, FL_STR("elsewhere"), FL_KBED_ECHO);
-    fl_apiserver_fault(f.server, FL_FAULT_FORBIDDEN, 2);
+    refuse(&f);
     struct fl_names *names = fl_kbed_watch_names(&f, FL_STR_NONE);
     fl_kbed_run(&f, 500);
     assert_int_equal(f.names, 1);

@@ -62,6 +62,8 @@ fl_unit_test(discovery_diff ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_hub ROOMS discovery sim
   SOURCES unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_set ROOMS discovery SOURCES unit/support/sets.c)
+fl_unit_test(discovery_snapshot ROOMS discovery sim
+  SOURCES unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
 

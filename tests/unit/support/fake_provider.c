@@ -64,6 +64,13 @@ static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl
     return 0;
 }
 
+static int identify(struct fl_provider *provider, struct fl_str service, struct fl_buf *source,
+                    struct fl_buf *name) {
+    struct fl_fake *fake = FL_CONTAINER(provider, struct fl_fake, provider);
+    int rc = fl_buf_printf(source, "fake-%d", fake->cluster);
+    return rc == 0 ? fl_buf_append(name, service) : rc;
+}
+
 static void unwatch(struct fl_provider *provider, struct fl_feed *feed) {
     struct fl_fake *fake = fake_of(provider);
     assert_false(fake->in_call);
@@ -89,7 +96,12 @@ static void close_provider(struct fl_provider *provider, void (*done)(void *arg)
 }
 
 void fl_fake_init(struct fl_fake *fake, struct fl_io *io) {
-    static const struct fl_provider_ops ops = {parse, watch, watch_names, unwatch, close_provider};
+    static const struct fl_provider_ops ops = {.parse = parse,
+                                               .watch = watch,
+                                               .watch_names = watch_names,
+                                               .identify = identify,
+                                               .unwatch = unwatch,
+                                               .close = close_provider};
     *fake = (struct fl_fake){.provider = {&ops, "fake"}, .io = io};
     fl_task_init(&fake->close_task, run_close);
 }

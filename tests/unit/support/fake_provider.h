@@ -17,6 +17,7 @@ struct fl_fake {
     int watches, unwatches, closes; /* calls so far */
     int refusals;                   /* so many of the next watches fail */
     bool publishes_at_once;         /* from within watch: a set without blocks; names: "a", "b" */
+    int cluster;                    /* which one it reads: tells its sets from another's */
     bool in_call;                   /* of ours to a feed: we must not be called */
     struct fl_task close_task;
     void (*done)(void *arg);
