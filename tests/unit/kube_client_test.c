@@ -789,6 +789,9 @@ static void test_too_many_waiting_requests_are_refused(void **state) {
                                 &answers[taken].request, NULL);
     assert_int_equal(rc, FL_EFULL);
     assert_int_equal(taken, 1000);
+    assert_int_equal(fl_metric_value(fl_metrics_get(f.io->metrics, FL_METRIC_COUNTER,
+                                                    "fairlead_kube_client_limited_total", "", "")),
+                     1);
     teardown(&f);
     for (size_t i = 0; i < taken; i++) assert_int_equal(answers[i].closes, 1);
 }
@@ -1041,6 +1044,40 @@ static void test_a_proxy_is_dialled(void **state) {
     assert_all_dropped();
 }
 
+static char logged[8192];
+
+static void keep_log(void *arg, const char *line, size_t len) {
+    size_t used = strlen(logged);
+    FL_UNUSED(arg);
+    fl_str_copy(logged + used, sizeof(logged) - used, fl_str_n(line, len));
+}
+
+/* And nothing secret is ever logged. */
+static void test_what_is_logged(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_tls(&f);
+    logged[0] = '\0';
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_DEBUG, .write = keep_log});
+    f.config.insecure_skip_verify = true;
+    f.config.token = fl_strdup("s3cret");
+    f.config.proxy = (struct fl_kube_proxy){
+        .host = fl_strdup("proxy"), .user = fl_strdup("jane"), .password = fl_strdup("s3cret")};
+    assert_int_equal(open_client(&f, false, NULL), FL_OK);
+    assert_non_null(strstr(logged, "insecure-skip-tls-verify: anybody on the way"));
+    snprintf(f.wanted, sizeof(f.wanted), "Bearer other");
+    assert_int_equal(get(&f).status, 401);
+    pem_file(&f, "/pki/key", "s3cret");
+    fl_world_run_ms(f.world, 61000);
+    assert_non_null(strstr(logged, "certificates have changed"));
+    pem_file(&f, "/pki/cert", "BAD");
+    fl_world_run_ms(f.world, 61000);
+    assert_non_null(strstr(logged, "certificates cannot be used"));
+    teardown(&f);
+    assert_null(strstr(logged, "s3cret"));
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
+}
+
 /* --- bodies and heads --- */
 
 static size_t gzip(const char *text, size_t n, char *out, size_t size) {
@@ -1222,6 +1259,7 @@ int main(void) {
         cmocka_unit_test(test_bad_certificates_leave_the_last_ones),
         cmocka_unit_test(test_a_plugin_gives_a_certificate),
         cmocka_unit_test(test_a_proxy_is_dialled),
+        cmocka_unit_test(test_what_is_logged),
         cmocka_unit_test(test_a_packed_list_is_unpacked),
         cmocka_unit_test(test_nothing_is_packed_unless_asked_for),
         cmocka_unit_test(test_watches_are_not_packed),
