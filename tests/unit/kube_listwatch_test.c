@@ -350,6 +350,66 @@ static void test_a_server_that_writes_json_only(void **state) {
     teardown(&f);
 }
 
+static int64_t repairs(struct fixture *f, const char *kind) {
+    char labels[64];
+    snprintf(labels, sizeof(labels), "resource=services,kind=%s", kind);
+    return counter(f, "fairlead_audit_repairs_total", labels);
+}
+
+/* W3: the watch misses an object, a change of one and the end of one, and goes on. */
+static void test_W3_the_audit_repairs_what_the_watch_lost(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_with(&f, true, &(struct fl_apiserver_options){0});
+    f.audit_ms = 60000;
+    assert_int_equal(open_lw(&f), FL_OK);
+    run(&f, 1000);
+    fl_apiserver_fault(f.server, FL_FAULT_LOST_EVENT, 1);
+    add_service(&f, "lost");
+    add_service(&f, "c");
+    run(&f, 1000);
+    assert_null(fl_kube_store_peek(fl_listwatch_store(f.lw), SHOP, FL_STR("lost")));
+    assert_int_equal(fl_kube_store_count(fl_listwatch_store(f.lw)), 3);
+    run(&f, 160000);
+    assert_non_null(fl_kube_store_peek(fl_listwatch_store(f.lw), SHOP, FL_STR("lost")));
+    assert_int_equal(repairs(&f, "missing"), 1);
+    assert_int_equal(f.notes[FL_REFLECTOR_RELIST_AUDIT], 1);
+    fl_apiserver_fault(f.server, FL_FAULT_LOST_EVENT, 1);
+    assert_int_equal(fl_cluster_service_delete(f.cluster, SHOP, FL_STR("a")), FL_OK);
+    add_service(&f, "d");
+    run(&f, 1000);
+    assert_non_null(fl_kube_store_peek(fl_listwatch_store(f.lw), SHOP, FL_STR("a")));
+    run(&f, 160000);
+    assert_null(fl_kube_store_peek(fl_listwatch_store(f.lw), SHOP, FL_STR("a")));
+    assert_int_equal(repairs(&f, "extra"), 1);
+    assert_int_equal(f.notes[FL_REFLECTOR_RELIST_AUDIT], 1); /* removed without a list */
+    assert_int_equal(f.troubles, 0);
+    teardown(&f);
+}
+
+/* An audit beside a watch costs it nothing, and when nothing is lost it finds nothing. */
+static void test_W3_audits_of_a_true_store_find_nothing(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f, true);
+    f.audit_ms = 2000;
+    assert_int_equal(open_lw(&f), FL_OK);
+    for (unsigned i = 0; i < 400; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "s%u", i % 40);
+        if (i / 40 % 2)
+            assert_int_equal(fl_cluster_service_delete(f.cluster, SHOP, fl_str_of(name)), FL_OK);
+        else
+            add_service(&f, name);
+        run(&f, 97);
+    }
+    assert_true(counter(&f, "fairlead_audits_total", "resource=services,outcome=agreed") >= 10);
+    assert_int_equal(counter(&f, "fairlead_audits_total", "resource=services,outcome=failed"), 0);
+    assert_int_equal(repairs(&f, "missing") + repairs(&f, "extra") + repairs(&f, "older"), 0);
+    assert_int_equal(f.notes[FL_REFLECTOR_RELIST_AUDIT], 0);
+    teardown(&f);
+}
+
 /* W12: a quarter of an hour of 503 costs an attempt per cap, and no list. */
 static void test_W12_an_overloaded_server_is_left_alone(void **state) {
     struct fixture f;
@@ -468,6 +528,8 @@ int main(void) {
         cmocka_unit_test(test_W10_a_stream_that_never_ends_costs_its_deadline_once),
         cmocka_unit_test(test_W10_a_server_that_cannot_stream),
         cmocka_unit_test(test_a_server_that_writes_json_only),
+        cmocka_unit_test(test_W3_the_audit_repairs_what_the_watch_lost),
+        cmocka_unit_test(test_W3_audits_of_a_true_store_find_nothing),
         cmocka_unit_test(test_W12_an_overloaded_server_is_left_alone),
         cmocka_unit_test(test_each_failed_allocation_of_a_whole_sync),
         cmocka_unit_test(test_closing_at_any_moment),
