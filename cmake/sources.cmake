@@ -156,6 +156,7 @@ set(FL_SOURCES_channel
 set(FL_SOURCES_registry
   src/registry/discovery.c
   src/registry/kubernetes.c
+  src/registry/kubernetes_hold.c
   src/registry/kubernetes_index.c
   src/registry/kubernetes_reach.c
   src/registry/kubernetes_scope.c

@@ -9,9 +9,12 @@ void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scop
     index->scope = scope;
     fl_map_init(&index->services, seed);
     fl_list_init(&index->due);
+    fl_list_init(&index->holding);
 }
 
 static void service_free(struct fl_indexed_service *service) {
+    fl_list_remove(&service->holding);
+    fl_block_unref(service->held);
     fl_free(service->slices);
     fl_free(service);
 }
@@ -38,6 +41,7 @@ struct fl_indexed_service *fl_service_index_need(struct fl_service_index *index,
     service->key_len = key.n;
     if (key.n) memcpy(service->key, key.p, key.n);
     fl_list_init(&service->due);
+    fl_list_init(&service->holding);
     fl_list_init(&service->watchers);
     if (fl_map_set(&index->services, key, service, NULL) == FL_OK) return service;
     service_free(service);
@@ -72,19 +76,31 @@ int fl_service_index_record(struct fl_service_index *index, const struct fl_kube
     return FL_OK;
 }
 
+/* The key of the service that a slice belongs to; empty: it belongs to none. */
+static struct fl_str owner_key(const struct fl_kube_entry *slice, char room[KEY_MAX_BYTES]) {
+    struct fl_str ns = fl_kube_entry_ns(slice), owner = fl_kube_entry_owner(slice);
+    if (owner.n == 0) return FL_STR_NONE;
+    memcpy(room, ns.p, ns.n);
+    room[ns.n] = '/';
+    memcpy(room + ns.n + 1, owner.p, owner.n);
+    return fl_str_n(room, ns.n + 1 + owner.n);
+}
+
 /* The service that a slice belongs to, made if need be; NULL in *out: it belongs to none. */
 static int owner_of(struct fl_service_index *index, const struct fl_kube_entry *slice,
                     struct fl_indexed_service **out) {
-    char key[KEY_MAX_BYTES];
+    char room[KEY_MAX_BYTES];
+    struct fl_str key = slice ? owner_key(slice, room) : FL_STR_NONE;
     *out = NULL;
-    if (!slice) return FL_OK;
-    struct fl_str ns = fl_kube_entry_ns(slice), owner = fl_kube_entry_owner(slice);
-    if (owner.n == 0) return FL_OK;
-    memcpy(key, ns.p, ns.n);
-    key[ns.n] = '/';
-    memcpy(key + ns.n + 1, owner.p, owner.n);
-    *out = fl_service_index_need(index, fl_str_n(key, ns.n + 1 + owner.n));
+    if (key.n == 0) return FL_OK;
+    *out = fl_service_index_need(index, key);
     return *out ? FL_OK : FL_ENOMEM;
+}
+
+struct fl_indexed_service *fl_service_index_owner(const struct fl_service_index *index,
+                                                  const struct fl_kube_entry *slice) {
+    char room[KEY_MAX_BYTES];
+    return fl_map_get(&index->services, owner_key(slice, room));
 }
 
 static int slice_add(struct fl_indexed_service *service, const struct fl_kube_entry *slice) {
@@ -169,7 +185,7 @@ struct fl_indexed_service *fl_service_index_pop(struct fl_service_index *index) 
 
 void fl_service_index_settle(struct fl_service_index *index, struct fl_indexed_service *service) {
     if (service->record || service->slice_count || !fl_list_empty(&service->watchers) ||
-        !fl_list_empty(&service->due))
+        !fl_list_empty(&service->due) || service->held)
         return;
     fl_map_remove(&index->services, fl_indexed_service_key(service));
     service_free(service);

@@ -30,6 +30,9 @@ struct fl_indexed_service {
     const struct fl_kube_entry *record; /* NULL: no such Service */
     const struct fl_kube_entry **slices;
     size_t slice_count, slice_cap;
+    struct fl_list holding; /* in the index's list; kubernetes_hold.c */
+    struct fl_block *held;  /* endpoints that are in no slice for a moment; NULL: none */
+    uint64_t held_until_ms;
     bool named; /* its name was told */
     size_t key_len;
     char key[]; /* "ns/name" */
@@ -38,7 +41,7 @@ struct fl_indexed_service {
 struct fl_service_index {
     struct fl_scope *scope;
     struct fl_map services;
-    struct fl_list due;
+    struct fl_list due, holding;
 };
 
 void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scope, uint64_t seed);
@@ -54,6 +57,9 @@ FL_MUST int fl_service_index_record(struct fl_service_index *index, const struct
                                     const struct fl_kube_entry *now);
 FL_MUST int fl_service_index_slice(struct fl_service_index *index, const struct fl_kube_entry *old,
                                    const struct fl_kube_entry *now);
+/* The service that a slice belongs to, NULL: there is none. */
+struct fl_indexed_service *fl_service_index_owner(const struct fl_service_index *index,
+                                                  const struct fl_kube_entry *slice);
 void fl_service_index_forget_slices(struct fl_service_index *index);
 
 void fl_service_index_push(struct fl_service_index *index, struct fl_indexed_service *service);

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "kube/listwatch.h"
+#include "registry/kubernetes_hold.h"
 
 enum part_kind { SERVICES, SLICES, PARTS };
 
@@ -81,7 +82,10 @@ static int on_slice(void *arg, const struct fl_kube_entry *old, const struct fl_
     struct fl_scope *scope = arg;
     want_flush(scope);
     if (now) log_left_out(scope, old, now);
-    return fl_service_index_slice(&scope->index, old, now);
+    int rc = fl_service_index_slice(&scope->index, old, now);
+    if (rc == FL_OK && fl_scope_synced(scope))
+        fl_hold_slice(&scope->index, old, now, fl_io_now_ms(scope->io));
+    return rc;
 }
 
 /* A 404 may say that the server is too old for slices, but not once it has listed them: then it is
@@ -194,7 +198,7 @@ static void fill_ports(const struct fl_kube_service *service, struct fl_set_port
 }
 
 static size_t block_count(const struct fl_indexed_service *service) {
-    size_t count = service->slice_count;
+    size_t count = service->slice_count + (service->held != NULL);
     for (size_t i = 0; i < service->slice_count; i++) count += service->slices[i]->more_count;
     return count;
 }
@@ -205,6 +209,7 @@ static void fill_blocks(const struct fl_indexed_service *service, struct fl_bloc
         *blocks++ = slice->block;
         for (size_t j = 0; j < slice->more_count; j++) *blocks++ = slice->more[j];
     }
+    if (service->held) *blocks = service->held;
 }
 
 static bool is_truncated(const struct fl_indexed_service *service) {
@@ -423,6 +428,8 @@ struct fl_scope *fl_scope_of_link(struct fl_list *link) {
 
 void fl_scope_tick(struct fl_scope *scope) {
     update_freshness(scope);
+    fl_hold_tick(&scope->index, fl_io_now_ms(scope->io));
+    if (!fl_list_empty(&scope->index.due)) want_flush(scope);
     if (!scope->starved) return;
     scope->starved = false;
     fl_service_index_mark_all(&scope->index, FL_DUE_PUBLISH);

@@ -66,6 +66,7 @@ fl_unit_test(discovery_snapshot ROOMS discovery sim
   SOURCES unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
+fl_unit_test(registry_hold ROOMS registry SOURCES unit/support/sets.c)
 
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)

@@ -1,0 +1,163 @@
+/* kubernetes_hold.c - endpoints on their way from one slice to another (W6).
+ *
+ * The EndpointSlice controller moves endpoints when it fills slices up: it writes both slices, one
+ * after the other, and in no promised order. New slices are created before others are changed, so
+ * mostly an endpoint stands in two slices for a moment, which merging duplicates takes care of. But
+ * of two updates the one that removes may come first, and then there is a moment at which the
+ * endpoint stands nowhere.
+ *
+ * So an endpoint that vanishes from a slice while it is ready and not terminating, though the
+ * service has another slice that it may move to, is held: it stays in the set, in a block of its
+ * own, until it appears in a slice or FL_HOLD_MS are over (up to the next tick). A pod that ends
+ * the usual way becomes terminating first and is not held; neither is anything of a service with a
+ * single slice, or without a Service. What it costs: one that is taken out abruptly, as by a
+ * changed label, is shown for a second longer where the service has several slices.
+ *
+ * Nearly all updates leave a slice's addresses as they are, and are done with after one look. */
+#include "registry/kubernetes_hold.h"
+
+#include "base/alloc.h"
+
+#define HELD_MAX ((size_t)1000) /* endpoints of a service; beyond, nothing is held */
+
+static bool same_addresses(const struct fl_block *a, const struct fl_block *b) {
+    size_t count = fl_block_count(a);
+    if (fl_block_count(b) < count) return false;
+    for (size_t i = 0; i < count; i++) {
+        struct fl_address before, after;
+        fl_block_address_at(a, i, &before);
+        fl_block_address_at(b, i, &after);
+        if (fl_address_cmp(&before, &after) != 0) return false;
+    }
+    return true;
+}
+
+static struct fl_str bytes_of(const struct fl_address *address) {
+    if (address->kind == FL_ADDRESS_NAME) return address->name;
+    return fl_str_n(address->ip, address->kind == FL_ADDRESS_V4 ? 4 : 16);
+}
+
+/* ---- candidates: addresses that may have to be held ---- */
+
+static bool is_candidate(const struct fl_block *block, size_t i) {
+    unsigned flags = fl_block_flags_at(block, i);
+    return (flags & FL_ENDPOINT_READY) && !(flags & FL_ENDPOINT_TERMINATING);
+}
+
+/* FL_EFULL, FL_ENOMEM. */
+static int add_candidates(struct fl_map *candidates, const struct fl_block *block) {
+    struct fl_address address;
+    size_t count = block ? fl_block_count(block) : 0;
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (!is_candidate(block, i)) continue;
+        fl_block_address_at(block, i, &address);
+        rc = fl_map_count(candidates) < HELD_MAX
+                 ? fl_map_set(candidates, bytes_of(&address), candidates, NULL)
+                 : FL_EFULL;
+    }
+    return rc;
+}
+
+static void drop_present(struct fl_map *candidates, const struct fl_block *block) {
+    struct fl_address address;
+    size_t count = block ? fl_block_count(block) : 0;
+    for (size_t i = 0; i < count && fl_map_count(candidates); i++) {
+        fl_block_address_at(block, i, &address);
+        fl_map_remove(candidates, bytes_of(&address));
+    }
+}
+
+/* ---- the block of what is held ---- */
+
+static int add_port(struct fl_block_builder *builder, const struct fl_block *block) {
+    int rc = 0;
+    for (size_t i = 0; i < fl_block_port_count(block) && rc == 0; i++) {
+        struct fl_block_port port;
+        fl_block_port_at(block, i, &port);
+        rc = fl_block_builder_port(builder, &port);
+    }
+    return rc;
+}
+
+/* Those of `block` that are candidates; each once. */
+static int add_endpoints(struct fl_block_builder *builder, struct fl_map *candidates,
+                         const struct fl_block *block) {
+    size_t count = block ? fl_block_count(block) : 0;
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct fl_block_endpoint endpoint;
+        struct fl_block_hints hints;
+        fl_block_endpoint_at(block, i, &endpoint);
+        if (!fl_map_remove(candidates, bytes_of(&endpoint.address))) continue;
+        fl_block_hints_at(block, i, &hints);
+        endpoint.hints = &hints;
+        endpoint.hash = 0;
+        rc = fl_block_builder_add(builder, &endpoint);
+    }
+    return rc;
+}
+
+static struct fl_block *pack(struct fl_map *candidates, const struct fl_block *old,
+                             const struct fl_block *held) {
+    struct fl_block_builder *builder;
+    struct fl_block *block = NULL;
+    if (fl_map_count(candidates) == 0 || fl_block_builder_new(HELD_MAX, &builder) < 0) return NULL;
+    fl_block_builder_start(builder, NULL);
+    int rc = add_port(builder, old ? old : held);
+    if (rc == 0) rc = add_endpoints(builder, candidates, old);
+    if (rc == 0) rc = add_endpoints(builder, candidates, held);
+    if (rc == 0 && fl_block_builder_finish(builder, &block) < 0) block = NULL;
+    fl_block_builder_free(builder);
+    return block;
+}
+
+static void keep(struct fl_service_index *index, struct fl_indexed_service *service,
+                 struct fl_block *block) {
+    fl_block_unref(service->held);
+    service->held = block;
+    fl_list_remove(&service->holding);
+    if (block) fl_list_push(&index->holding, &service->holding);
+}
+
+/* Is there a slice that an endpoint of the changed one may stand in next? */
+static bool may_move(const struct fl_indexed_service *service, const struct fl_kube_entry *now) {
+    return service->record && service->slice_count > (now ? 1u : 0u);
+}
+
+static void rebuild(struct fl_service_index *index, struct fl_indexed_service *service,
+                    const struct fl_block *vanished_from) {
+    struct fl_map candidates;
+    fl_map_init(&candidates, index->services.seed);
+    int rc = add_candidates(&candidates, vanished_from);
+    if (rc == 0) rc = add_candidates(&candidates, service->held);
+    for (size_t i = 0; i < service->slice_count && fl_map_count(&candidates); i++)
+        drop_present(&candidates, service->slices[i]->block);
+    keep(index, service, rc == 0 ? pack(&candidates, vanished_from, service->held) : NULL);
+    fl_map_deinit(&candidates);
+}
+
+void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *old,
+                   const struct fl_kube_entry *now, uint64_t now_ms) {
+    struct fl_indexed_service *service = fl_service_index_owner(index, now ? now : old);
+    if (!service) return;
+    bool moves = old && old->block && may_move(service, now) &&
+                 !(now && now->block && same_addresses(old->block, now->block));
+    if (!moves && !service->held) return;
+    if (service->slice_count == 0) { /* there is no slice to appear in */
+        keep(index, service, NULL);
+        return;
+    }
+    bool began = !service->held;
+    rebuild(index, service, moves ? old->block : NULL);
+    if (service->held && (began || moves)) service->held_until_ms = now_ms + FL_HOLD_MS;
+}
+
+void fl_hold_tick(struct fl_service_index *index, uint64_t now_ms) {
+    FL_LIST_EACH (&index->holding, link, next) {
+        struct fl_indexed_service *service = FL_CONTAINER(link, struct fl_indexed_service, holding);
+        if (now_ms < service->held_until_ms && service->record) continue;
+        keep(index, service, NULL);
+        fl_service_index_mark(index, service, FL_DUE_PUBLISH);
+    }
+}

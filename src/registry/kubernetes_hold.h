@@ -1,0 +1,17 @@
+/* kubernetes_hold.h - endpoints on their way from one slice to another. Private to the Kubernetes
+ * provider; see kubernetes_hold.c. One loop's thread. */
+#ifndef FL_REGISTRY_KUBERNETES_HOLD_H
+#define FL_REGISTRY_KUBERNETES_HOLD_H
+
+#include "registry/kubernetes_index.h"
+
+#define FL_HOLD_MS ((uint64_t)1000)
+
+/* A slice of the service has changed from `old` to `now` (NULL: it is gone), and the index knows.
+ * Without memory nothing is held. */
+void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *old,
+                   const struct fl_kube_entry *now, uint64_t now_ms);
+/* Lets go what was held long enough; those services are due. */
+void fl_hold_tick(struct fl_service_index *index, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,202 @@
+/* registry_hold_test.c - endpoints that move between slices, in any order of the two updates. */
+#include "support/alloc.h"
+
+#include <stdio.h>
+
+#include "registry/kubernetes_hold.h"
+#include "support/sets.h"
+
+struct bed {
+    struct fl_service_index index;
+    struct fl_kube_store *slices, *services;
+    struct fl_indexed_service *service;
+    uint64_t now_ms, version;
+};
+
+static int on_service(void *arg, const struct fl_kube_entry *old, const struct fl_kube_entry *now) {
+    return fl_service_index_record(&((struct bed *)arg)->index, old, now);
+}
+
+static int on_slice(void *arg, const struct fl_kube_entry *old, const struct fl_kube_entry *now) {
+    struct bed *bed = arg;
+    int rc = fl_service_index_slice(&bed->index, old, now);
+    if (rc == FL_OK) fl_hold_slice(&bed->index, old, now, bed->now_ms);
+    return rc;
+}
+
+static void apply(struct bed *bed, const char *slice, const char *endpoints) {
+    char version[24];
+    snprintf(version, sizeof(version), "%llu", (unsigned long long)++bed->version);
+    struct fl_k8s_object object = {.kind = FL_K8S_ENDPOINTSLICE,
+                                   .ns = FL_STR("ns"),
+                                   .name = fl_str_of(slice),
+                                   .service = FL_STR("echo"),
+                                   .resource_version = fl_str_of(version)};
+    object.block = fl_test_block("http:8080", endpoints ? endpoints : "");
+    int rc =
+        fl_kube_store_apply(bed->slices, endpoints ? FL_K8S_MODIFIED : FL_K8S_DELETED, &object);
+    assert_int_equal(rc, FL_OK);
+    fl_block_unref(object.block);
+}
+
+static void setup(struct bed *bed) {
+    struct fl_k8s_object service = {.kind = FL_K8S_SERVICE,
+                                    .ns = FL_STR("ns"),
+                                    .name = FL_STR("echo"),
+                                    .resource_version = FL_STR("1")};
+    *bed = (struct bed){.now_ms = 5000, .version = 1};
+    fl_service_index_init(&bed->index, NULL, 7);
+    assert_int_equal(fl_kube_store_new(1, on_slice, bed, &bed->slices), FL_OK);
+    assert_int_equal(fl_kube_store_new(2, on_service, bed, &bed->services), FL_OK);
+    assert_int_equal(fl_kube_store_apply(bed->services, FL_K8S_ADDED, &service), FL_OK);
+    bed->service = fl_service_index_need(&bed->index, FL_STR("ns/echo"));
+}
+
+static void setup_two(struct bed *bed) {
+    setup(bed);
+    apply(bed, "a", "10.0.0.1 rs pod=p1, 10.0.0.2 rs pod=p2 node=n for-zone=z");
+    apply(bed, "b", "10.0.0.3 rs pod=p3");
+    assert_null(bed->service->held);
+}
+
+static void teardown(struct bed *bed) {
+    fl_service_index_deinit(&bed->index);
+    fl_kube_store_free(bed->slices);
+    fl_kube_store_free(bed->services);
+}
+
+/* What a set shows that is published now. */
+static void assert_shown(struct bed *bed, const char *text) {
+    struct fl_block *blocks[8];
+    size_t count = 0;
+    for (; count < bed->service->slice_count; count++)
+        blocks[count] = fl_block_ref(bed->service->slices[count]->block);
+    if (bed->service->held) blocks[count++] = fl_block_ref(bed->service->held);
+    struct fl_set *set = fl_test_set_of("", blocks, count, 1);
+    assert_string_equal(fl_test_text(set), text);
+    fl_set_unref(set);
+    for (size_t i = 0; i < count; i++) fl_block_unref(blocks[i]);
+}
+
+#define ALL                                                                                        \
+    "10.0.0.1:8080 http rs pod=p1; 10.0.0.2:8080 http rs pod=p2 node=n for-zone=z; "               \
+    "10.0.0.3:8080 http rs pod=p3"
+
+static void test_W6_a_move_that_removes_first_shows_no_gap(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    assert_shown(&bed, ALL);
+    apply(&bed, "b", "10.0.0.2 rs pod=p2 node=n for-zone=z, 10.0.0.3 rs pod=p3");
+    assert_null(bed.service->held);
+    assert_shown(&bed, ALL);
+    teardown(&bed);
+}
+
+static void test_W6_a_move_that_adds_first_shows_no_gap(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "b", "10.0.0.2 rs pod=p2 node=n for-zone=z, 10.0.0.3 rs pod=p3");
+    assert_shown(&bed, ALL);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    assert_null(bed.service->held);
+    assert_shown(&bed, ALL);
+    teardown(&bed);
+}
+
+/* A slice that goes away whole, into one that was there and one that is new. */
+static void test_W6_a_slice_that_is_dissolved_shows_no_gap(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "a", NULL);
+    assert_shown(&bed, ALL);
+    apply(&bed, "b", "10.0.0.1 rs pod=p1, 10.0.0.3 rs pod=p3");
+    assert_shown(&bed, ALL);
+    apply(&bed, "c", "10.0.0.2 rs pod=p2 node=n for-zone=z");
+    assert_null(bed.service->held);
+    assert_shown(&bed, ALL);
+    teardown(&bed);
+}
+
+/* What the new slice says of it counts at once, however well the old one spoke of it. */
+static void test_what_appears_elsewhere_is_not_held(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    apply(&bed, "b", "10.0.0.2 st pod=p2, 10.0.0.3 rs pod=p3");
+    assert_null(bed.service->held);
+    assert_shown(&bed, "10.0.0.1:8080 http rs pod=p1; 10.0.0.2:8080 http st pod=p2; "
+                       "10.0.0.3:8080 http rs pod=p3");
+    teardown(&bed);
+}
+
+static void test_what_does_not_come_back_is_let_go(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    while (fl_service_index_pop(&bed.index)) continue;
+    fl_hold_tick(&bed.index, bed.now_ms + FL_HOLD_MS - 1);
+    assert_non_null(bed.service->held);
+    fl_hold_tick(&bed.index, bed.now_ms + FL_HOLD_MS);
+    assert_null(bed.service->held);
+    assert_ptr_equal(fl_service_index_pop(&bed.index), bed.service); /* to be published */
+    assert_shown(&bed, "10.0.0.1:8080 http rs pod=p1; 10.0.0.3:8080 http rs pod=p3");
+    teardown(&bed);
+}
+
+static void test_pods_that_end_are_not_held(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1, 10.0.0.2 st pod=p2");
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    assert_null(bed.service->held);
+    apply(&bed, "b", NULL); /* the other slice: its endpoint could stand in "a" next */
+    assert_non_null(bed.service->held);
+    apply(&bed, "a", NULL); /* and now there is none to move to */
+    assert_null(bed.service->held);
+    teardown(&bed);
+}
+
+static void test_a_single_slice_holds_nothing(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup(&bed);
+    apply(&bed, "a", "10.0.0.1 rs, 10.0.0.2 rs");
+    apply(&bed, "a", "10.0.0.1 rs");
+    assert_null(bed.service->held);
+    teardown(&bed);
+}
+
+static void test_without_memory_nothing_is_held(void **state) {
+    FL_UNUSED(state);
+    FL_TEST_EACH_FAILURE(n) {
+        struct bed bed;
+        fl_test_alloc_fail_at(0);
+        setup_two(&bed);
+        const struct fl_kube_entry *old = bed.service->slices[0];
+        struct fl_kube_entry *none = NULL;
+        fl_test_alloc_fail_at(n);
+        fl_hold_slice(&bed.index, old, none, bed.now_ms);
+        teardown(&bed);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_W6_a_move_that_removes_first_shows_no_gap),
+        cmocka_unit_test(test_W6_a_move_that_adds_first_shows_no_gap),
+        cmocka_unit_test(test_W6_a_slice_that_is_dissolved_shows_no_gap),
+        cmocka_unit_test(test_what_appears_elsewhere_is_not_held),
+        cmocka_unit_test(test_what_does_not_come_back_is_let_go),
+        cmocka_unit_test(test_pods_that_end_are_not_held),
+        cmocka_unit_test(test_a_single_slice_holds_nothing),
+        cmocka_unit_test(test_without_memory_nothing_is_held),
+    };
+    return fl_test_run(tests, FL_COUNT(tests));
+}
