@@ -52,6 +52,7 @@ struct discovery_world {
     struct fl_kube_client *mirror_client;
     struct mirror mirrors[MIRRORS];
     struct fl_timer order_timer, heal_timer, look_timer, eager_timer;
+    struct fl_sock *eager; /* planted: its dial under way */
     size_t next_order;
     uint64_t start_ms;
     struct outage outage;
@@ -125,26 +126,28 @@ static void begin_outage(struct discovery_world *w, enum fl_world_fault fault, u
 
 /* --- a planted client without patience --- */
 
-static void eager_close(void *arg, const struct fl_error *why) {
-    FL_UNUSED(arg);
-    FL_UNUSED(why);
+static void eager_open(void *arg, struct fl_str alpn) {
+    struct discovery_world *w = arg;
+    FL_UNUSED(alpn);
+    fl_sock_abort(w->io, w->eager); /* it wanted no more */
 }
 
-static void eager_open(void *arg, struct fl_str alpn) {
-    FL_UNUSED(arg);
-    FL_UNUSED(alpn);
+static void eager_close(void *arg, const struct fl_error *why) {
+    FL_UNUSED(why);
+    ((struct discovery_world *)arg)->eager = NULL;
 }
 
 static const struct fl_sock_events eager_events = {.on_open = eager_open, .on_close = eager_close};
 
 static void run_eager(struct fl_timer *timer) {
     struct discovery_world *w = FL_CONTAINER(timer, struct discovery_world, eager_timer);
-    struct fl_sock *sock;
     const struct fl_dial dial = {.host = FL_STR("10.0.0.0"),
                                  .port = SWITCHBOARD_PORT,
                                  .deadline_ms = fl_io_now_ms(w->io) + EAGER_MS};
     fl_io_timer_set(w->io, timer, fl_io_now_ms(w->io) + EAGER_MS);
-    if (w->outage.until_ms) (void)!fl_io_dial(w->io, &dial, &eager_events, w, &sock, NULL);
+    if (!w->outage.until_ms || w->eager) return;
+    int rc = fl_io_dial(w->io, &dial, &eager_events, w, &w->eager, NULL);
+    FL_ASSERT(rc == 0);
 }
 
 /* --- orders --- */
@@ -235,6 +238,7 @@ static void run_look(struct fl_timer *timer) {
 /* What is not as it should be, by the promise that it breaks if it stays so; NONE: all is well. */
 static enum breach say_ill(const struct discovery_world *w, char *why) {
     enum breach breach = BREACH_NONE;
+    if (w->truth.ambiguous) return BREACH_NONE;
     for (int i = 0; i < MIRRORS && !breach; i++) breach = mirror_say_ill(&w->mirrors[i], why);
     for (unsigned i = 0; i < w->plan->clients && !breach; i++)
         if (!client_is_well(&w->clients[i], why)) breach = BREACH_WAIT;

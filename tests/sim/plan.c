@@ -252,8 +252,9 @@ uint64_t plan_settle_ms(const struct plan *plan) {
 }
 
 bool plan_has_silence(const struct plan *plan) {
-    static const enum fl_fault_kind kinds[] = {FL_FAULT_STALL, FL_FAULT_NO_BOOKMARK,
-                                               FL_FAULT_NO_END, FL_FAULT_SLOW, FL_FAULT_HUGE};
+    static const enum fl_fault_kind kinds[] = {
+        FL_FAULT_STALL, FL_FAULT_NO_BOOKMARK, FL_FAULT_NO_END,
+        FL_FAULT_SLOW,  FL_FAULT_HUGE,        FL_FAULT_RESTORED}; /* a watch from the future */
     for (size_t i = 0; i < FL_COUNT(kinds); i++)
         if (plan_has_fault(plan, kinds[i])) return true;
     return plan_has_order(plan, ORDER_BLACKHOLE);

@@ -22,7 +22,8 @@
 #define SERVICES     20 /* more than are watched one by one */
 #define PODS         10
 #define TURN_MS      5
-#define FAULT_MS     20000
+#define FAULT_MS_MAX 20000
+#define FAULTS       (FL_FAULT_KINDS + 4) /* the last ones are the network's */
 #define API          "127.0.0.1:6443"
 #define API_PORT     6443
 #define KNOWN_MS     4000000 /* within which the truth is known: an audit, at worst */
@@ -53,7 +54,8 @@ struct soak {
     struct fl_random random;
     struct fl_timer event_timer, fault_timer, heal_timer;
     uint64_t events, sets, faults, closes;
-    uint64_t due; /* events, in thousandths */
+    uint64_t fault_ms; /* between two: every kind comes before the first measurement */
+    uint64_t due;      /* events, in thousandths */
     bool backwards;
 };
 
@@ -96,13 +98,13 @@ static void fail_network(struct soak *s) {
 
 static void run_faults(struct fl_timer *timer) {
     struct soak *s = FL_CONTAINER(timer, struct soak, fault_timer);
-    uint64_t number = s->faults++ % (FL_FAULT_KINDS + 4);
+    uint64_t number = s->faults++ % FAULTS;
     if (number < FL_FAULT_KINDS)
         fl_apiserver_fault(s->server, (enum fl_fault_kind)number,
                            1 + (unsigned)fl_random_below(&s->random, 3));
     else
         fail_network(s);
-    fl_io_timer_set(s->io, timer, fl_io_now_ms(s->io) + FAULT_MS);
+    fl_io_timer_set(s->io, timer, fl_io_now_ms(s->io) + s->fault_ms);
 }
 
 /* --- the client --- */
@@ -159,7 +161,7 @@ static bool become_quiet(struct soak *s) {
 static void go_on(struct soak *s) {
     uint64_t now = fl_io_now_ms(s->io);
     fl_io_timer_set(s->io, &s->event_timer, now + TURN_MS);
-    fl_io_timer_set(s->io, &s->fault_timer, now + FAULT_MS);
+    fl_io_timer_set(s->io, &s->fault_timer, now + s->fault_ms);
 }
 
 static size_t heap_bytes(void) {
@@ -281,6 +283,7 @@ int soak_run(const struct soak_options *options) {
     size_t before, after;
     time_t started = time(NULL);
     s->options = options;
+    s->fault_ms = FL_MIN(first * 60000 / (2 * FAULTS), (uint64_t)FAULT_MS_MAX);
     start(s);
     go_on(s);
     run_minutes(s, first, 0, started);

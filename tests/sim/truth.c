@@ -119,7 +119,9 @@ static void on_event(struct fl_store_observer *observer, const struct fl_store_e
     struct truth *truth = FL_CONTAINER(observer, struct truth, observer);
     const struct fl_object *object = event->object;
     if (!is_watched(object->kind)) return;
-    step(&key_of(truth, object)->steps, event->event == FL_K8S_DELETED ? 0 : object->version);
+    struct truth_key *key = key_of(truth, object);
+    if (truth_find(&key->steps, 0, object->version) != TRUTH_NOWHERE) truth->ambiguous = true;
+    step(&key->steps, event->event == FL_K8S_DELETED ? 0 : object->version);
     struct truth_service *service = service_of(truth, object->identity->service);
     if (service && object->kind != FL_K8S_ENDPOINTS) read_service(truth, service);
 }

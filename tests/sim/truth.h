@@ -51,6 +51,9 @@ struct truth {
     size_t service_count;
     struct truth_key *keys;
     size_t key_count, key_cap;
+    /* A restored etcd gave an object a version that it had before: who has the old one and compares
+     * versions, as everybody does, cannot tell. */
+    bool ambiguous;
 };
 
 /* Services are named NAMES[0] … and need not exist yet. */
