@@ -8,6 +8,7 @@ set(FL_SOURCES_base
   src/base/block_builder.c
   src/base/block_edit.c
   src/base/block_hints.c
+  src/base/block_names.c
   src/base/buf.c
   src/base/def.c
   src/base/error.c

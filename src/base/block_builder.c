@@ -4,10 +4,7 @@
  * sizes and lays them out in one allocation (see block_layout.h). Scratch memory is kept for the
  * next block, so that nothing but the block is allocated once the builder has seen its largest.
  *
- * Nodes and zones become interned ids. The same names come again and again, so the builder keeps a
- * table of the names it has met, from their hash to their id, and holds a reference to each; the
- * process's table, behind its lock, is asked only for new ones. When the builder's own has grown
- * beyond NAMES_MAX it starts anew with the next block. Rows borrow their ids from it or from
+ * Nodes and zones become interned ids (block_names.c). Rows borrow them from there or from
  * `previous`; the references of the block are taken at its finish, all at once.
  *
  * As long as the block is `previous` with a few endpoints changed at their places, nothing of that
@@ -21,13 +18,13 @@
 #include "base/block_edit.h"
 #include "base/block_hints.h"
 #include "base/block_layout.h"
+#include "base/block_names.h"
 #include "base/buf.h"
-#include "base/hash.h"
+#include "base/bytes.h"
 #include "base/intern.h"
 
-#define TEXT_MAX  512   /* bytes of one name: Kubernetes allows 316 at most */
+#define TEXT_MAX  FL_BLOCK_TEXT_MAX
 #define PORTS_MAX 20000 /* as the API server validates */
-#define NAMES_MAX 16384 /* nodes of the largest clusters, and their zones */
 
 struct row {
     uint64_t hash;
@@ -45,13 +42,6 @@ struct row {
     uint8_t flags;
 };
 
-/* Names by their hash: linear probing, at most three quarters full, nothing is removed alone. */
-struct name {
-    uint64_t hash;
-    struct fl_str text; /* of the interned entry: here to save the way there */
-    uint32_t id;        /* 0: empty; else a reference is held */
-};
-
 struct fl_block_builder {
     size_t endpoints_max;
     struct row *rows;
@@ -59,8 +49,7 @@ struct fl_block_builder {
     struct block_port *ports;
     size_t port_count, port_cap;
     struct fl_buf text; /* whole pod names, ports' texts, host names */
-    struct name *names;
-    size_t name_count, name_cap; /* a power of two, or 0 */
+    struct fl_block_names names;
     struct fl_hint_lists hints;
 
     const struct fl_block *previous;
@@ -85,16 +74,9 @@ int fl_block_builder_new(size_t endpoints_max, struct fl_block_builder **out) {
     return 0;
 }
 
-static void forget_names(struct fl_block_builder *b) {
-    for (size_t i = 0; i < b->name_cap; i++) fl_intern_unref(b->names[i].id);
-    fl_free(b->names);
-    b->names = NULL;
-    b->name_count = b->name_cap = 0;
-}
-
 void fl_block_builder_free(struct fl_block_builder *b) {
     if (!b) return;
-    forget_names(b);
+    fl_block_names_deinit(&b->names);
     fl_free(b->rows);
     fl_free(b->ports);
     fl_free(b->index);
@@ -104,7 +86,7 @@ void fl_block_builder_free(struct fl_block_builder *b) {
 }
 
 void fl_block_builder_start(struct fl_block_builder *b, const struct fl_block *previous) {
-    if (b->name_count > NAMES_MAX) forget_names(b);
+    fl_block_names_bound(&b->names);
     b->count = 0;
     fl_hint_lists_clear(&b->hints);
     fl_buf_truncate(&b->text, 0);
@@ -137,8 +119,7 @@ static inline int text_room(struct fl_block_builder *b, size_t n) {
 }
 
 static inline void put_text(struct fl_block_builder *b, struct fl_str text) {
-    if (text.n == 0) return;
-    memcpy(b->text.data + b->text.len, text.p, text.n);
+    fl_bytes_copy(b->text.data + b->text.len, text.p, text.n);
     b->text.len += text.n;
 }
 
@@ -162,51 +143,6 @@ int fl_block_builder_port(struct fl_block_builder *b, const struct fl_block_port
     b->port_bytes += block_port_bytes(out);
     b->port_count++;
     return 0;
-}
-
-/* The slot of a name, or the empty one where it belongs. */
-static struct name *find_name(struct fl_block_builder *b, struct fl_str text, uint64_t hash) {
-    for (size_t i = hash;; i++) {
-        struct name *name = &b->names[i & (b->name_cap - 1)];
-        if (!name->id) return name;
-        if (name->hash == hash && fl_str_eq(name->text, text)) return name;
-    }
-}
-
-static int grow_names(struct fl_block_builder *b) {
-    size_t old_cap = b->name_cap, cap = old_cap ? 2 * old_cap : 64;
-    struct name *old = b->names, *names = fl_calloc(cap, sizeof(*names));
-    if (!names) return FL_ENOMEM;
-    for (size_t i = 0; i < old_cap; i++) {
-        size_t at = old[i].hash;
-        if (!old[i].id) continue;
-        while (names[at & (cap - 1)].id) at++;
-        names[at & (cap - 1)] = old[i];
-    }
-    fl_free(old);
-    b->names = names;
-    b->name_cap = cap;
-    return 0;
-}
-
-/* A name that is met for the first time. */
-static int add_name(struct fl_block_builder *b, struct fl_str text, uint64_t hash, uint32_t *id) {
-    int rc = b->name_count >= b->name_cap / 4 * 3 ? grow_names(b) : 0;
-    if (rc == 0) rc = fl_intern_ref(text, id);
-    if (rc < 0) return rc;
-    *find_name(b, text, hash) = (struct name){hash, fl_intern_str(*id), *id};
-    b->name_count++;
-    return 0;
-}
-
-/* The id of a node or zone, borrowed from the table of names. */
-static int intern_name(struct fl_block_builder *b, struct fl_str text, uint32_t *id) {
-    *id = 0;
-    if (text.n == 0) return 0;
-    if (text.n > TEXT_MAX) return FL_ETOO_LARGE;
-    uint64_t hash = fl_hash(text, (uint64_t)(uintptr_t)b);
-    if (b->name_cap) *id = find_name(b, text, hash)->id;
-    return *id ? 0 : add_name(b, text, hash, id);
 }
 
 static int set_address(struct fl_block_builder *b, const struct fl_address *address,
@@ -244,7 +180,9 @@ static size_t common(struct fl_str a, struct fl_str b) {
 static inline void narrow_prefix(struct fl_block_builder *b, struct fl_str first,
                                  struct fl_str rest) {
     struct fl_str prefix = fl_str_n(b->text.data + b->prefix_at, b->prefix_len);
-    if (fl_str_starts(first.n ? first : rest, prefix)) return; /* the usual case */
+    struct fl_str begin = first.n ? first : rest;
+    if (begin.n >= prefix.n && fl_bytes_eq(begin.p, prefix.p, prefix.n))
+        return; /* the usual case */
     size_t n = common(prefix, first);
     if (n == first.n) n += common(fl_str_from(prefix, n), rest);
     b->prefix_len = (uint32_t)n;
@@ -303,7 +241,8 @@ static inline void count_row(struct fl_block_builder *b, const struct row *row) 
 static int intern_names(struct fl_block_builder *b, const struct fl_str *names, size_t count,
                         uint32_t *ids) {
     int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++) rc = intern_name(b, names[i], &ids[i]);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = fl_block_names_node(&b->names, names[i], &ids[i]);
     return rc;
 }
 
@@ -417,8 +356,8 @@ static int stop_edit(struct fl_block_builder *b) {
 static int edit_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
     uint32_t node, zone;
     if (!fl_block_edit_fits(&b->edit, endpoint)) return stop_edit(b);
-    int rc = intern_name(b, endpoint->node, &node);
-    if (rc == 0) rc = intern_name(b, endpoint->zone, &zone);
+    int rc = fl_block_names_node(&b->names, endpoint->node, &node);
+    if (rc == 0) rc = fl_block_names_zone(&b->names, endpoint->zone, &zone);
     if (rc < 0) return rc;
     fl_block_edit_change(&b->edit, endpoint, node, zone);
     return 1;
@@ -435,8 +374,8 @@ int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpo
     memcpy(row->uid, endpoint->uid, sizeof(row->uid));
     if ((rc = set_address(b, &endpoint->address, row)) < 0) return rc;
     if ((rc = set_pod(b, endpoint->pod_prefix, endpoint->pod_suffix, row)) < 0) return rc;
-    if ((rc = intern_name(b, endpoint->node, &row->node)) < 0) return rc;
-    if ((rc = intern_name(b, endpoint->zone, &row->zone)) < 0) return rc;
+    if ((rc = fl_block_names_node(&b->names, endpoint->node, &row->node)) < 0) return rc;
+    if ((rc = fl_block_names_zone(&b->names, endpoint->zone, &row->zone)) < 0) return rc;
     if (endpoint->hints && (rc = set_hints(b, endpoint->hints, row)) < 0) return rc;
     count_row(b, row);
     return 0;
@@ -493,7 +432,7 @@ struct cursor {
 };
 
 static void pack_text(struct cursor *c, const char *p, size_t n) {
-    if (n) memcpy(c->text + c->at, p, n);
+    fl_bytes_copy(c->text + c->at, p, n);
     c->at += (uint32_t)n;
 }
 

@@ -3,16 +3,19 @@
  *
  *     discovery_subject KUBECONFIG SERVICES | --empty
  *
- * Everything of Fairlead runs on the runtime's thread; the main thread reads commands. --empty: the
- * library is up and nothing is watched. */
+ * Everything of Fairlead runs on the main thread's loop; another thread reads commands. --empty:
+ * the library is up and nothing is watched. */
 #include <inttypes.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <uv.h>
 
 #include "base/alloc.h"
+#include "base/area.h"
 #include "discovery/discovery.h"
 
 #define NAME_BYTES 64
@@ -64,7 +67,7 @@ static uint64_t clock_ns(clockid_t clock) {
 
 static uint64_t now_us(void) { return clock_ns(CLOCK_MONOTONIC) / 1000; }
 
-/* ---- the runtime's thread ---- */
+/* ---- the loop's thread ---- */
 
 static void count_event(struct subject *s) {
     s->seen++;
@@ -157,6 +160,15 @@ static void tell_held(struct subject *s) {
            tally.endpoints, tally.unready);
 }
 
+static void tell_areas(void) {
+#define FL_X(name, label) printf(", \"%s\": %zu", label, fl_area_bytes(FL_AREA_##name));
+    struct mallinfo2 heap = mallinfo2();
+    printf("{\"at\": \"areas\", \"heap\": %zu", heap.uordblks + heap.hblkhd);
+    FL_AREA_MAP(FL_X)
+    printf("}\n");
+#undef FL_X
+}
+
 static void write_log(struct subject *s, const char *path) {
     FILE *file = fopen(path, "w");
     if (!file) die(path, NULL);
@@ -178,6 +190,8 @@ static void command(struct subject *s, char *line) {
         printf("{\"at\": \"cpu\", \"cpu_us\": %" PRIu64 "}\n", cpu_us());
     } else if (strcmp(line, "held") == 0) {
         tell_held(s);
+    } else if (strcmp(line, "areas") == 0) {
+        tell_areas();
     } else if (strcmp(line, "log") == 0) {
         s->log_cap = 10000;
         s->log = fl_calloc(s->log_cap, sizeof(*s->log));
@@ -188,30 +202,42 @@ static void command(struct subject *s, char *line) {
     fflush(stdout);
 }
 
+static void *read_commands(void *arg) {
+    static char line[4096];
+    struct subject *s = arg;
+    while (fgets(line, sizeof(line), stdin)) {
+        line[strcspn(line, "\n")] = '\0';
+        pthread_mutex_lock(&s->lock);
+        command(s, line);
+        pthread_mutex_unlock(&s->lock);
+    }
+    exit(0);
+}
+
+static void start(struct subject *s, const char *kubeconfig, const char *services) {
+    struct fl_error err = {0};
+    const struct fl_runtime_options runtime = {.mode = FL_RUNTIME_UV_LOOP,
+                                               .uv_loop = uv_default_loop()};
+    const struct fl_discovery_options options = {.kubeconfig = kubeconfig};
+    if (fl_runtime_new(&runtime, &s->runtime, &err) < 0) die("runtime", &err);
+    if (fl_discovery_new(s->runtime, &options, &s->discovery, &err) < 0) die("discovery", &err);
+    if (!services) return;
+    s->wanted = strtoull(services, NULL, 10);
+    s->services = fl_calloc(s->wanted, sizeof(*s->services));
+    if (!s->services) die("memory", NULL);
+    fl_io_post(s->runtime->io, &s->task);
+}
+
 int main(int argc, char **argv) {
     static struct subject s = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    struct fl_error err = {0};
-    static char line[4096];
+    pthread_t reader;
     if (argc < 2 || (argc == 2 && strcmp(argv[1], "--empty") != 0)) {
         fprintf(stderr, "usage: discovery_subject KUBECONFIG SERVICES | --empty\n");
         return 2;
     }
     s.start_us = now_us();
     fl_task_init(&s.task, begin);
-    const struct fl_discovery_options options = {.kubeconfig = argc > 2 ? argv[1] : NULL};
-    if (fl_runtime_new(NULL, &s.runtime, &err) < 0) die("runtime", &err);
-    if (fl_discovery_new(s.runtime, &options, &s.discovery, &err) < 0) die("discovery", &err);
-    if (argc > 2) {
-        s.wanted = strtoull(argv[2], NULL, 10);
-        s.services = fl_calloc(s.wanted, sizeof(*s.services));
-        if (!s.services) die("memory", NULL);
-        fl_io_post(s.runtime->io, &s.task);
-    }
-    while (fgets(line, sizeof(line), stdin)) {
-        line[strcspn(line, "\n")] = '\0';
-        pthread_mutex_lock(&s.lock);
-        command(&s, line);
-        pthread_mutex_unlock(&s.lock);
-    }
-    return 0;
+    start(&s, argc > 2 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL);
+    if (pthread_create(&reader, NULL, read_commands, &s) != 0) die("thread", NULL);
+    return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }

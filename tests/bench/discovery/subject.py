@@ -17,7 +17,7 @@ import threading
 import time
 
 CLIENT_CORE, SERVER_CORE = 1, 0
-IDLE_QUIET, IDLE_MAX = 3.0, 15.0  # seconds: memory that has not moved so long, waited for at most
+IDLE_QUIET, IDLE_MAX = 2.0, 8.0  # seconds: memory that has not moved so long, waited for at most
 
 
 def pinned(core):
