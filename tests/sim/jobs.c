@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -158,6 +159,13 @@ static void listen_to(const struct jobs_options *o, int pipe, const pid_t *pids,
     if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
 }
 
+static double cpu_s(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
 /* A job that did not end by itself died in the world that it was at. */
 static void bury(pid_t pid, uint64_t seed, bool killed, struct jobs_result *out) {
     int status = 0;
@@ -195,6 +203,7 @@ void jobs_run(const struct jobs_options *o, struct jobs_result *out) {
     listen_to(o, ends[0], pids, out);
     bool killed = out->failure_count > 0 && !o->go_on;
     for (unsigned i = 0; i < o->jobs; i++) bury(pids[i], seeds[i], killed, out);
+    out->cpu_seconds = cpu_s();
     close(ends[0]);
     munmap(seeds, sizeof(uint64_t[JOBS_MAX]));
 }

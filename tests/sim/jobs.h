@@ -35,7 +35,7 @@ struct jobs_result {
     struct jobs_totals totals;
     struct jobs_failure failures[JOBS_FAILURES_MAX];
     size_t failure_count;
-    double seconds;
+    double seconds, cpu_seconds; /* of the clock; of all processes */
 };
 
 void jobs_run(const struct jobs_options *options, struct jobs_result *out);

@@ -76,9 +76,9 @@ static int run_one(const struct options *o) {
 
 /* --- many --- */
 
-static void print_summary(const struct jobs_result *r, unsigned jobs) {
+static void print_summary(const struct jobs_result *r) {
     const struct jobs_totals *t = &r->totals;
-    double rate = (double)(t->worlds + t->replays) / r->seconds;
+    double runs = (double)(t->worlds + t->replays);
     printf("worlds %" PRIu64 " (whole %" PRIu64 ", replayed %" PRIu64 ")  failed %" PRIu64
            "  virtual time %.1f h\n",
            t->worlds, t->whole, t->replays, t->failures, (double)t->virtual_ms / 3.6e6);
@@ -88,8 +88,9 @@ static void print_summary(const struct jobs_result *r, unsigned jobs) {
            t->changes, t->requests, t->sets, t->calls, t->succeeded, t->failed, t->cancelled,
            t->picks, t->unjudged);
     printf("slowest to the truth %.1f s (seed %" PRIu64
-           ")  %.1f s  %.0f worlds/s, %.0f a process\n",
-           (double)t->converged_ms_max / 1000, t->converged_seed, r->seconds, rate, rate / jobs);
+           ")  %.1f s  %.0f worlds/s, %.0f a second of one core\n",
+           (double)t->converged_ms_max / 1000, t->converged_seed, r->seconds, runs / r->seconds,
+           runs / r->cpu_seconds);
 }
 
 static void tell_failure(const struct options *o, const struct jobs_failure *failure) {
@@ -114,7 +115,7 @@ static int run_many(const struct options *o) {
     static struct jobs_result result;
     jobs_run(&o->jobs, &result);
     for (size_t i = 0; i < result.failure_count; i++) tell_failure(o, &result.failures[i]);
-    print_summary(&result, o->jobs.jobs);
+    print_summary(&result);
     return result.totals.failures ? 1 : 0;
 }
 

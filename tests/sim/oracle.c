@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 
@@ -98,11 +99,16 @@ struct search {
     bool found, usable;
 };
 
+/* "address:port" */
+static bool is_at(const struct fl_endpoint *endpoint, const char *peer) {
+    size_t n = strlen(endpoint->address);
+    return strncmp(peer, endpoint->address, n) == 0 && peer[n] == ':' &&
+           strtoul(peer + n + 1, NULL, 10) == endpoint->port;
+}
+
 static void search_endpoint(void *arg, const struct fl_endpoint *endpoint) {
     struct search *search = arg;
-    char text[300];
-    snprintf(text, sizeof text, "%s:%u", endpoint->address, endpoint->port);
-    if (strcmp(text, search->peer) != 0) return;
+    if (!is_at(endpoint, search->peer)) return;
     search->found = true;
     search->usable |= fl_set_usable(search->set, endpoint);
 }

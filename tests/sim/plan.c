@@ -169,7 +169,7 @@ static void make_discovery(struct plan *plan, struct fl_random *r) {
 void plan_make(struct plan *plan, uint64_t seed, enum plan_choice choice) {
     struct fl_random r = {seed ^ UINT64_C(0x5eed0f0a1d7ea1a5)};
     *plan = (struct plan){.seed = seed};
-    bool whole = plan_chance(&r, 20);
+    bool whole = plan_chance(&r, 15);
     plan->kind = choice == PLAN_ANY          ? (whole ? PLAN_WHOLE : PLAN_DISCOVERY)
                  : choice == PLAN_ONLY_WHOLE ? PLAN_WHOLE
                                              : PLAN_DISCOVERY;
