@@ -13,8 +13,9 @@
 
 struct fl_audit;
 
-#define FL_AUDIT_INTERVAL_MS ((uint64_t)10 * 60 * 1000) /* between half and one and a half of it   \
-                                                         */
+#define FL_AUDIT_INTERVAL_MS                                                                       \
+    ((uint64_t)10 * 60 * 1000) /* between half and one and a half of it                            \
+                                */
 
 /* How an audit can end; X(NAME, "label"). */
 #define FL_AUDIT_OUTCOME_MAP(X)                                                                    \

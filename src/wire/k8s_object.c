@@ -86,11 +86,19 @@ int fl_k8s_reader_copy(struct fl_k8s_reader *reader, struct fl_str text, struct 
     return 0;
 }
 
+static bool grow_ports(struct fl_k8s_reader *reader) {
+    size_t cap = reader->port_cap ? 2 * reader->port_cap : 8;
+    struct fl_k8s_service_port *ports = fl_realloc(reader->ports, cap * sizeof *ports);
+    if (!ports) return false;
+    reader->ports = ports;
+    reader->port_cap = cap;
+    return true;
+}
+
 int fl_k8s_reader_port(struct fl_k8s_reader *reader, struct fl_k8s_service_port **out) {
     struct fl_k8s_object *object = &reader->object;
-    if (!reader->ports) reader->ports = fl_calloc(FL_K8S_SERVICE_PORTS_MAX, sizeof **out);
-    if (!reader->ports) return FL_ENOMEM;
     if (object->port_count == FL_K8S_SERVICE_PORTS_MAX) return FL_ETOO_LARGE;
+    if (object->port_count == reader->port_cap && !grow_ports(reader)) return FL_ENOMEM;
     *out = &reader->ports[object->port_count++];
     **out = (struct fl_k8s_service_port){0};
     object->ports = reader->ports;

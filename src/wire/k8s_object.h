@@ -30,8 +30,9 @@ struct fl_k8s_reader {
     bool meta_only;             /* a bookmark: nothing but metadata counts */
     struct fl_block *previous;  /* what the store holds under this key, borrowed */
     struct fl_k8s_copy *copies; /* strings that could not be borrowed from the object's bytes */
-    struct fl_k8s_service_port *ports; /* FL_K8S_SERVICE_PORTS_MAX, made when first needed */
-    struct fl_k8s_subset *subsets;     /* FL_K8S_SUBSETS_MAX, likewise */
+    struct fl_k8s_service_port *ports; /* grows to at most FL_K8S_SERVICE_PORTS_MAX */
+    size_t port_cap;
+    struct fl_k8s_subset *subsets; /* FL_K8S_SUBSETS_MAX, made when first needed */
     size_t subset_count;
     struct fl_block *more[FL_K8S_BLOCKS_MAX - 1];
     struct fl_block_hints hints; /* of the endpoint that is read, if it has any */
