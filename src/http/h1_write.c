@@ -5,7 +5,8 @@
  * HTTP/1.0 client) the end of the connection. */
 #include "http/h1.h"
 
-#define PIECE_MAX ((size_t)64 * 1024) /* of a body, at a time */
+#define PIECE_MAX  ((size_t)64 * 1024) /* of a body, at a time */
+#define HEAD_USUAL ((size_t)4096)      /* heads up to it do not grow */
 
 /* --- heads --- */
 
@@ -52,10 +53,11 @@ static int put_framing(struct fl_h1 *h1, struct fl_http_headers headers, bool en
     return put_header(&h1->text, FL_STR("transfer-encoding"), FL_STR("chunked"));
 }
 
-/* Ends the head and hands it to the sock. */
+/* Ends the head and hands it to the sock. It may hold credentials: wiped. */
 static int send_head(struct fl_h1 *h1, int rc) {
     if (!rc) rc = fl_buf_append(&h1->text, FL_STR("\r\n"));
     if (!rc) rc = fl_sock_write(h1->conn->io, h1->conn->sock, fl_buf_str(&h1->text));
+    if (h1->text.data) explicit_bzero(h1->text.data, h1->text.cap);
     fl_buf_consume(&h1->text, h1->text.len);
     fl_buf_release(&h1->text);
     h1->sending = rc == 0;
@@ -71,7 +73,7 @@ int fl_h1_request(struct fl_http_stream *stream, const struct fl_http_request *h
                   struct fl_error *err) {
     struct fl_h1 *h1 = stream->conn->h1;
     struct fl_buf *b = &h1->text;
-    int rc = put(b, head->method);
+    int rc = fl_buf_reserve(b, HEAD_USUAL) ? put(b, head->method) : FL_ENOMEM;
     if (!rc) rc = fl_buf_byte(b, ' ');
     if (!rc) rc = put(b, head->path);
     if (!rc) rc = fl_buf_append(b, FL_STR(" HTTP/1.1\r\n"));

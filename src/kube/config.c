@@ -8,7 +8,9 @@
 #include "kube/proxy.h"
 #include "kube/secret.h"
 
-#define FILES_MAX 64
+#define FILES_MAX  64
+#define TEXT_USUAL ((size_t)64 * 1024) /* of a kubeconfig: buffers that grow leave copies behind   \
+                                        */
 
 /* --- life --- */
 
@@ -175,8 +177,10 @@ static int read_text(struct fl_io *io, struct texts *t, struct fl_str path, bool
     t->paths[i] = fl_str_dup(path);
     if (!t->paths[i]) return fl_fail_nomem(err);
     fl_buf_init(&t->bufs[i], FL_KUBECONFIG_MAX);
+    if (!fl_buf_reserve(&t->bufs[i], TEXT_USUAL)) return fl_fail_nomem(err);
     int rc = fl_io_file_read(io, t->paths[i], &t->bufs[i], &why);
     if (rc < 0 && may_miss && is_missing(&why)) {
+        fl_buf_deinit(&t->bufs[i]);
         fl_free(t->paths[i]);
         t->paths[i] = NULL;
         return FL_OK;
