@@ -20,6 +20,7 @@ struct fl_listwatch {
     const struct fl_listwatch_events *events;
     void *arg;
     enum fl_k8s_kind kind;
+    char *ns, *service; /* for log lines */
     struct fl_kube_store *store;
     struct fl_reflector *reflector;
     struct fl_audit *audit;
@@ -37,6 +38,11 @@ struct fl_listwatch {
 };
 
 /* --- logging --- */
+
+/* What every line says of it. */
+#define ABOUT(lw)                                                                                  \
+    FL_LOG_TEXT_OF("service", (lw)->service), FL_LOG_TEXT_OF("namespace", (lw)->ns),               \
+        FL_LOG_TEXT_OF("resource", fl_resource_name((lw)->kind))
 
 static enum fl_log_level level_of(enum fl_reflector_note what) {
     switch (what) {
@@ -59,10 +65,10 @@ static void log_trouble(struct fl_listwatch *lw, const struct fl_error *why) {
     enum fl_log_level level = why->code == lw->trouble_code ? FL_LOG_DEBUG : FL_LOG_WARN;
     if (why->code == FL_OK)
         FL_LOG(lw->io, FL_LOG_INFO, "kubernetes API server answers again",
-               FL_LOG_TEXT_OF("resource", fl_resource_name(lw->kind)));
+               ABOUT(lw));
     else
         FL_LOG(lw->io, level, "kubernetes request failed and is made again",
-               FL_LOG_TEXT_OF("resource", fl_resource_name(lw->kind)), FL_LOG_ERROR_OF(why));
+               ABOUT(lw), FL_LOG_ERROR_OF(why));
     lw->trouble_code = why->code;
 }
 
@@ -73,7 +79,7 @@ static void log_audit(struct fl_listwatch *lw, const struct fl_audit_result *res
         result->outcome == FL_AUDIT_REPAIRED || result->outcome == FL_AUDIT_DIVERGED ? FL_LOG_WARN
                                                                                      : FL_LOG_DEBUG;
     FL_LOG(lw->io, level, "kubernetes audit",
-           FL_LOG_TEXT_OF("resource", fl_resource_name(lw->kind)),
+           ABOUT(lw),
            FL_LOG_TEXT_OF("outcome", fl_audit_outcome_name(result->outcome)),
            FL_LOG_INT("missing", differences[FL_KUBE_MISSING]),
            FL_LOG_INT("extra", differences[FL_KUBE_EXTRA]),
@@ -86,7 +92,7 @@ static void log_audit(struct fl_listwatch *lw, const struct fl_audit_result *res
 static void on_synced(void *arg) {
     struct fl_listwatch *lw = arg;
     FL_LOG(lw->io, FL_LOG_INFO, "kubernetes list complete",
-           FL_LOG_TEXT_OF("resource", fl_resource_name(lw->kind)),
+           ABOUT(lw),
            FL_LOG_INT("objects", fl_kube_store_count(lw->store)),
            FL_LOG_TEXT_OF("version", fl_reflector_position(lw->reflector)));
     if (!lw->closing) lw->events->on_synced(lw->arg);
@@ -104,7 +110,7 @@ static void on_note(void *arg, enum fl_reflector_note what) {
     struct fl_listwatch *lw = arg;
     fl_metric_add(lw->metrics.notes[what], 1);
     FL_LOG(lw->io, level_of(what), "kubernetes reflector",
-           FL_LOG_TEXT_OF("resource", fl_resource_name(lw->kind)),
+           ABOUT(lw),
            FL_LOG_TEXT_OF("what", fl_reflector_note_name(what)),
            FL_LOG_TEXT_OF("version", fl_reflector_position(lw->reflector)));
     if (lw->events->on_note && !lw->closing) lw->events->on_note(lw->arg, what);
@@ -272,6 +278,8 @@ static void lw_free(struct fl_listwatch *lw) {
     fl_audit_free(lw->audit);
     fl_reflector_free(lw->reflector);
     fl_kube_store_free(lw->store);
+    fl_free(lw->ns);
+    fl_free(lw->service);
     fl_free(lw);
 }
 
@@ -338,7 +346,9 @@ int fl_listwatch_new(struct fl_io *io, const struct fl_listwatch_options *option
     lw->kind = options->kind;
     lw->began_ms = fl_io_now_ms(io);
     fl_task_init(&lw->task, on_task);
-    if (make_parts(lw, options) < 0) goto fail;
+    lw->ns = fl_str_dup(options->ns.n ? options->ns : FL_STR("*"));
+    lw->service = fl_str_dup(options->service);
+    if (!lw->ns || !lw->service || make_parts(lw, options) < 0) goto fail;
     const struct fl_resource_scope scope = {options->kind, options->ns, options->label_selector,
                                             options->field_selector};
     fl_listwatch_metrics_init(&lw->metrics, io->metrics, &scope);

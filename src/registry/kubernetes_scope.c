@@ -13,6 +13,8 @@
 #include "kube/listwatch.h"
 #include "registry/kubernetes_hold.h"
 
+#define SILENCE_MS ((uint64_t)45000) /* stale for so long: the server is not only quiet */
+
 enum part_kind { SERVICES, SLICES, PARTS };
 
 /* One of the two collections. */
@@ -28,6 +30,7 @@ struct fl_scope {
     void *arg;
     struct fl_list link;
     char *ns, *name;
+    char *label; /* for log lines: "ns/name" of the one service, else empty */
     struct part parts[PARTS];
     size_t listwatches; /* open ones and closing ones */
     bool endpoints, fallback_due, closing;
@@ -35,6 +38,7 @@ struct fl_scope {
     size_t watchers;              /* of services */
     struct fl_list names;         /* who wants to know them */
     bool was_synced, was_refused; /* as its owner was told */
+    bool was_stale;               /* as the log was told */
     bool starved;                 /* memory was short: everything is due again at the next tick */
     struct fl_freshness *freshness;
     struct fl_task flush;
@@ -140,6 +144,7 @@ static int part_open(struct fl_scope *scope, enum part_kind kind, struct fl_erro
                 : scope->endpoints ? FL_K8S_ENDPOINTS
                                    : FL_K8S_ENDPOINTSLICE,
         .ns = fl_str_of(scope->ns),
+        .service = fl_str_of(scope->label),
     };
     bool by_label = options.kind == FL_K8S_ENDPOINTSLICE;
     snprintf(selector, sizeof(selector), "%s=%s",
@@ -168,7 +173,8 @@ static void part_close(struct fl_scope *scope, enum part_kind kind) {
 static void fall_back(struct fl_scope *scope) {
     scope->fallback_due = false;
     scope->endpoints = true;
-    FL_LOG(scope->io, FL_LOG_WARN, "server has no EndpointSlices, Endpoints are read instead");
+    FL_LOG(scope->io, FL_LOG_WARN, "server has no EndpointSlices, Endpoints are read instead",
+           FL_LOG_TEXT_OF("service", scope->label));
     part_close(scope, SLICES);
     fl_service_index_forget_slices(&scope->index);
     scope->events->on_no_slices(scope->arg);
@@ -307,6 +313,7 @@ static void scope_free(struct fl_scope *scope) {
     fl_freshness_unref(scope->freshness);
     fl_free(scope->ns);
     fl_free(scope->name);
+    fl_free(scope->label);
     fl_free(scope);
 }
 
@@ -426,8 +433,37 @@ struct fl_scope *fl_scope_of_link(struct fl_list *link) {
     return FL_CONTAINER(link, struct fl_scope, link);
 }
 
+/* Is it worth a line? Over HTTP/1.1, which has no PING, a server that has nothing to say but its
+ * bookmarks, one a minute, is stale for some seconds of each minute. */
+static bool is_said_stale(const struct fl_scope *scope) {
+    uint64_t stale_ms = fl_freshness_stale_ms(scope->freshness);
+    bool surely =
+        scope->was_stale || stale_ms >= SILENCE_MS || current_trouble(scope)->code != FL_OK;
+    return stale_ms > 0 && surely;
+}
+
+/* Said when it begins and when it ends. */
+static void log_staleness(struct fl_scope *scope) {
+    const struct fl_error *why = current_trouble(scope);
+    bool stale = is_said_stale(scope);
+    struct fl_str service = fl_str_of(scope->label);
+    struct fl_str ns = scope->ns[0] ? fl_str_of(scope->ns) : FL_STR("*");
+    if (stale == scope->was_stale) return;
+    scope->was_stale = stale;
+    if (stale)
+        FL_LOG(scope->io, FL_LOG_WARN, "endpoints are stale", FL_LOG_STR("service", service),
+               FL_LOG_STR("namespace", ns),
+               FL_LOG_INT("stale_ms", fl_freshness_stale_ms(scope->freshness)),
+               FL_LOG_CAUSE(why->code == FL_OK ? FL_ETIMEOUT : why->code),
+               FL_LOG_TEXT_OF("detail", why->code == FL_OK ? "" : why->detail));
+    else
+        FL_LOG(scope->io, FL_LOG_INFO, "endpoints are fresh again", FL_LOG_STR("service", service),
+               FL_LOG_STR("namespace", ns));
+}
+
 void fl_scope_tick(struct fl_scope *scope) {
     update_freshness(scope);
+    log_staleness(scope);
     fl_hold_tick(&scope->index, fl_io_now_ms(scope->io));
     if (!fl_list_empty(&scope->index.due)) want_flush(scope);
     if (!scope->starved) return;
@@ -437,6 +473,17 @@ void fl_scope_tick(struct fl_scope *scope) {
 }
 
 /* --- life --- */
+
+/* NULL: no memory. */
+static char *label_of(const struct fl_scope_options *options) {
+    struct fl_buf text;
+    if (!options->name.n) return fl_str_dup(FL_STR_NONE);
+    fl_buf_init(&text, options->ns.n + options->name.n + 2);
+    int rc = fl_buf_printf(&text, "%.*s/%.*s", FL_STR_ARG(options->ns), FL_STR_ARG(options->name));
+    char *label = rc < 0 ? NULL : fl_buf_steal_text(&text);
+    fl_buf_deinit(&text);
+    return label;
+}
 
 int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
                  const struct fl_scope_events *events, void *arg, struct fl_scope **out,
@@ -455,7 +502,9 @@ int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
     fl_task_init(&scope->flush, flush);
     scope->ns = fl_str_dup(options->ns);
     scope->name = fl_str_dup(options->name);
-    if (!scope->ns || !scope->name || fl_freshness_new(&scope->freshness) < 0) goto fail;
+    scope->label = label_of(options);
+    if (!scope->ns || !scope->name || !scope->label || fl_freshness_new(&scope->freshness) < 0)
+        goto fail;
     if (part_open(scope, SERVICES, err) < 0) goto fail;
     /* From here on it ends by closing; slices that cannot be opened are due again. */
     want_flush(scope);

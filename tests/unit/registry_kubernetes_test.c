@@ -419,6 +419,75 @@ static void test_a_names_watch_serves_the_services_under_it(void **state) {
     fl_kbed_teardown(&f);
 }
 
+struct log {
+    unsigned stale, fresh, warnings;
+    bool without_service; /* a line of them does not say which */
+};
+
+static void on_line(void *arg, const char *line, size_t len) {
+    struct log *log = arg;
+    log->stale += memmem(line, len, "endpoints are stale", 19) != NULL;
+    log->fresh += memmem(line, len, "endpoints are fresh", 19) != NULL;
+    bool warning = memmem(line, len, "level=warn", 10) != NULL;
+    log->warnings += warning;
+    if (warning && !memmem(line, len, "service=shop/echo", 17)) log->without_service = true;
+}
+
+/* An outage of an hour: a line for each of the two collections and for the service when it begins
+ * (reset) and when its cause is another one (refused), and one when the set is stale. Retries say
+ * nothing. */
+static void test_an_outage_takes_few_lines(void **state) {
+    struct fl_kbed f;
+    struct log log = {0};
+    FL_UNUSED(state);
+    fl_kbed_setup_echo(&f, 2);
+    struct fl_seen *seen = fl_kbed_subscribe(&f, "kubernetes:///shop/echo");
+    fl_kbed_run(&f, 2000);
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_INFO, .write = on_line, .arg = &log});
+    fl_world_fault(f.world, FL_STR("127.0.0.1"), FL_WORLD_REFUSE);
+    fl_world_cut(f.world, FL_STR("127.0.0.1"));
+    fl_kbed_run(&f, 3600 * 1000);
+    assert_int_equal(log.stale, 1);
+    assert_int_equal(log.fresh, 0);
+    assert_true(log.warnings <= 7);
+    assert_false(log.without_service);
+    fl_world_fault(f.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
+    fl_kbed_run(&f, 120 * 1000);
+    assert_int_equal(log.fresh, 1);
+    assert_int_equal(seen->trouble.code, FL_OK);
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
+    fl_kbed_teardown(&f);
+}
+
+/* C19: a program that starts while the API server is away goes on with what the last one knew,
+ * marked and as old as it is, until the server answers with what is true now. */
+static void test_C19_starting_without_the_server(void **state) {
+    struct fl_kbed f;
+    FL_UNUSED(state);
+    fl_kbed_setup_echo(&f, 2);
+    fl_kbed_keep_snapshot(&f);
+    struct fl_seen *seen = fl_kbed_subscribe(&f, "kubernetes:///echo");
+    fl_kbed_run(&f, 20000);
+    assert_false(seen->snapshot);
+    fl_kbed_unsubscribe(seen);
+    fl_kbed_reopen_hub(&f);
+    fl_world_fault(f.world, FL_STR("127.0.0.1"), FL_WORLD_REFUSE);
+    fl_world_cut(f.world, FL_STR("127.0.0.1"));
+    fl_kbed_run(&f, 100000);
+    seen = fl_kbed_subscribe(&f, "kubernetes:///shop/echo:80");
+    fl_kbed_run(&f, 5000);
+    assert_true(seen->snapshot);
+    assert_int_equal(seen->endpoints, 2);
+    assert_int_equal(seen->trouble.code, FL_EREFUSED);
+    assert_in_range(seen->stale_ms, 100000, 170000);
+    assert_int_equal(fl_cluster_service_delete(f.cluster, FL_KBED_SHOP, FL_KBED_ECHO), FL_OK);
+    fl_world_fault(f.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
+    fl_kbed_run(&f, 65000);
+    assert_false(seen->snapshot);
+    assert_int_equal(seen->state, FL_SET_ABSENT);
+    fl_kbed_teardown(&f);
+}
+
 /* A second without anything to say is no staleness; a server that is gone is. */
 static void test_staleness_is_measured(void **state) {
     struct fl_kbed f;
@@ -500,6 +569,8 @@ int main(void) {
         cmocka_unit_test(test_names_of_a_namespace),
         cmocka_unit_test(test_W7_more_services_than_a_page),
         cmocka_unit_test(test_a_names_watch_serves_the_services_under_it),
+        cmocka_unit_test(test_an_outage_takes_few_lines),
+        cmocka_unit_test(test_C19_starting_without_the_server),
         cmocka_unit_test(test_staleness_is_measured),
         cmocka_unit_test(test_each_failed_allocation_of_the_provider),
         cmocka_unit_test(test_each_failed_allocation_on_the_way_is_survived),

@@ -96,6 +96,21 @@ void fl_kbed_setup(struct fl_kbed *f, const struct fl_apiserver_options *options
 
 void fl_kbed_run(struct fl_kbed *f, uint64_t ms) { fl_world_run_ms(f->world, ms); }
 
+void fl_kbed_keep_snapshot(struct fl_kbed *f) {
+    f->snapshot = true;
+    assert_int_equal(fl_discovery_keep_snapshot(f->hub, "/snapshot", NULL), FL_OK);
+}
+
+void fl_kbed_reopen_hub(struct fl_kbed *f) {
+    f->hub_closed = false;
+    fl_discovery_close(f->hub, on_hub_closed, f);
+    fl_kbed_run(f, 10000);
+    assert_true(f->hub_closed);
+    f->hub_closed = false;
+    fl_kbed_open_hub(f);
+    if (f->snapshot) fl_kbed_keep_snapshot(f);
+}
+
 void fl_kbed_replace_server(struct fl_kbed *f, const struct fl_apiserver_options *options) {
     f->server_closed = false;
     fl_apiserver_close(f->server, on_server_closed, f);

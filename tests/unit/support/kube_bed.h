@@ -42,7 +42,7 @@ struct fl_kbed {
     unsigned names, names_synced;
     char name[128];
     struct fl_error names_trouble;
-    bool server_closed, hub_closed;
+    bool server_closed, hub_closed, snapshot;
 };
 
 struct fl_seen *fl_kbed_subscribe(struct fl_kbed *f, const char *target);
@@ -52,6 +52,10 @@ void fl_kbed_open_hub(struct fl_kbed *f);
 void fl_kbed_setup_seed(struct fl_kbed *f, const struct fl_apiserver_options *options,
                         uint64_t seed);
 void fl_kbed_setup(struct fl_kbed *f, const struct fl_apiserver_options *options);
+/* Keeps a snapshot file from now on; the hub ends, with all subscriptions closed, and another
+ * begins. */
+void fl_kbed_keep_snapshot(struct fl_kbed *f);
+void fl_kbed_reopen_hub(struct fl_kbed *f);
 /* Another server in its place, on the same port. */
 void fl_kbed_replace_server(struct fl_kbed *f, const struct fl_apiserver_options *options);
 void fl_kbed_run(struct fl_kbed *f, uint64_t ms);
