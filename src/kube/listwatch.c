@@ -50,6 +50,7 @@ static enum fl_log_level level_of(enum fl_reflector_note what) {
     case FL_REFLECTOR_RELIST_OLDER:
     case FL_REFLECTOR_RELIST_DOUBTED:
     case FL_REFLECTOR_RELIST_AUDIT:
+    case FL_REFLECTOR_RELIST_SILENT:
     case FL_REFLECTOR_STREAM_UNENDED:
     case FL_REFLECTOR_WATCH_STALLED:
         return FL_LOG_WARN;

@@ -278,11 +278,7 @@ uint64_t fl_reflector_deadline_ms(const struct fl_reflector *r) {
 void fl_reflector_relist(struct fl_reflector *r, uint64_t now_ms) {
     r->now_ms = now_ms;
     if (r->state != WATCHING) return;
-    r->cancel = true;
-    reflector_watch_over(r);
-    reflector_list_start_over(r, REFLECTOR_CONSISTENT);
-    reflector_wait(r, REFLECTOR_LIST, now_ms);
-    reflector_note(r, FL_REFLECTOR_RELIST_AUDIT);
+    reflector_watch_cut(r, REFLECTOR_LIST, FL_REFLECTOR_RELIST_AUDIT);
 }
 
 bool fl_reflector_synced(const struct fl_reflector *r) { return r->synced; }

@@ -30,6 +30,7 @@ struct fl_reflector;
     X(RELIST_DOUBTED, "relist_older_consistent") /* a consistent one did: asked once more */       \
     X(RELIST_REFUSED, "relist_refused")          /* a request was refused for another reason */    \
     X(RELIST_AUDIT, "relist_audit")              /* the audit found what cannot be repaired */     \
+    X(RELIST_SILENT, "relist_silent")            /* the next watch was without bookmarks, too */   \
     X(STREAM_REFUSED, "stream_refused")          /* no streaming list here: read in pages */       \
     X(STREAM_UNENDED, "stream_unended")          /* one was never said to be complete: likewise */ \
     X(JSON, "json")                              /* no protobuf here: asked in JSON */             \

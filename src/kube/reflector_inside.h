@@ -94,6 +94,7 @@ struct fl_reflector {
 
     /* watches */
     bool asked_protobuf;
+    bool bookmark_missed; /* by the last one; nothing was heard since */
     uint64_t watch_timeout_ms, watch_began_ms, watch_events_before, watch_read_ms;
 };
 
@@ -138,6 +139,9 @@ void reflector_watch_read(struct fl_reflector *r);  /* bytes were taken */
 void reflector_watch_over(struct fl_reflector *r);  /* whatever its end: to be measured */
 void reflector_watch_ended(struct fl_reflector *r); /* its body is whole */
 void reflector_watch_late(struct fl_reflector *r);  /* its deadline has passed */
+/* Ends it, for the next one or for a consistent list. */
+void reflector_watch_cut(struct fl_reflector *r, enum reflector_work next,
+                         enum fl_reflector_note why);
 uint64_t reflector_watch_deadline_ms(const struct fl_reflector *r);
 
 /* --- reflector_refusal.c --- */

@@ -4,7 +4,9 @@
  * position is of no use makes a list (W13). One that ends at once and empty is asked again at the
  * pace of the backoff. A watch lasts at most for the time it asked for and a margin; where the
  * server is known to send bookmarks about once a minute, one that has said nothing for BOOKMARK_MS
- * is taken for dead and asked again (W8). */
+ * is taken for dead and asked again (W8). If the next one is as silent, the position is in doubt: a
+ * server whose etcd was restored answers a watch from a version that it has not reached with
+ * silence, until it has (W4). A consistent list tells. */
 #include "kube/reflector_inside.h"
 
 #define MARGIN_MS    30000
@@ -55,7 +57,9 @@ static bool is_unsettled(const struct fl_reflector *r) {
 
 void reflector_watch_read(struct fl_reflector *r) {
     r->proof_ms = r->watch_read_ms = r->now_ms;
-    if (has_said_something(r)) settle(r);
+    if (!has_said_something(r)) return;
+    r->bookmark_missed = false;
+    settle(r);
 }
 
 void reflector_watch_over(struct fl_reflector *r) {
@@ -93,8 +97,9 @@ void reflector_watch_ended(struct fl_reflector *r) {
 }
 
 static uint64_t bookmark_deadline_ms(const struct fl_reflector *r) {
-    if (!fl_server_traits_sends_bookmarks(&r->server->traits, r->kind)) return UINT64_MAX;
-    return r->watch_read_ms + BOOKMARK_MS;
+    bool expected =
+        r->bookmark_missed || fl_server_traits_sends_bookmarks(&r->server->traits, r->kind);
+    return expected ? r->watch_read_ms + BOOKMARK_MS : UINT64_MAX;
 }
 
 static uint64_t end_deadline_ms(const struct fl_reflector *r) {
@@ -106,21 +111,31 @@ uint64_t reflector_watch_deadline_ms(const struct fl_reflector *r) {
     return is_unsettled(r) ? FL_MIN(ms, r->watch_began_ms + SETTLE_MS) : ms;
 }
 
-static void cut(struct fl_reflector *r, enum fl_reflector_note why) {
+void reflector_watch_cut(struct fl_reflector *r, enum reflector_work next,
+                         enum fl_reflector_note why) {
     r->cancel = true;
     reflector_watch_over(r);
-    reflector_wait(r, REFLECTOR_WATCH, r->now_ms);
+    if (next == REFLECTOR_LIST) reflector_list_start_over(r, REFLECTOR_CONSISTENT);
+    reflector_wait(r, next, r->now_ms);
     reflector_note(r, why);
 }
 
-/* The server may have stopped sending bookmarks rather than died: whoever misses one does without
- * the deadline until the next one comes. */
+/* The server may have stopped sending bookmarks rather than died: whoever has missed two does
+ * without the deadline until the next one comes. */
+static void silent(struct fl_reflector *r) {
+    fl_server_traits_bookmark(&r->server->traits, r->kind, false);
+    r->bookmark_missed = !r->bookmark_missed;
+    if (r->bookmark_missed)
+        reflector_watch_cut(r, REFLECTOR_WATCH, FL_REFLECTOR_WATCH_STALLED);
+    else
+        reflector_watch_cut(r, REFLECTOR_LIST, FL_REFLECTOR_RELIST_SILENT);
+}
+
 void reflector_watch_late(struct fl_reflector *r) {
     if (r->now_ms >= end_deadline_ms(r)) {
-        cut(r, FL_REFLECTOR_WATCH_RESUME);
+        reflector_watch_cut(r, REFLECTOR_WATCH, FL_REFLECTOR_WATCH_RESUME);
     } else if (r->now_ms >= bookmark_deadline_ms(r)) {
-        fl_server_traits_bookmark(&r->server->traits, r->kind, false);
-        cut(r, FL_REFLECTOR_WATCH_STALLED);
+        silent(r);
     } else if (r->now_ms >= r->watch_began_ms + SETTLE_MS) {
         settle(r);
     }

@@ -22,18 +22,31 @@ STRATEGIC = "application/strategic-merge-patch+json"
 
 class Etcd:
     def __init__(self, folder, program):
-        self.port, peer_port = free_port(), free_port()
-        self.url, peer = (f"http://127.0.0.1:{p}" for p in (self.port, peer_port))
-        self.process = Process(folder, "etcd", [
-            program, "--data-dir", pathlib.Path(folder) / "etcd", "--unsafe-no-fsync",
+        self.folder, self.program = folder, program
+        self.data = folder / "etcd"
+        self.port, self.peer_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = self.start()
+
+    def start(self):
+        peer = f"http://127.0.0.1:{self.peer_port}"
+        process = Process(self.folder, "etcd", [
+            self.program, "--data-dir", self.data, "--unsafe-no-fsync",
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", f"n1={peer}", "--name", "n1"])
-        wait_for("etcd answers", self.is_ready)
+        wait_for("etcd answers", lambda: self.is_ready(process))
+        return process
 
-    def is_ready(self):
-        if not self.process.alive():
-            raise AssertionError(f"etcd ended; see {self.process.log}")
+    def restart(self):
+        self.process = self.start()
+
+    def kill(self):
+        self.process.stop(signal.SIGKILL)
+
+    def is_ready(self, process):
+        if not process.alive():
+            raise AssertionError(f"etcd ended; see {process.log}")
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
                 return b"true" in answer.read()
@@ -125,7 +138,7 @@ class Cluster:
         self.folder = pathlib.Path(folder)
         self.bin = pathlib.Path(bin_folder)
         self.write_secrets()
-        self.etcd = Etcd(folder, self.bin / etcd)
+        self.etcd = Etcd(self.folder, self.bin / etcd)
         self.apiserver = self.start_apiserver("kube-apiserver", self.etcd.url, flags)
         self.others = []
         self.kubeconfig = self.write_kubeconfig("admin.kubeconfig", {"token": ADMIN_TOKEN})

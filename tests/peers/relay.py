@@ -13,7 +13,6 @@ class Relay:
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.pairs = set()
-        self.accepted = 0
         self.refusing = False
         self.flowing = threading.Event()
         self.flowing.set()
@@ -24,7 +23,6 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self.listener.accept()
-                self.accepted += 1
                 threading.Thread(target=self.join, args=(near,), daemon=True).start()
 
     def join(self, near):

@@ -218,7 +218,29 @@ static void test_W8_missed_bookmarks_cut_a_silent_watch(void **state) {
     assert_int_equal(f.notes[FL_REFLECTOR_WATCH_STALLED], 1);
     assert_int_equal(f.troubles, 0);
     fl_rbed_watch_head(&f);
-    assert_true(fl_reflector_deadline_ms(f.r) >= f.now_ms + 330000);
+    assert_int_equal(fl_reflector_deadline_ms(f.r), f.now_ms + 150000);
+    f.now_ms += 100000;
+    fl_rbed_event(&f, FL_K8S_MODIFIED, "a", "17"); /* it lives, but need not send bookmarks */
+    assert_true(fl_reflector_deadline_ms(f.r) >= f.now_ms + 200000);
+    fl_rbed_teardown(&f);
+}
+
+/* W4: a server whose etcd was restored is silent to whoever watches from a version that is yet to
+ * come. The watch after the one that stalled is not waited for again: a consistent list is read. */
+static void test_W4_a_second_silent_watch_makes_a_list(void **state) {
+    struct fl_rbed f;
+    FL_UNUSED(state);
+    fl_rbed_setup_watching(&f);
+    fl_rbed_event(&f, FL_K8S_BOOKMARK, "", "15");
+    f.now_ms += 150000;
+    assert_true(fl_rbed_act(&f));
+    fl_rbed_watch_head(&f);
+    f.now_ms += 150000;
+    assert_true(fl_rbed_act(&f));
+    assert_int_equal(f.cancels, 2);
+    assert_int_equal(f.notes[FL_REFLECTOR_WATCH_STALLED], 1);
+    assert_int_equal(f.notes[FL_REFLECTOR_RELIST_SILENT], 1);
+    assert_false(fl_rbed_path_has(&f, "resourceVersion=15"));
     fl_rbed_teardown(&f);
 }
 
@@ -744,6 +766,7 @@ int main(void) {
         cmocka_unit_test(test_garbage_in_a_watch_cancels_and_resumes),
         cmocka_unit_test(test_W9_a_watch_that_never_ends_is_cut),
         cmocka_unit_test(test_W8_missed_bookmarks_cut_a_silent_watch),
+        cmocka_unit_test(test_W4_a_second_silent_watch_makes_a_list),
         cmocka_unit_test(test_W8_bookmarks_are_known_of_the_server),
         cmocka_unit_test(test_proof_is_what_the_store_is_as_new_as),
         cmocka_unit_test(test_W11_an_endless_410_is_told),

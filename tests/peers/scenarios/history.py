@@ -1,9 +1,12 @@
 """Versions that the server has forgotten: 410 Gone."""
 import contextlib
 import json
+import shutil
 import urllib.error
 
 from bed import SLICES, SliceBed
+
+VERSIONS_LOST = 200  # more than the API server needs in some minutes for itself
 
 
 def is_gone(bed, version):
@@ -49,5 +52,32 @@ def compacted_history_is_listed_again(bed):
         bed.drop()
 
 
+def copy_etcd(bed, source, target):
+    """While it is down."""
+    bed.cluster.etcd.kill()
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+    bed.cluster.etcd.restart()
+
+
+def etcd_restored_from_an_old_copy(bed):
+    """W4: every version is older from now on, and whoever watches from a later one hears nothing, not
+    even a refusal. Missing bookmarks tell, and a list that is read twice is believed."""
+    data, copy = bed.cluster.etcd.data, bed.folder / "etcd-copy"
+    copy_etcd(bed, data, copy)
+    with bed.watching() as watch:
+        for _ in range(VERSIONS_LOST // 2):
+            bed.publish()
+        bed.agree(watch)
+        bed.relay.refuse()
+        bed.cluster.apiserver.kill()
+        copy_etcd(bed, copy, data)
+        bed.cluster.apiserver.restart()
+        bed.publish()
+        watch.forget()
+        bed.relay.admit()
+        watch.expect("restored", seconds=400)
+
+
 BED = SliceBed
-SCENARIOS = [compacted_history_is_listed_again]
+SCENARIOS = [compacted_history_is_listed_again, etcd_restored_from_an_old_copy]
