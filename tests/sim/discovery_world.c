@@ -33,6 +33,7 @@ struct count {
 struct outage {
     uint64_t until_ms; /* 0: none */
     bool counted;
+    bool silent; /* each watch finds out by itself, and asks once */
     struct count counts[PLAN_CLIENTS_MAX];
 };
 
@@ -80,6 +81,7 @@ static void judge_outage(struct discovery_world *w) {
         const struct count *count = &w->outage.counts[i];
         const struct switchboard_line *line = &w->board.lines[i];
         uint64_t dials = line->dials - count->dials, allowed = (now - count->since_ms) / CAP_MS + 2;
+        if (w->outage.silent) allowed += 2 * client_subscriptions(&w->clients[i]);
         story_tell(&w->story, "outage",
                    "client %u dialled %" PRIu64 " times in %" PRIu64 " s, %" PRIu64 " are allowed",
                    i, dials, (now - count->since_ms) / 1000, allowed);
@@ -116,7 +118,9 @@ static void run_heal(struct fl_timer *timer) {
 static void begin_outage(struct discovery_world *w, enum fl_world_fault fault, uint32_t for_ms) {
     uint64_t now = fl_io_now_ms(w->io);
     if (w->outage.until_ms) return; /* it is gone already */
-    w->outage = (struct outage){.until_ms = now + for_ms, .counted = for_ms < PLAN_LONG_MS};
+    w->outage = (struct outage){.until_ms = now + for_ms,
+                                .counted = for_ms < PLAN_LONG_MS,
+                                .silent = fault == FL_WORLD_BLACKHOLE};
     if (fault == FL_WORLD_REFUSE) fl_world_cut(w->world, FL_STR(API));
     fl_world_fault(w->world, FL_STR(API), fault);
     fl_io_timer_set(w->io, &w->heal_timer, now + (w->outage.counted ? for_ms : RAMP_MS));

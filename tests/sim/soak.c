@@ -31,8 +31,10 @@
 #define CLOSE_MS     60000
 #define HISTORY_MAX  4096
 #define TOLERANCE    0.01
-#define PROGRESS_S   2
-#define BASELINE_MIN 60
+/* Of a first part that is shorter than an hour: buffers have not all been needed yet. */
+#define TOLERANCE_SHORT 0.05
+#define PROGRESS_S      2
+#define BASELINE_MIN    60
 
 struct soak_service {
     struct soak *soak;
@@ -291,12 +293,14 @@ int soak_run(const struct soak_options *options) {
     go_on(s);
     run_minutes(s, options->minutes - first, first, started);
     good &= measure(s, "at the end", &after);
-    double grown = ((double)after - (double)before) / (double)before;
-    printf("heap %+.3f %% (at most %.0f %%); %" PRIu64 " virtual minutes at %" PRIu64
+    double grown = before ? ((double)after - (double)before) / (double)before : 0;
+    double allowed = first < BASELINE_MIN ? TOLERANCE_SHORT : TOLERANCE;
+    printf("heap %+.3f %% (at most %.0f %%)%s; %" PRIu64 " virtual minutes at %" PRIu64
            " events/s in %" PRIu64 " s%s\n",
-           100 * grown, 100 * TOLERANCE, options->minutes, options->rate,
-           (uint64_t)(time(NULL) - started), s->backwards ? "; A SET WENT BACKWARDS" : "");
-    good &= grown <= TOLERANCE && !s->backwards;
+           100 * grown, 100 * allowed, before ? "" : ", not measured with this allocator",
+           options->minutes, options->rate, (uint64_t)(time(NULL) - started),
+           s->backwards ? "; A SET WENT BACKWARDS" : "");
+    good &= grown <= allowed && !s->backwards;
     finish(s);
     fl_free(s);
     return good ? 0 : 1;

@@ -10,8 +10,9 @@ struct soak_options {
     uint64_t rate;    /* events a virtual second */
 };
 
-/* 0: the heap at the end is within 1 % of what it was after the first hour (or quarter, if that is
- * shorter), and every subscriber knows the truth at both times; 1: not so. */
+/* 0: the heap at the end is within 1 % of what it was after the first hour (5 % of what it was
+ * after the first quarter, if that is shorter), and every subscriber knows the truth at both times;
+ * 1: not so. */
 int soak_run(const struct soak_options *options);
 
 #endif
