@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "discovery/set_layout.h"
 
-#define WINDOW_MAX ((size_t)65536) /* items: 4.5 MiB */
+#define WINDOW_MAX ((size_t)262144) /* slots: 6 MiB */
 
 static struct fl_str protocol_of(const struct fl_walk_item *item) {
     struct fl_block_port port = {.protocol = FL_STR_NONE};
@@ -50,38 +50,58 @@ static int disfavour(const struct fl_walk_item *item) {
            (item->flags & FL_ENDPOINT_READY ? 0 : 1);
 }
 
-/* The order of the window: the same endpoint's preferred entry comes first. Total. */
-static bool before(const struct fl_walk_item *a, const struct fl_walk_item *b) {
-    int order = fl_walk_cmp(a, b);
+static struct fl_walk_item item_of(const struct fl_walk *walk, const struct fl_walk_slot *slot) {
+    struct fl_walk_item item = {.key = slot->key,
+                                .block = walk->set->blocks[slot->place],
+                                .place = slot->place,
+                                .endpoint = slot->endpoint,
+                                .port = slot->port,
+                                .port_index = slot->port_index,
+                                .flags = slot->flags};
+    fl_block_address_at(item.block, item.endpoint, &item.address);
+    return item;
+}
+
+/* Of slots whose keys are the same. */
+static bool before_by_all(const struct fl_walk *walk, const struct fl_walk_slot *slot_a,
+                          const struct fl_walk_slot *slot_b) {
+    const struct fl_walk_item a = item_of(walk, slot_a), b = item_of(walk, slot_b);
+    int order = fl_walk_cmp(&a, &b);
     if (order) return order < 0;
-    if (disfavour(a) != disfavour(b)) return disfavour(a) < disfavour(b);
-    if (a->place != b->place) return a->place > b->place;
-    if (a->endpoint != b->endpoint) return a->endpoint < b->endpoint;
-    return a->port_index < b->port_index;
+    if (disfavour(&a) != disfavour(&b)) return disfavour(&a) < disfavour(&b);
+    if (a.place != b.place) return a.place > b.place;
+    if (a.endpoint != b.endpoint) return a.endpoint < b.endpoint;
+    return a.port_index < b.port_index;
+}
+
+/* The order of the window: the same endpoint's preferred entry comes first. Total. */
+static inline bool before(const struct fl_walk *walk, const struct fl_walk_slot *a,
+                          const struct fl_walk_slot *b) {
+    return a->key != b->key ? a->key < b->key : before_by_all(walk, a, b);
 }
 
 /* ---- the window as a heap with its last item on top ---- */
 
-static void sift_down(struct fl_walk_item *heap, size_t count, size_t at) {
-    struct fl_walk_item item = heap[at];
+static void sift_down(struct fl_walk *walk, size_t count, size_t at) {
+    struct fl_walk_slot *heap = walk->window, slot = heap[at];
     for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && before(&heap[child], &heap[child + 1])) child++;
-        if (!before(&item, &heap[child])) break;
+        if (child + 1 < count && before(walk, &heap[child], &heap[child + 1])) child++;
+        if (!before(walk, &slot, &heap[child])) break;
         heap[at] = heap[child];
     }
-    heap[at] = item;
+    heap[at] = slot;
 }
 
 static void heapify(struct fl_walk *walk) {
-    for (size_t i = walk->count / 2; i-- > 0;) sift_down(walk->window, walk->count, i);
+    for (size_t i = walk->count / 2; i-- > 0;) sift_down(walk, walk->count, i);
 }
 
 static void sort_heap(struct fl_walk *walk) {
     for (size_t n = walk->count; n-- > 1;) {
-        struct fl_walk_item last = walk->window[0];
+        struct fl_walk_slot last = walk->window[0];
         walk->window[0] = walk->window[n];
         walk->window[n] = last;
-        sift_down(walk->window, n, 0);
+        sift_down(walk, n, 0);
     }
 }
 
@@ -89,7 +109,7 @@ static bool grow(struct fl_walk *walk) {
     if (walk->cap >= WINDOW_MAX) return false;
     size_t cap = FL_MIN(4 * walk->cap, WINDOW_MAX);
     bool small = walk->window == walk->small;
-    struct fl_walk_item *window = fl_realloc(small ? NULL : walk->window, cap * sizeof(*window));
+    struct fl_walk_slot *window = fl_realloc(small ? NULL : walk->window, cap * sizeof(*window));
     if (!window) return false;
     if (small) memcpy(window, walk->small, walk->count * sizeof(*window));
     walk->window = window;
@@ -99,15 +119,21 @@ static bool grow(struct fl_walk *walk) {
 
 static void offer(struct fl_walk *walk, const struct fl_walk_item *item) {
     if (walk->started && fl_walk_cmp(item, &walk->last) <= 0) return;
+    const struct fl_walk_slot slot = {.key = item->key,
+                                      .place = item->place,
+                                      .endpoint = item->endpoint,
+                                      .port = item->port,
+                                      .port_index = item->port_index,
+                                      .flags = item->flags};
     if (walk->count < walk->cap || (!walk->overflowed && grow(walk))) {
-        walk->window[walk->count++] = *item;
+        walk->window[walk->count++] = slot;
         return;
     }
     if (!walk->overflowed) heapify(walk);
     walk->overflowed = true;
-    if (!before(item, &walk->window[0])) return;
-    walk->window[0] = *item;
-    sift_down(walk->window, walk->count, 0);
+    if (!before(walk, &slot, &walk->window[0])) return;
+    walk->window[0] = slot;
+    sift_down(walk, walk->count, 0);
 }
 
 /* ---- going through the set ---- */
@@ -184,11 +210,11 @@ const struct fl_walk_item *fl_walk_next(struct fl_walk *walk) {
             fill(walk);
             continue;
         }
-        const struct fl_walk_item *item = &walk->window[walk->next++];
-        if (walk->started && fl_walk_cmp(item, &walk->last) == 0) continue;
+        const struct fl_walk_item item = item_of(walk, &walk->window[walk->next++]);
+        if (walk->started && fl_walk_cmp(&item, &walk->last) == 0) continue;
         walk->started = true;
-        walk->last = *item;
-        return item;
+        walk->last = item;
+        return &walk->last;
     }
 }
 

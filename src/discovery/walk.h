@@ -29,16 +29,24 @@ static inline size_t fl_walk_wanted_bit(uint64_t address_hash) {
 }
 uint64_t fl_walk_address_hash(const struct fl_address *address);
 
+/* What a walk keeps of an endpoint that it has yet to give. */
+struct fl_walk_slot {
+    uint64_t key;
+    uint32_t place, endpoint;
+    uint16_t port, port_index;
+    uint8_t flags;
+};
+
 #define FL_WALK_SMALL 32
 struct fl_walk {
     const struct fl_set *set;
     const struct fl_walk_filter *filter; /* NULL: everything */
-    struct fl_walk_item *window;         /* `small`, or on the heap */
+    struct fl_walk_slot *window;         /* `small`, or on the heap */
     size_t cap, count, next;
     bool overflowed; /* endpoints beyond the window are still to come */
     bool started;    /* `last` was given */
     struct fl_walk_item last;
-    struct fl_walk_item small[FL_WALK_SMALL];
+    struct fl_walk_slot small[FL_WALK_SMALL];
 };
 
 void fl_walk_init(struct fl_walk *walk, const struct fl_set *set,
