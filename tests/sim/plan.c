@@ -4,11 +4,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "kube/audit.h"
+
 /* How long things may take: the backoff's cap and a request's deadline; a watch that is silent, to
  * its end; a difference that only the audit finds. */
 #define SETTLE_MS UINT64_C(180000)
 #define WATCH_MS  UINT64_C(900000)
-#define AUDIT_MS  UINT64_C(3600000)
+#define AUDIT_MS  (3 * FL_AUDIT_INTERVAL_MS) /* twice the longest: one may be superseded */
 
 static const char *const trait_texts[] = {
 #define PLAN_X(name, text) text,
@@ -38,7 +40,7 @@ static void make_traits(struct plan *plan, struct fl_random *r) {
         [PLAN_TRAIT_SLOW] = 25,          [PLAN_TRAIT_NO_STREAMING] = 20,
         [PLAN_TRAIT_NO_SLICES] = 10,     [PLAN_TRAIT_NO_PROTOBUF] = 30,
         [PLAN_TRAIT_TOKEN] = 20,         [PLAN_TRAIT_HTTP2] = 50,
-        [PLAN_TRAIT_SNAPSHOT] = 30,      [PLAN_TRAIT_SMALL_SLICES] = 60,
+        [PLAN_TRAIT_SNAPSHOT] = 60,      [PLAN_TRAIT_SMALL_SLICES] = 60,
         [PLAN_TRAIT_FEW_ADDRESSES] = 50, [PLAN_TRAIT_VIOLENCE] = 25,
     };
     for (int i = 0; i < PLAN_TRAITS; i++) plan->traits[i] = plan_chance(r, percents[i]);
