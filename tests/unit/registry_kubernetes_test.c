@@ -547,6 +547,67 @@ static void test_each_failed_allocation_on_the_way_is_survived(void **state) {
     }
 }
 
+/* The same for a change that arrives, and for the end of it all. */
+static void test_each_failed_allocation_of_an_event_and_the_end(void **state) {
+    bool failed = true;
+    FL_UNUSED(state);
+    for (size_t n = 1; failed; n++) {
+        struct fl_kbed f;
+        fl_kbed_setup_echo(&f, 2);
+        struct fl_seen *seen = fl_kbed_subscribe(&f, "kubernetes:///shop/echo:grpc");
+        fl_kbed_run(&f, 2000);
+        fl_kbed_add_pods(&f, FL_KBED_SHOP, FL_KBED_ECHO, 2, 1);
+        fl_test_alloc_fail_at(n);
+        fl_kbed_run(&f, 120000);
+        assert_int_equal(seen->endpoints, 3);
+        fl_kbed_unsubscribe(seen);
+        fl_kbed_run(&f, 10000);
+        failed = fl_test_alloc_did_fail();
+        fl_test_alloc_fail_at(0);
+        fl_kbed_teardown(&f);
+        if (n > 400) break; /* bookmarks allocate for ever: the event was long before */
+    }
+}
+
+/* Endpoints hold 1,000 addresses; that there are more is told. */
+static void test_W20_endpoints_that_are_cut_say_so(void **state) {
+    const struct fl_apiserver_options old = {.no_endpointslices = true};
+    struct fl_kbed f;
+    FL_UNUSED(state);
+    fl_kbed_setup(&f, &old);
+    fl_kbed_add_service(&f, FL_KBED_SHOP, FL_KBED_ECHO);
+    fl_kbed_add_pods(&f, FL_KBED_SHOP, FL_KBED_ECHO, 0, 900);
+    struct fl_seen *seen = fl_kbed_subscribe(&f, "kubernetes:///shop/echo");
+    fl_kbed_run(&f, 5000);
+    assert_int_equal(seen->endpoints, 900);
+    assert_false(seen->truncated);
+    fl_kbed_add_pods(&f, FL_KBED_SHOP, FL_KBED_ECHO, 900, 120);
+    fl_kbed_run(&f, 5000);
+    assert_int_equal(seen->endpoints, 1000);
+    assert_true(seen->truncated);
+    fl_kbed_teardown(&f);
+}
+
+/* Both address families of a service are one set. */
+static void test_W6_slices_of_both_families_are_one_set(void **state) {
+    struct fl_kbed f;
+    struct fl_str pod;
+    FL_UNUSED(state);
+    fl_kbed_setup_echo(&f, 2);
+    struct fl_seen *seen = fl_kbed_subscribe(&f, "kubernetes:///shop/echo");
+    assert_int_equal(
+        fl_cluster_pod_add(f.cluster, FL_KBED_SHOP, FL_KBED_ECHO, FL_STR("fd00::7"), &pod), FL_OK);
+    assert_int_equal(fl_cluster_pod_phase(f.cluster, FL_KBED_SHOP, pod, FL_POD_READY), FL_OK);
+    fl_kbed_run(&f, 2000);
+    assert_int_equal(seen->endpoints, 3);
+    assert_int_equal(seen->ready, 3);
+    assert_int_equal(fl_cluster_pod_phase(f.cluster, FL_KBED_SHOP, pod, FL_POD_TERMINATING), FL_OK);
+    fl_kbed_run(&f, 1000);
+    assert_int_equal(seen->endpoints, 3);
+    assert_int_equal(seen->ready, 2);
+    fl_kbed_teardown(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_service_is_followed),
@@ -574,6 +635,9 @@ int main(void) {
         cmocka_unit_test(test_staleness_is_measured),
         cmocka_unit_test(test_each_failed_allocation_of_the_provider),
         cmocka_unit_test(test_each_failed_allocation_on_the_way_is_survived),
+        cmocka_unit_test(test_each_failed_allocation_of_an_event_and_the_end),
+        cmocka_unit_test(test_W20_endpoints_that_are_cut_say_so),
+        cmocka_unit_test(test_W6_slices_of_both_families_are_one_set),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
     return fl_test_run(tests, FL_COUNT(tests));
