@@ -202,10 +202,10 @@ class Cluster:
         for item in slices["items"]:
             for endpoint in item.get("endpoints") or []:
                 conditions = endpoint.get("conditions", {})
-                ready = conditions.get("ready", True)
                 for port in item.get("ports") or []:
                     truth[(endpoint["addresses"][0], port["port"])] = (
-                        ready, conditions.get("serving", ready), conditions.get("terminating", False))
+                        conditions.get("ready", True), conditions.get("serving", True),
+                        conditions.get("terminating", False))
         return truth, len(slices["items"])
 
     def close(self):

@@ -4,6 +4,7 @@ import json
 from bed import SERVICE, SliceBed
 from certificates import Authority
 from cluster import POWERLESS_TOKEN
+from kubectl import Kubectl, change_and_watch
 
 
 def has_one_line(answer, *words):
@@ -43,5 +44,10 @@ def other_services_and_credentials(bed):
     assert "default/outside" in [s["service"] for s in shown], shown
 
 
+def kubectl_changes_what_is_watched(bed):
+    """create, patch, replace, apply, label and delete by kubectl: `fairlead watch` sees each."""
+    change_and_watch(bed, Kubectl(bed, bed.cluster.kubeconfig), bed.kubeconfig)
+
+
 BED = SliceBed
-SCENARIOS = [wrong_credentials, other_services_and_credentials]
+SCENARIOS = [wrong_credentials, other_services_and_credentials, kubectl_changes_what_is_watched]

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 
 from bed import EmptyBed
+from kubectl import Kubectl
 from process import Process
 from waiting import free_port, wait_for
 
@@ -86,23 +87,16 @@ def others_watch(bed):
         others_agree(bed, kubeconfig, 3)
 
 
-def kubectl(bed, kubeconfig, *arguments, text=None):
-    answer = subprocess.run([bed.bin / "kubectl", "--kubeconfig", kubeconfig, *arguments],
-                            capture_output=True, text=True, timeout=60, input=text, check=False)
-    assert answer.returncode == 0, f"kubectl {arguments}: {answer.stderr}"
-    return answer.stdout
-
-
 def kubectl_gets_and_watches(bed):
     """kubectl get, and get -w while pods roll."""
     with simulator(bed, "--roll", "3s") as kubeconfig:
-        wait_for("three pods", lambda: kubectl(bed, kubeconfig, "get", "pods", "-o", "json")
-                 .count('"Running"') >= 3)
-        assert "echo" in kubectl(bed, kubeconfig, "get", "services")
-        slices = json.loads(kubectl(bed, kubeconfig, "get", "endpointslices", "-o", "json"))["items"]
-        assert sum(len(s["endpoints"]) for s in slices) >= 3
+        kubectl = Kubectl(bed, kubeconfig)
+        wait_for("three pods", lambda: sum(
+            pod["status"]["phase"] == "Running" for pod in kubectl.get("pods")) >= 3)
+        assert "echo" in kubectl("get", "services")
+        assert sum(len(s["endpoints"]) for s in kubectl.get("endpointslices")) >= 3
         watch = subprocess.run(
-            [bed.bin / "kubectl", "--kubeconfig", kubeconfig, "get", "endpointslices", "-w",
+            [kubectl.program, "--kubeconfig", kubeconfig, "get", "endpointslices", "-w",
              "--request-timeout=8s", "-o", "name"], capture_output=True, text=True, timeout=60,
             check=False)
         assert watch.stdout.count("endpointslice") >= 2, watch.stdout + watch.stderr
@@ -111,7 +105,7 @@ def kubectl_gets_and_watches(bed):
 def curl_gets_and_watches(bed):
     """curl over HTTP/1.1 and over HTTP/2 on cleartext."""
     with simulator(bed) as kubeconfig:
-        server = json.loads(kubectl(bed, kubeconfig, "config", "view", "-o", "json"))
+        server = json.loads(Kubectl(bed, kubeconfig)("config", "view", "-o", "json"))
         url = server["clusters"][0]["cluster"]["server"] + "/apis/discovery.k8s.io/v1/endpointslices"
         for version, number in (("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")):
             got = subprocess.run(["curl", "-sS", version, "-w", "%{http_version}", url],
