@@ -9,8 +9,10 @@ import shutil
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "peers"))
-from cluster import ADMIN_TOKEN, Cluster, free_port  # noqa: E402, F401
+TESTS = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TESTS / "peers"), str(TESTS / "common")]
+from cluster import ADMIN_TOKEN, Cluster  # noqa: E402
+from waiting import free_port  # noqa: E402, F401
 
 ENDPOINTS = 100  # of a slice
 FLIPS = 4        # of each slice among the events, each of another endpoint
@@ -31,23 +33,14 @@ def say(text):
 
 # ---- the real server ----
 
-class Silent:
-    """In place of the controller manager: it would take our slices away, whose pods do not exist."""
-
-    def stop(self, *_):
-        pass
-
-
 class DataCluster(Cluster):
-    """etcd and kube-apiserver, with the data of `etcd` if that folder is given."""
+    """etcd and kube-apiserver on loopback, with the data of `etcd` if that folder is given. Without a controller
+    manager: it would take our slices away, whose pods do not exist."""
 
     def __init__(self, folder, bin_folder, etcd=None):
         if etcd:
             shutil.copytree(etcd, pathlib.Path(folder) / "etcd")
-        super().__init__(folder, bin_folder)
-
-    def start_manager(self):
-        return Silent()
+        super().__init__(folder, bin_folder, flags=("--bind-address=127.0.0.1", "--audit-log-path="))
 
 
 def service(name):
@@ -89,8 +82,8 @@ def endpoint_slice(index, name, owner):
 
 class Connection:
     def __init__(self, cluster):
-        self.http = http.client.HTTPSConnection("127.0.0.1", cluster.port, context=cluster.context,
-                                                timeout=120)
+        self.http = http.client.HTTPSConnection("127.0.0.1", cluster.apiserver.port,
+                                                context=cluster.apiserver.context, timeout=120)
 
     def send(self, method, path, body=None, accept="application/json"):
         self.http.request(method, path, json.dumps(body) if body else None, {

@@ -1,11 +1,11 @@
 """A million endpoints in one process: the data of 500,000 twice, the second time under other names, addresses and
-uids of the same length."""
+uids of the same length. (A small run has fewer.)"""
 import re
 
 from canned import CannedRun
 from data import ENDPOINTS, field, fields
 
-WANTED = 10000
+COPIES = 2
 
 
 def renamed(stream, copy):
@@ -47,14 +47,14 @@ def make_data(data, slices, folder):
     for resource in ("services", "endpointslices"):
         for kind, make in (("initial", make_stream), ("list", make_list)):
             name = f"{resource}.{kind}.pb"
-            make(data / name, folder / name, WANTED // slices)
+            make(data / name, folder / name, COPIES)
 
 
 def million(tools, kind, data, slices, folder, row):
     made = folder / "million"
     if not made.exists():
         make_data(data, slices, made)
-    run = CannedRun(tools, made, WANTED, folder, row)
+    run = CannedRun(tools, made, COPIES * slices, folder, row)
     server = run.serve(as_json=False)
     subject = None
     try:
@@ -63,7 +63,7 @@ def million(tools, kind, data, slices, folder, row):
         row("fairlead-million", "sync_cpu", synced["cpu_us"] / 1e6, "s")
         row("fairlead-million", "sync_peak", subject.peak_kib() / 1024, "MiB")
         row("fairlead-million", "idle", subject.idle_kib() / 1024, "MiB")
-        subject.require(WANTED, WANTED * ENDPOINTS, 0)
+        subject.require(COPIES * slices, COPIES * slices * ENDPOINTS, 0)
     finally:
         if subject:
             subject.close()

@@ -2,13 +2,12 @@
 writes a second, and a relist. All subjects are held up to the relist, which an API server that is started again
 causes: it has forgotten the versions at which they watch."""
 import pathlib
-import signal
 import statistics
 import subprocess
 import tempfile
 import time
 
-from data import ENDPOINTS, NAMESPACE, DataCluster, free_port, say
+from data import ADMIN_TOKEN, ENDPOINTS, NAMESPACE, DataCluster, free_port, say
 from subject import Subject, pinned, SERVER_CORE
 
 RATE = 150
@@ -87,14 +86,15 @@ class RealRun:
     def forget_versions(self, cluster):
         """Slices are written while nobody can watch, on another port; a server that starts after that has not
         seen it happen."""
-        port = cluster.port
-        cluster.apiserver.stop(signal.SIGKILL)
-        cluster.port = free_port()
-        cluster.apiserver = cluster.start_apiserver()
-        self.write(cluster.write_kubeconfig("away.kubeconfig"), FORGOTTEN)
-        cluster.apiserver.stop(signal.SIGKILL)
-        cluster.port = port
-        cluster.apiserver = cluster.start_apiserver()
+        server = cluster.apiserver
+        port = server.port
+        server.kill()
+        server.port = free_port()
+        server.restart()
+        self.write(cluster.write_kubeconfig("away.kubeconfig", {"token": ADMIN_TOKEN}), FORGOTTEN)
+        server.kill()
+        server.port = port
+        server.restart()
 
     def wait_for_relists(self, subjects, before):
         """Until each has spent what a list costs at the very least, and all have rested for 3 s."""
