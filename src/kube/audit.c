@@ -47,6 +47,7 @@ struct fl_audit {
 
     int state;
     uint64_t deadline_ms, settle_by_ms;
+    uint32_t outage_round;          /* in which the request under way was made */
     bool cancel;                    /* the driver has yet to cancel what is under way */
     bool asked_protobuf, json_only; /* this server writes no metadata in protobuf */
     bool page_read;
@@ -84,6 +85,7 @@ static void finish(struct fl_audit *audit, uint64_t now_ms, const struct fl_audi
     fl_buf_release(&audit->continue_token);
     fl_buf_truncate(&audit->path, 0);
     fl_buf_release(&audit->path);
+    fl_outage_forget(&audit->server->outage, audit);
     move(audit, RESTING, now_ms + next_rest_ms(audit));
     audit->done(audit->arg, result);
 }
@@ -92,6 +94,13 @@ static void fail(struct fl_audit *audit, uint64_t now_ms, const struct fl_error 
     struct fl_audit_result result = {.outcome = FL_AUDIT_FAILED, .why = *why};
     if (why->code == FL_ECANCELLED) result.outcome = FL_AUDIT_SUPERSEDED;
     finish(audit, now_ms, &result);
+}
+
+/* What ended the request may be an outage, of which an audit may be the first to know. */
+static void fail_on_the_way(struct fl_audit *audit, uint64_t now_ms, const struct fl_error *why) {
+    if (fl_outage_is(why->code))
+        (void)fl_outage_failed(&audit->server->outage, audit, audit->outage_round, now_ms, 0, why);
+    fail(audit, now_ms, why);
 }
 
 static void fail_and_cancel(struct fl_audit *audit, uint64_t now_ms, const struct fl_error *why) {
@@ -184,12 +193,19 @@ static const struct fl_k8s_decoder_events decoder_events = {
     .on_list_end = on_list_end,
 };
 
+/* Beside an established watch, and when the server may be asked. */
+static bool may_begin(struct fl_audit *audit, uint64_t now_ms, const struct fl_audit_view *view) {
+    uint64_t again_ms = now_ms + POSTPONE_MS;
+    if (view->watching && fl_outage_may_try(&audit->server->outage, audit, now_ms, &again_ms))
+        return true;
+    audit->deadline_ms = again_ms;
+    return false;
+}
+
 static void begin(struct fl_audit *audit, uint64_t now_ms, const struct fl_audit_view *view) {
     struct fl_error why;
-    if (!view->watching || audit->server->outage.on) {
-        audit->deadline_ms = now_ms + POSTPONE_MS;
-        return;
-    }
+    if (!may_begin(audit, now_ms, view)) return;
+    audit->outage_round = audit->server->outage.round;
     fl_kube_store_audit_begin(audit->store);
     move(audit, PAGE_DUE, now_ms);
     fl_str_copy(audit->began_at, sizeof(audit->began_at), view->position);
@@ -218,6 +234,7 @@ void fl_audit_response(struct fl_audit *audit, uint64_t now_ms, int status,
     struct fl_error why;
     enum fl_k8s_format format;
     if (audit->state != HEAD) return;
+    fl_outage_answered(&audit->server->outage, audit, now_ms);
     if (status != 200) {
         refused(audit, now_ms, status);
     } else if (!fl_resource_format(content_type, &format)) {
@@ -275,7 +292,7 @@ void fl_audit_closed(struct fl_audit *audit, uint64_t now_ms, const struct fl_er
         fl_fail(&early, FL_EPROTO, "the response has no head");
         why = &early;
     }
-    fail(audit, now_ms, why);
+    fail_on_the_way(audit, now_ms, why);
 }
 
 /* --- time --- */
@@ -308,7 +325,8 @@ static void late(struct fl_audit *audit, uint64_t now_ms, const struct fl_audit_
         look(audit, now_ms, view);
     } else if (audit->state != PAGE_DUE) {
         fl_fail(&why, FL_ETIMEOUT, "no answer in time");
-        fail_and_cancel(audit, now_ms, &why);
+        audit->cancel = true;
+        fail_on_the_way(audit, now_ms, &why);
     }
 }
 
@@ -356,6 +374,7 @@ fail:
 
 void fl_audit_free(struct fl_audit *audit) {
     if (!audit) return;
+    fl_outage_forget(&audit->server->outage, audit);
     fl_k8s_decoder_free(audit->decoder);
     fl_buf_deinit(&audit->path);
     fl_buf_deinit(&audit->continue_token);

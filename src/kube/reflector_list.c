@@ -149,6 +149,7 @@ void reflector_list_ended(struct fl_reflector *r) {
 static int stream_ended(struct fl_reflector *r, struct fl_str version) {
     if (!version.n || !fl_str_copy(r->list_version, sizeof(r->list_version), version))
         return FL_EPROTO;
+    fl_server_traits_bookmark(&r->server->traits, r->kind, true);
     judge(r);
     if (r->state == REFLECTOR_WATCHING) return FL_OK;
     r->cancel = true;

@@ -10,10 +10,10 @@
 #include "kube/reflector_inside.h"
 
 #define MARGIN_MS    30000
-#define SHORT_MS     1000 /* watches begin at least so far apart */
-#define SETTLE_MS    1000 /* a watch open for so long shows that trouble is over */
-#define BOOKMARK_MS  150000
-#define BARREN_QUIET 7 /* watches that end at once, before people are told */
+#define SHORT_MS     1000  /* watches begin at least so far apart */
+#define SETTLE_MS    1000  /* a watch open for so long shows that trouble is over */
+#define BOOKMARK_MS  90000 /* a minute between two, and half of one for being late */
+#define BARREN_QUIET 7     /* watches that end at once, before people are told */
 
 void reflector_watch_begin(struct fl_reflector *r) {
     reflector_move(r, REFLECTOR_WATCHING);
@@ -97,8 +97,7 @@ void reflector_watch_ended(struct fl_reflector *r) {
 }
 
 static uint64_t bookmark_deadline_ms(const struct fl_reflector *r) {
-    bool expected =
-        r->bookmark_missed || fl_server_traits_sends_bookmarks(&r->server->traits, r->kind);
+    bool expected = fl_server_traits_sends_bookmarks(&r->server->traits, r->kind);
     return expected ? r->watch_read_ms + BOOKMARK_MS : UINT64_MAX;
 }
 
@@ -123,12 +122,13 @@ void reflector_watch_cut(struct fl_reflector *r, enum reflector_work next,
 /* The server may have stopped sending bookmarks rather than died: whoever has missed two does
  * without the deadline until the next one comes. */
 static void silent(struct fl_reflector *r) {
-    fl_server_traits_bookmark(&r->server->traits, r->kind, false);
     r->bookmark_missed = !r->bookmark_missed;
-    if (r->bookmark_missed)
+    if (r->bookmark_missed) {
         reflector_watch_cut(r, REFLECTOR_WATCH, FL_REFLECTOR_WATCH_STALLED);
-    else
-        reflector_watch_cut(r, REFLECTOR_LIST, FL_REFLECTOR_RELIST_SILENT);
+        return;
+    }
+    fl_server_traits_bookmark(&r->server->traits, r->kind, false);
+    reflector_watch_cut(r, REFLECTOR_LIST, FL_REFLECTOR_RELIST_SILENT);
 }
 
 void reflector_watch_late(struct fl_reflector *r) {

@@ -296,11 +296,26 @@ static void test_no_audit_without_a_watch(void **state) {
     f.view.watching = true;
     f.now_ms = fl_audit_deadline_ms(f.audit);
     const struct fl_error why = {.code = FL_EREFUSED};
-    (void)fl_outage_failed(&f.server.outage, NULL, 0, f.now_ms, 0, &why);
+    uint64_t due_ms = fl_outage_failed(&f.server.outage, NULL, 0, f.now_ms, 0, &why);
     assert_false(act(&f));
     assert_int_equal(f.ended, 0);
-    fl_outage_answered(&f.server.outage, NULL, f.now_ms);
     expect_request(&f, 60000);
+    assert_true(f.now_ms >= due_ms);
+    teardown(&f);
+}
+
+/* An audit may be the first to know of an outage, and of its end. */
+static void test_W12_an_audit_is_part_of_the_outage(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f);
+    expect_request(&f, MEAN_MS * 2);
+    closed(&f, FL_EREFUSED);
+    assert_true(f.server.outage.on);
+    expect_request(&f, MEAN_MS * 2);
+    LIST(&f, "10", {"a", "5"}, {"b", "10"});
+    assert_false(f.server.outage.on);
+    assert_int_equal(f.ended, 2);
     teardown(&f);
 }
 
@@ -432,6 +447,7 @@ int main(void) {
         cmocka_unit_test(test_W3_a_watch_that_lags_for_long_is_not_trusted),
         cmocka_unit_test(test_an_audit_reads_all_pages),
         cmocka_unit_test(test_no_audit_without_a_watch),
+        cmocka_unit_test(test_W12_an_audit_is_part_of_the_outage),
         cmocka_unit_test(test_a_list_in_between_supersedes),
         cmocka_unit_test(test_json_where_metadata_comes_in_json_only),
         cmocka_unit_test(test_failures_are_counted_and_nothing_else),
