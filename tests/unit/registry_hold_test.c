@@ -67,7 +67,7 @@ static void teardown(struct bed *bed) {
 
 /* What a set shows that is published now. */
 static void assert_shown(struct bed *bed, const char *text) {
-    struct fl_block *blocks[8];
+    struct fl_block *blocks[8] = {NULL};
     size_t count = 0;
     for (; count < bed->service->slice_count; count++)
         blocks[count] = fl_block_ref(bed->service->slices[count]->block);
