@@ -25,6 +25,6 @@ fl_room(kube ROOMS base wire http LIBRARIES PkgConfig::JANSSON PkgConfig::ZLIB)
 fl_room(discovery ROOMS base)
 fl_room(channel ROOMS base wire http discovery)
 fl_room(registry ROOMS base wire http kube channel discovery)
-fl_room(sim ROOMS base wire http kube discovery channel registry)
+fl_room(sim ROOMS base wire http kube discovery channel registry LIBRARIES PkgConfig::JANSSON)
 
 set(FL_LIBRARY_ROOMS base wire loop http admin kube discovery channel registry)

@@ -163,25 +163,36 @@ set(FL_SOURCES_registry
   src/registry/kubernetes_scope.c
   src/registry/static.c)
 set(FL_SOURCES_sim
+  src/sim/api_access.c
   src/sim/api_document.c
   src/sim/api_faults.c
   src/sim/api_list.c
   src/sim/api_outlet.c
   src/sim/api_reply.c
   src/sim/api_request.c
+  src/sim/api_scale.c
+  src/sim/api_table.c
   src/sim/api_trickle.c
+  src/sim/api_validate.c
   src/sim/api_watch.c
+  src/sim/api_write.c
   src/sim/apiserver.c
   src/sim/cluster.c
+  src/sim/cluster_furniture.c
   src/sim/cluster_restore.c
   src/sim/cluster_slices.c
   src/sim/cluster_stage.c
   src/sim/fault.c
+  src/sim/json_patch.c
   src/sim/net.c
   src/sim/object.c
   src/sim/object_encode.c
+  src/sim/object_schema.c
   src/sim/pipe.c
   src/sim/pod.c
+  src/sim/pod_encode.c
+  src/sim/resource.c
+  src/sim/selector.c
   src/sim/sim.c
   src/sim/store.c
   src/sim/world.c

@@ -191,7 +191,8 @@ static void on_pick(void *arg, uint64_t set_version, const char *peer) {
 
 static int connect_client(struct demo *demo, uint16_t port, struct fl_error *err) {
     const char *target = "kubernetes:///default/" SERVICE;
-    int rc = fl_kubeconfig_file_write(demo->kubeconfig, FL_STR("127.0.0.1"), port, err);
+    const struct fl_kubeconfig_spec spec = {.host = FL_STR("127.0.0.1"), .port = port};
+    int rc = fl_kubeconfig_file_write(demo->kubeconfig, &spec, err);
     if (!rc)
         rc = fl_discovery_subscribe(demo->client.discovery, demo->client.runtime, target, on_set,
                                     demo, &demo->subscription, err);

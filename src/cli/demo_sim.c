@@ -37,7 +37,7 @@ static struct fl_io *sim_io(struct fl_demo_sim *demo) { return demo->runtime->io
 
 static void start(struct fl_task *task) {
     struct fl_demo_sim *demo = FL_CONTAINER(task, struct fl_demo_sim, order_start);
-    const struct fl_sim_service service = {demo->service, demo->pods};
+    const struct fl_sim_service service = {.name = demo->service, .pods = demo->pods};
     const struct fl_sim_options options = {
         .apiserver = {.host = FL_STR("127.0.0.1")},
         .services = &service,

@@ -8,35 +8,70 @@
 
 #include "base/alloc.h"
 #include "sim/api_reply.h"
+#include "sim/api_scale.h"
+#include "sim/api_table.h"
 
 #define OLDER_VERSIONS 10 /* how far a lagging server is behind */
+
+void fl_api_reply_made(const struct fl_api_call *call, int http_status, struct fl_object *object) {
+    const struct fl_api_request *request = &call->request;
+    struct fl_api_status status;
+    struct fl_buf bare, body;
+    fl_buf_init(&bare, FL_API_BODY_MAX);
+    fl_buf_init(&body, FL_API_BODY_MAX);
+    int rc = request->shape == FL_API_TABLE
+                 ? fl_api_table_encode(request, &object, 1, object->version, FL_STR_NONE, &body)
+                 : fl_api_request_encode(request, object, &bare);
+    if (!rc && request->shape != FL_API_TABLE)
+        rc = fl_k8s_encode_object(&body, request->format, fl_api_request_shown_kind(request),
+                                  fl_buf_str(&bare));
+    if (rc) {
+        fl_api_fail(&status, 500, "InternalError", "%s", fl_error_text(rc));
+        fl_api_reply_status(call, &status);
+    } else {
+        fl_api_reply_take(call, http_status, fl_api_content_type(request->format, false), 0, &body);
+    }
+    fl_buf_deinit(&body);
+    fl_buf_deinit(&bare);
+}
+
+int fl_api_not_found(struct fl_api_status *status, const struct fl_api_request *request) {
+    char name[64];
+    return fl_api_fail(status, 404, "NotFound", "%s \"%.*s\" not found",
+                       fl_resource_full_name(fl_resource_of(request->kind), name),
+                       FL_STR_ARG(request->name));
+}
 
 void fl_api_reply_object(const struct fl_api_call *call, const struct fl_store *store) {
     const struct fl_api_request *request = &call->request;
     struct fl_object *object = fl_store_find(store, request->kind, request->ns, request->name);
     struct fl_api_status status;
-    struct fl_buf bare, body;
-    if (!object) {
-        fl_api_fail(&status, 404, "NotFound", "%s \"%.*s\" not found",
-                    fl_api_resource_name(request->kind), FL_STR_ARG(request->name));
-        fl_api_reply_status(call, &status);
-        return;
-    }
-    fl_buf_init(&bare, FL_API_BODY_MAX);
-    fl_buf_init(&body, FL_API_BODY_MAX);
-    if (fl_object_encode(object, request->format, &bare) ||
-        fl_k8s_encode_object(&body, request->format, request->kind, fl_buf_str(&bare))) {
-        fl_api_fail(&status, 500, "InternalError", "out of memory");
-        fl_api_reply_status(call, &status);
-        fl_buf_deinit(&body);
+    if (object && request->subresource == FL_SUBRESOURCE_SCALE) {
+        fl_api_reply_scale(call, object);
+    } else if (object) {
+        fl_api_reply_made(call, 200, object);
     } else {
-        fl_api_reply_take(call, 200, fl_api_content_type(request->format, false), 0, &body);
+        fl_api_not_found(&status, request);
+        fl_api_reply_status(call, &status);
     }
-    fl_buf_deinit(&bare);
 }
 
 static bool is_exact(const struct fl_api_request *r) {
     return r->match == FL_API_MATCH_EXACT || (!r->match && r->limit && r->version);
+}
+
+/* In mid-paging: with a token to go on from the same place in the state of now, which makes an
+ * inconsistent list (apiserver, inconsistentContinue). */
+static int expired(const struct fl_api_request *r, const struct fl_store *store, uint64_t asked,
+                   struct fl_api_status *status) {
+    if (!r->goes_on) return fl_api_expired(status, asked, store->oldest);
+    fl_api_fail(status, 410, "Expired",
+                "The provided continue parameter is too old to display a consistent list result. "
+                "You can start a new list without the continue parameter, or use the continue "
+                "token in this response to retrieve the remainder of the results.");
+    snprintf(status->continue_token, sizeof status->continue_token, "v1.0.%.*s/%.*s",
+             FL_STR_ARG(r->page_ns), FL_STR_ARG(r->page_name));
+    return status->code;
 }
 
 /* The version whose state is asked for. */
@@ -46,33 +81,15 @@ static int choose_version(const struct fl_api_request *r, const struct fl_store 
     bool exact = r->goes_on || is_exact(r);
     int code = fl_api_check_reached(store, asked, status);
     if (code) return code;
-    if (exact && asked < store->oldest) return fl_api_expired(status, asked, store->oldest);
-    *out = exact ? asked : store->version;
+    if (exact && asked && asked < store->oldest) return expired(r, store, asked, status);
+    *out = exact && asked ? asked : store->version;
     if (older && r->has_version && !r->version && !exact)
         *out = FL_MAX(store->oldest, store->version - FL_MIN(store->version, OLDER_VERSIONS));
     return 0;
 }
 
-static int encode_metadata(const struct fl_object *object, enum fl_k8s_format format,
-                           struct fl_buf *out) {
-    char version[24];
-    int n = snprintf(version, sizeof version, "%" PRIu64, object->version);
-    const struct fl_k8s_meta meta = {.name = object->identity->name,
-                                     .ns = object->identity->ns,
-                                     .uid = fl_str_of(object->identity->uid),
-                                     .resource_version = fl_str_n(version, (size_t)n),
-                                     .created_s = object->identity->created_s};
-    return fl_k8s_encode_metadata(out, format, &meta);
-}
-
-static int encode(struct fl_object *object, const struct fl_api_request *r, struct fl_buf *out) {
-    return r->metadata ? encode_metadata(object, r->format, out)
-                       : fl_object_encode(object, r->format, out);
-}
-
 struct page {
-    struct fl_buf bytes;    /* bare objects, one after the other */
-    struct fl_str *objects; /* their lengths, then also their places */
+    struct fl_object **objects; /* borrowed from the list */
     size_t count;
     const struct fl_object *last; /* of this page when there are more */
 };
@@ -84,41 +101,55 @@ static bool is_behind(const struct fl_api_request *r, const struct fl_object *ob
 static int page_fill(struct page *page, const struct fl_api_request *r,
                      const struct fl_object_list *list) {
     uint64_t limit = r->limit && !(r->has_version && !r->version) ? r->limit : UINT64_MAX;
-    const struct fl_object *last = NULL;
-    page->objects = fl_calloc(list->count + 1, sizeof *page->objects);
+    page->objects = fl_calloc(list->count + 1, sizeof(struct fl_object *));
     if (!page->objects) return FL_ENOMEM;
     for (size_t i = 0; i < list->count; i++) {
         struct fl_object *object = list->items[i];
         if (is_behind(r, object) || !fl_api_request_selects(r, object)) continue;
         if (page->count == limit) {
-            page->last = last;
+            page->last = page->objects[page->count - 1];
             break;
         }
-        size_t before = page->bytes.len;
-        int rc = encode(object, r, &page->bytes);
-        if (rc) return rc;
-        page->objects[page->count++].n = page->bytes.len - before;
-        last = object;
+        page->objects[page->count++] = object;
     }
-    const char *at = fl_buf_str(&page->bytes).p;
-    for (size_t i = 0; i < page->count; at += page->objects[i++].n) page->objects[i].p = at;
     return 0;
+}
+
+static int write_objects(const struct page *page, const struct fl_api_request *r, uint64_t version,
+                         struct fl_str token, struct fl_buf *body) {
+    char text[24];
+    struct fl_buf bytes;
+    struct fl_str *objects = fl_calloc(page->count + 1, sizeof *objects);
+    int n = snprintf(text, sizeof text, "%" PRIu64, version), rc = objects ? 0 : FL_ENOMEM;
+    fl_buf_init(&bytes, FL_API_BODY_MAX);
+    for (size_t i = 0; i < page->count && !rc; i++) {
+        size_t before = bytes.len;
+        rc = fl_api_request_encode(r, page->objects[i], &bytes);
+        objects[i].n = bytes.len - before;
+    }
+    const char *at = fl_buf_str(&bytes).p;
+    for (size_t i = 0; i < page->count && !rc; at += objects[i++].n) objects[i].p = at;
+    if (!rc)
+        rc = fl_k8s_encode_list(body, r->format, fl_api_request_shown_kind(r), objects, page->count,
+                                fl_str_n(text, (size_t)n), token);
+    fl_buf_deinit(&bytes);
+    fl_free(objects);
+    return rc;
 }
 
 static int page_write(const struct page *page, const struct fl_api_request *r, uint64_t version,
                       struct fl_buf *body) {
-    char version_text[24];
     struct fl_buf token;
-    int n = snprintf(version_text, sizeof version_text, "%" PRIu64, version), rc = 0;
-    fl_buf_init(&token, 1024);
+    int rc = 0;
+    fl_buf_init(&token, FL_API_TOKEN_MAX);
     if (page->last)
         rc = fl_buf_printf(&token, "v1.%" PRIu64 ".%.*s/%.*s", version,
                            FL_STR_ARG(page->last->identity->ns),
                            FL_STR_ARG(page->last->identity->name));
-    if (!rc)
-        rc = fl_k8s_encode_list(body, r->format, r->metadata ? FL_K8S_METADATA : r->kind,
-                                page->objects, page->count, fl_str_n(version_text, (size_t)n),
-                                fl_buf_str(&token));
+    if (!rc && r->shape == FL_API_TABLE)
+        rc = fl_api_table_encode(r, page->objects, page->count, version, fl_buf_str(&token), body);
+    else if (!rc)
+        rc = write_objects(page, r, version, fl_buf_str(&token), body);
     fl_buf_deinit(&token);
     return rc;
 }
@@ -130,13 +161,11 @@ static int make_list(const struct fl_api_request *r, const struct fl_store *stor
     uint64_t version = 0;
     int code = choose_version(r, store, older, &version, status);
     if (code) return code;
-    fl_buf_init(&page.bytes, FL_API_BODY_MAX);
     int rc = fl_store_state_at(store, r->kind, version, &list);
     if (!rc) rc = page_fill(&page, r, &list);
     if (!rc) rc = page_write(&page, r, version, body);
-    fl_object_list_deinit(&list);
-    fl_buf_deinit(&page.bytes);
     fl_free(page.objects);
+    fl_object_list_deinit(&list);
     return rc ? fl_api_fail(status, 500, "InternalError", "%s", fl_error_text(rc)) : 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "sim/api_trickle.h"
+#include "wire/pb.h"
 
 #define PIECE_MAX   ((size_t)256 * 1024)
 #define GARBAGE_MAX 2048
@@ -121,6 +122,26 @@ struct fl_k8s_status fl_api_status_of(const struct fl_api_status *status) {
                                   .version_too_large = status->version_too_large};
 }
 
+/* Where a list that expired may go on: of ListMeta, which wire/ does not write into a Status. */
+static int add_continue(struct fl_buf *bare, enum fl_k8s_format format, const char *token) {
+    struct fl_str empty = FL_STR("\"metadata\":{}"), text = fl_buf_str(bare);
+    struct fl_pb_writer w = fl_pb_writer_of(bare);
+    if (format == FL_K8S_PROTOBUF) { /* a field that comes again adds to the first */
+        size_t meta = fl_pb_open(&w, 1);
+        fl_pb_put_text(&w, 3, fl_str_of(token));
+        fl_pb_close(&w, meta);
+        return fl_pb_finish(&w);
+    }
+    const char *at = memmem(text.p, text.n, empty.p, empty.n);
+    if (!at) return 0;
+    char *rest = fl_str_dup(fl_str_from(text, (size_t)(at - text.p) + empty.n));
+    if (!rest) return FL_ENOMEM;
+    fl_buf_truncate(bare, (size_t)(at - text.p));
+    int rc = fl_buf_printf(bare, "\"metadata\":{\"continue\":\"%s\"}%s", token, rest);
+    fl_free(rest);
+    return rc;
+}
+
 void fl_api_reply_status(const struct fl_api_call *call, const struct fl_api_status *status) {
     enum fl_k8s_format format = call->request.format;
     struct fl_k8s_status spec = fl_api_status_of(status);
@@ -128,6 +149,7 @@ void fl_api_reply_status(const struct fl_api_call *call, const struct fl_api_sta
     fl_buf_init(&bare, FL_API_BODY_MAX);
     fl_buf_init(&body, FL_API_BODY_MAX);
     int rc = fl_k8s_encode_status(&bare, format, &spec);
+    if (!rc && status->continue_token[0]) rc = add_continue(&bare, format, status->continue_token);
     if (!rc) rc = fl_k8s_encode_object(&body, format, FL_K8S_STATUS, fl_buf_str(&bare));
     if (rc) fl_buf_consume(&body, body.len); /* the code alone must do */
     fl_api_reply_take(call, status->code, fl_api_content_type(format, false), status->retry_after_s,
@@ -150,19 +172,16 @@ int fl_api_check_reached(const struct fl_store *store, uint64_t version,
 
 int fl_api_forbidden(struct fl_api_status *status, const struct fl_api_request *request,
                      const char *user) {
-    const char *resource = fl_api_resource_name(request->kind), *dot = strchr(resource, '.');
-    const char *verb = request->target == FL_API_WATCH    ? "watch"
-                       : request->target == FL_API_OBJECT ? "get"
-                                                          : "list";
-    char where[300];
+    const struct fl_resource *resource = fl_resource_of(request->kind);
+    char full[64], where[300], what[300] = "";
+    fl_resource_full_name(resource, full);
+    if (request->name.n) snprintf(what, sizeof what, " \"%.*s\"", FL_STR_ARG(request->name));
     snprintf(where, sizeof where, "in the namespace \"%.*s\"", FL_STR_ARG(request->ns));
     return fl_api_fail(status, 403, "Forbidden",
-                       "%s%s%.*s%s is forbidden: User \"%s\" cannot %s resource \"%.*s\" in API "
-                       "group \"%s\" %s",
-                       resource, request->name.n ? " \"" : "", FL_STR_ARG(request->name),
-                       request->name.n ? "\"" : "", user, verb,
-                       (int)(dot ? dot - resource : (ptrdiff_t)strlen(resource)), resource,
-                       dot ? dot + 1 : "", request->ns.n ? where : "at the cluster scope");
+                       "%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group "
+                       "\"%s\" %s",
+                       full, what, user, fl_api_request_verb(request), resource->plural,
+                       resource->group, request->ns.n ? where : "at the cluster scope");
 }
 
 int fl_api_expired(struct fl_api_status *status, uint64_t version, uint64_t oldest) {

@@ -27,6 +27,8 @@ void fl_api_reply_take(const struct fl_api_call *call, int http_status, const ch
 void fl_api_reply_status(const struct fl_api_call *call, const struct fl_api_status *status);
 /* /version, /healthz, /api, /apis …; `slices`: EndpointSlices are served. */
 void fl_api_reply_document(const struct fl_api_call *call, bool slices);
+/* An object as the request wants to see it. */
+void fl_api_reply_made(const struct fl_api_call *call, int http_status, struct fl_object *object);
 void fl_api_reply_object(const struct fl_api_call *call, const struct fl_store *store);
 /* `older`: a cached list may answer an old state, as an API server that lags does. */
 void fl_api_reply_list(const struct fl_api_call *call, const struct fl_store *store, bool older);
@@ -41,6 +43,7 @@ struct fl_k8s_status fl_api_status_of(const struct fl_api_status *status);
 int fl_api_check_reached(const struct fl_store *store, uint64_t version,
                          struct fl_api_status *status);
 int fl_api_ahead(struct fl_api_status *status, uint64_t version, uint64_t current);
+int fl_api_not_found(struct fl_api_status *status, const struct fl_api_request *request);
 int fl_api_expired(struct fl_api_status *status, uint64_t version, uint64_t oldest);
 /* The real server's words: who may not do what to which resource, where. */
 int fl_api_forbidden(struct fl_api_status *status, const struct fl_api_request *request,

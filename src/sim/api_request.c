@@ -26,31 +26,7 @@ static int forbidden_option(struct fl_api_status *status, const char *what) {
     return fl_api_fail(status, 422, "Invalid", "ListOptions.meta.k8s.io \"\" is invalid: %s", what);
 }
 
-/* --- resources --- */
-
-struct resource {
-    const char *name, *full_name;
-    bool discovery; /* of discovery.k8s.io/v1, else core v1 */
-};
-
-static const struct resource resources[] = {
-    [FL_K8S_ENDPOINTSLICE] = {"endpointslices", "endpointslices.discovery.k8s.io", true},
-    [FL_K8S_SERVICE] = {"services", "services", false},
-    [FL_K8S_ENDPOINTS] = {"endpoints", "endpoints", false},
-    [FL_K8S_POD] = {"pods", "pods", false},
-};
-
-const char *fl_api_resource_name(enum fl_k8s_kind kind) { return resources[kind].full_name; }
-
-static bool find_resource(struct fl_str name, bool discovery, enum fl_k8s_kind *out) {
-    for (size_t i = 0; i < FL_COUNT(resources); i++) {
-        if (!resources[i].name || resources[i].discovery != discovery) continue;
-        if (!fl_str_eq(name, fl_str_of(resources[i].name))) continue;
-        *out = (enum fl_k8s_kind)i;
-        return true;
-    }
-    return false;
-}
+/* --- paths --- */
 
 static bool strip(struct fl_str *s, struct fl_str prefix) {
     if (!fl_str_starts(*s, prefix)) return false;
@@ -58,20 +34,50 @@ static bool strip(struct fl_str *s, struct fl_str prefix) {
     return true;
 }
 
-/* [namespaces/NS/]RESOURCE[/NAME] below the group's version; anything else is a document. */
-static void parse_path(struct fl_api_request *r, struct fl_str path) {
-    struct fl_str rest = path, resource, name;
-    bool discovery = strip(&rest, FL_STR("/apis/discovery.k8s.io/v1/"));
-    r->target = FL_API_DOCUMENT;
-    r->path = path;
-    if (!discovery && !strip(&rest, FL_STR("/api/v1/"))) return;
-    bool namespaced = strip(&rest, FL_STR("namespaces/"));
-    if (namespaced) fl_str_split(rest, '/', &r->ns, &rest);
-    fl_str_split(rest, '/', &resource, &name);
-    if (!find_resource(resource, discovery, &r->kind)) return;
-    if (name.n && (!namespaced || memchr(name.p, '/', name.n))) return;
+static bool parse_subresource(struct fl_api_request *r, const struct fl_resource *resource,
+                              struct fl_str text) {
+    if (!text.n) return true;
+    if (resource->has_status && fl_str_eq(text, FL_STR("status")))
+        r->subresource = FL_SUBRESOURCE_STATUS;
+    else if (resource->has_scale && fl_str_eq(text, FL_STR("scale")))
+        r->subresource = FL_SUBRESOURCE_SCALE;
+    return r->subresource != FL_SUBRESOURCE_NONE;
+}
+
+/* [namespaces/NS/]RESOURCE[/NAME[/SUBRESOURCE]] below the group's version. */
+static void parse_resource(struct fl_api_request *r, struct fl_str group, struct fl_str rest) {
+    struct fl_str plural, name, subresource, inner = rest;
+    bool namespaced = strip(&inner, FL_STR("namespaces/")) && memchr(inner.p, '/', inner.n) != NULL;
+    if (namespaced) {
+        fl_str_split(inner, '/', &r->ns, &inner);
+        fl_str_split(inner, '/', &plural, &name);
+        namespaced = fl_resource_find(group, plural) != NULL;
+    }
+    if (!namespaced) { /* "namespaces/NAME" is an object itself */
+        r->ns = FL_STR_NONE;
+        fl_str_split(rest, '/', &plural, &name);
+    }
+    const struct fl_resource *resource = fl_resource_find(group, plural);
+    fl_str_split(name, '/', &name, &subresource);
+    if (!resource || (namespaced && !resource->namespaced)) return;
+    if (name.n && resource->namespaced && !namespaced) return;
+    if (!parse_subresource(r, resource, subresource) || (subresource.n && !name.n)) return;
+    r->kind = resource->kind;
     r->name = name;
     r->target = name.n ? FL_API_OBJECT : FL_API_LIST;
+}
+
+/* What names no resource is a document. */
+static void parse_path(struct fl_api_request *r, struct fl_str path) {
+    struct fl_str group, rest = path;
+    r->target = FL_API_DOCUMENT;
+    r->path = path;
+    if (strip(&rest, FL_STR("/api/v1/"))) {
+        parse_resource(r, FL_STR_NONE, rest);
+    } else if (strip(&rest, FL_STR("/apis/"))) {
+        fl_str_split(rest, '/', &group, &rest);
+        if (group.n && strip(&rest, FL_STR("v1/"))) parse_resource(r, group, rest);
+    }
 }
 
 /* --- URLs --- */
@@ -98,69 +104,19 @@ static struct fl_str decode(struct fl_str s) {
 
 /* --- selectors --- */
 
-static int parse_term(struct fl_api_request *r, struct fl_str text, bool field,
-                      struct fl_api_status *status) {
-    if (r->term_count == FL_API_TERMS_MAX) return bad_request(status, "selector too long", text);
-    struct fl_api_term *term = &r->terms[r->term_count++];
-    *term = (struct fl_api_term){.field = field};
-    if (memchr(text.p, '(', text.n))
-        return bad_request(status, "set-based selectors are not supported here", text);
-    term->exists_only = !fl_str_split(text, '=', &term->key, &term->value);
-    if (term->exists_only) term->negated = strip(&term->key, FL_STR("!"));
-    if (!term->exists_only && fl_str_ends(term->key, FL_STR("!"))) {
-        term->negated = true;
-        term->key.n--;
-    }
-    strip(&term->value, FL_STR("="));
-    term->key = fl_str_trim(term->key);
-    term->value = fl_str_trim(term->value);
-    if (!term->key.n) return bad_request(status, "unable to parse requirement", text);
-    if (!field) return 0;
-    if (!term->exists_only && (fl_str_eq(term->key, FL_STR("metadata.name")) ||
-                               fl_str_eq(term->key, FL_STR("metadata.namespace"))))
-        return 0;
-    return bad_request(status, "field label not supported", term->key);
-}
-
 static int parse_selector(struct fl_api_request *r, struct fl_str text, bool field,
                           struct fl_api_status *status) {
-    struct fl_str term;
-    int code = 0;
-    while (text.n && !code) {
-        fl_str_split(text, ',', &term, &text);
-        term = fl_str_trim(term);
-        if (term.n) code = parse_term(r, term, field, status);
-    }
-    return code;
-}
-
-static struct fl_str label_of(const struct fl_object *object, struct fl_str key, bool *found) {
-    struct fl_k8s_label labels[FL_OBJECT_LABELS_MAX];
-    size_t n = fl_object_labels(object, labels);
-    *found = false;
-    for (size_t i = 0; i < n; i++)
-        if (fl_str_eq(labels[i].key, key)) {
-            *found = true;
-            return labels[i].value;
-        }
-    return FL_STR_NONE;
-}
-
-static bool term_holds(const struct fl_api_term *term, const struct fl_object *object) {
-    bool found = true;
-    struct fl_str value = !term->field ? label_of(object, term->key, &found)
-                          : fl_str_eq(term->key, FL_STR("metadata.name")) ? object->identity->name
-                                                                          : object->identity->ns;
-    bool holds = found && (term->exists_only || fl_str_eq(value, term->value));
-    return holds != term->negated;
+    struct fl_error err;
+    if (!fl_selector_add(&r->selector, text, field, r->kind, &err)) return 0;
+    return fl_api_fail(status, 400, "BadRequest", "%s", err.detail);
 }
 
 bool fl_api_request_selects(const struct fl_api_request *request, const struct fl_object *object) {
+    const struct fl_identity *who = object->identity;
     if (object->kind != request->kind) return false;
-    if (request->ns.n && !fl_str_eq(request->ns, object->identity->ns)) return false;
-    for (size_t i = 0; i < request->term_count; i++)
-        if (!term_holds(&request->terms[i], object)) return false;
-    return true;
+    if (request->ns.n && !fl_str_eq(request->ns, who->ns)) return false;
+    if (request->name.n && !fl_str_eq(request->name, who->name)) return false;
+    return fl_selector_selects(&request->selector, object);
 }
 
 /* --- options --- */
@@ -207,7 +163,8 @@ static bool is_true(struct fl_str value) {
 
 static int parse_option(struct fl_api_request *r, struct fl_str key, struct fl_str value,
                         struct fl_api_status *status) {
-    if (fl_str_eq(key, FL_STR("watch")) && is_true(value) && r->target == FL_API_LIST)
+    if (fl_str_eq(key, FL_STR("watch")) && is_true(value) && r->target == FL_API_LIST &&
+        r->verb == FL_API_READ)
         r->target = FL_API_WATCH;
     else if (fl_str_eq(key, FL_STR("allowWatchBookmarks")))
         r->bookmarks = is_true(value);
@@ -219,6 +176,8 @@ static int parse_option(struct fl_api_request *r, struct fl_str key, struct fl_s
         return parse_match(r, value, status);
     else if (fl_str_eq(key, FL_STR("continue")))
         return parse_continue(r, value, status);
+    else if (fl_str_eq(key, FL_STR("dryRun")))
+        r->dry_run = value.n != 0;
     else if (fl_str_eq(key, FL_STR("limit")))
         return parse_number(&r->limit, value, status);
     else if (fl_str_eq(key, FL_STR("timeoutSeconds")))
@@ -258,28 +217,42 @@ static int check_options(const struct fl_api_request *r, struct fl_api_status *s
 
 /* --- formats --- */
 
-/* One media range: true if we can write it. */
-static bool accepts(struct fl_str range, bool json_only, enum fl_k8s_format *out, bool *metadata) {
-    struct fl_str type, parameters, parameter;
-    fl_str_split(range, ';', &type, &parameters);
-    *metadata = false;
-    while (parameters.n) { /* as=Table: a shape that we do not make */
-        fl_str_split(parameters, ';', &parameter, &parameters);
-        parameter = fl_str_trim(parameter);
-        *metadata |= fl_str_eq(parameter, FL_STR("as=PartialObjectMetadataList"));
-        if (fl_str_starts(parameter, FL_STR("as=")) && !*metadata) return false;
-    }
-    type = fl_str_trim(type);
-    bool protobuf = fl_str_eq(type, FL_STR("application/vnd.kubernetes.protobuf"));
-    *out = protobuf ? FL_K8S_PROTOBUF : FL_K8S_JSON;
-    return (protobuf && !json_only) || fl_str_eq(type, FL_STR("application/json")) ||
-           fl_str_eq(type, FL_STR("application/*")) || fl_str_eq(type, FL_STR("*/*"));
+static enum fl_api_shape shape_of(struct fl_str as) {
+    if (fl_str_eq(as, FL_STR("Table"))) return FL_API_TABLE;
+    return fl_str_eq(as, FL_STR("PartialObjectMetadataList")) ||
+                   fl_str_eq(as, FL_STR("PartialObjectMetadata"))
+               ? FL_API_METADATA
+               : FL_API_WHOLE;
 }
 
-static int not_acceptable(struct fl_api_status *status, bool json_only) {
-    return fl_api_fail(status, 406, "NotAcceptable",
-                       "only the following media types are accepted: application/json%s",
-                       json_only ? "" : ", application/vnd.kubernetes.protobuf");
+/* "as=Table;g=meta.k8s.io;v=v1": true if it is a shape that we make. */
+static bool parse_shape(struct fl_str parameters, enum fl_api_shape *out) {
+    struct fl_str parameter, key, value, as = FL_STR_NONE, version = FL_STR_NONE;
+    while (parameters.n) {
+        fl_str_split(parameters, ';', &parameter, &parameters);
+        fl_str_split(fl_str_trim(parameter), '=', &key, &value);
+        if (fl_str_eq(key, FL_STR("as"))) as = value;
+        if (fl_str_eq(key, FL_STR("v"))) version = value;
+    }
+    *out = shape_of(as);
+    return !as.n || (*out != FL_API_WHOLE && fl_str_eq(version, FL_STR("v1")));
+}
+
+/* One media range: true if we can write it. */
+static bool accepts(struct fl_api_request *r, struct fl_str range, bool json_only) {
+    const struct fl_resource *resource = fl_resource_of(r->kind);
+    struct fl_str type, parameters;
+    fl_str_split(range, ';', &type, &parameters);
+    if (!parse_shape(parameters, &r->shape)) return false;
+    type = fl_str_trim(type);
+    if (fl_str_eq(type, FL_STR("application/vnd.kubernetes.protobuf"))) {
+        r->format = FL_K8S_PROTOBUF;
+        if (r->target == FL_API_DOCUMENT) return false;
+        return !json_only && r->shape != FL_API_TABLE && resource->has_protobuf;
+    }
+    r->format = FL_K8S_JSON;
+    return fl_str_eq(type, FL_STR("application/json")) ||
+           fl_str_eq(type, FL_STR("application/*")) || fl_str_eq(type, FL_STR("*/*"));
 }
 
 static int parse_accept(struct fl_api_request *r, struct fl_str accept, bool json_only,
@@ -288,11 +261,93 @@ static int parse_accept(struct fl_api_request *r, struct fl_str accept, bool jso
     if (!fl_str_trim(accept).n) return 0;
     while (rest.n) {
         fl_str_split(rest, ',', &range, &rest);
-        if (accepts(range, json_only, &r->format, &r->metadata)) return 0;
+        if (accepts(r, range, json_only)) return 0;
     }
     r->format = FL_K8S_JSON;
-    r->metadata = false;
-    return not_acceptable(status, json_only);
+    r->shape = FL_API_WHOLE;
+    if (r->target == FL_API_DOCUMENT) return 0; /* health is text, whoever asks */
+    return fl_api_fail(status, 406, "NotAcceptable",
+                       "only the following media types are accepted: application/json%s",
+                       json_only ? "" : ", application/vnd.kubernetes.protobuf");
+}
+
+/* --- verbs --- */
+
+static int parse_patch(struct fl_api_request *r, struct fl_str type, struct fl_api_status *status) {
+    static const char *const types[] = {
+        [FL_API_PATCH_JSON] = "application/json-patch+json",
+        [FL_API_PATCH_MERGE] = "application/merge-patch+json",
+        [FL_API_PATCH_STRATEGIC] = "application/strategic-merge-patch+json",
+    };
+    struct fl_str media, parameters;
+    fl_str_split(type, ';', &media, &parameters);
+    for (size_t i = 0; i < FL_COUNT(types); i++)
+        if (fl_str_eq(fl_str_trim(media), fl_str_of(types[i]))) {
+            r->patch = (enum fl_api_patch)i;
+            return 0;
+        }
+    return fl_api_fail(status, 415, "UnsupportedMediaType",
+                       "the body of the request was in an unknown format - accepted media types "
+                       "include: application/json-patch+json, application/merge-patch+json, "
+                       "application/strategic-merge-patch+json");
+}
+
+static int parse_verb(struct fl_api_request *r, const struct fl_http_request *head,
+                      struct fl_api_status *status) {
+    struct fl_str type = fl_http_header_get(head->headers, FL_STR("content-type")), media, rest;
+    struct fl_str method = head->method;
+    bool object = r->target == FL_API_OBJECT, document = r->target == FL_API_DOCUMENT;
+    if (fl_str_eq(method, FL_STR("GET"))) return 0;
+    if (fl_str_eq(method, FL_STR("POST")) && !object)
+        r->verb = FL_API_CREATE;
+    else if (fl_str_eq(method, FL_STR("PUT")) && object)
+        r->verb = FL_API_UPDATE;
+    else if (fl_str_eq(method, FL_STR("PATCH")) && object)
+        r->verb = FL_API_PATCH;
+    else if (fl_str_eq(method, FL_STR("DELETE")) && !document && !r->subresource)
+        r->verb = FL_API_DELETE;
+    else
+        return fl_api_fail(status, 405, "MethodNotAllowed",
+                           "the server does not allow this method on the requested resource");
+    if (r->verb == FL_API_PATCH) return parse_patch(r, type, status);
+    fl_str_split(type, ';', &media, &rest);
+    if (r->verb == FL_API_DELETE || !type.n ||
+        fl_str_eq(fl_str_trim(media), FL_STR("application/json")))
+        return 0;
+    return fl_api_fail(status, 415, "UnsupportedMediaType",
+                       "the body of the request was in an unknown format - accepted media types "
+                       "include: application/json");
+}
+
+const char *fl_api_request_verb(const struct fl_api_request *r) {
+    switch (r->verb) {
+    case FL_API_CREATE:
+        return "create";
+    case FL_API_UPDATE:
+        return "update";
+    case FL_API_PATCH:
+        return "patch";
+    case FL_API_DELETE:
+        return r->target == FL_API_OBJECT ? "delete" : "deletecollection";
+    case FL_API_READ:
+        break;
+    }
+    return r->target == FL_API_WATCH ? "watch" : r->target == FL_API_OBJECT ? "get" : "list";
+}
+
+/* --- shapes --- */
+
+enum fl_k8s_kind fl_api_request_shown_kind(const struct fl_api_request *request) {
+    return request->shape == FL_API_METADATA ? FL_K8S_METADATA : request->kind;
+}
+
+int fl_api_request_encode(const struct fl_api_request *request, struct fl_object *object,
+                          struct fl_buf *out) {
+    struct fl_object_meta_text text;
+    struct fl_k8s_meta meta;
+    if (request->shape != FL_API_METADATA) return fl_object_encode(object, request->format, out);
+    fl_object_meta(object, &text, &meta);
+    return fl_k8s_encode_metadata(out, request->format, &meta);
 }
 
 /* --- all --- */
@@ -301,22 +356,20 @@ int fl_api_request_parse(struct fl_api_request *out, const struct fl_http_reques
                          bool json_only, struct fl_api_status *status) {
     struct fl_str path, query, pair, key, value;
     *out = (struct fl_api_request){.format = FL_K8S_JSON};
-    int code =
-        parse_accept(out, fl_http_header_get(head->headers, FL_STR("accept")), json_only, status);
-    if (code) return code;
     if (head->path.n > URL_MAX)
         return fl_api_fail(status, 414, "RequestURITooLong", "the URL is too long");
     out->text = fl_str_dup(head->path);
     if (!out->text) return fl_api_fail(status, 500, "InternalError", "out of memory");
     fl_str_split((struct fl_str){out->text, head->path.n}, '?', &path, &query);
     parse_path(out, path);
+    int code =
+        parse_accept(out, fl_http_header_get(head->headers, FL_STR("accept")), json_only, status);
+    if (!code) code = parse_verb(out, head, status);
     while (query.n && !code) {
         fl_str_split(query, '&', &pair, &query);
         fl_str_split(pair, '=', &key, &value);
         code = parse_option(out, decode(key), decode(value), status);
     }
-    if (!code && out->metadata && out->target != FL_API_LIST)
-        code = not_acceptable(status, json_only);
     return code ? code : check_options(out, status);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "sim/api_outlet.h"
+#include "sim/api_table.h"
 
 #define SHORT_MS       500
 #define TIMEOUT_MS_MIN ((uint64_t)30 * 60 * 1000) /* without timeoutSeconds: up to twice this */
@@ -63,15 +64,23 @@ static bool send(struct fl_api_watch *watch, enum fl_k8s_event event, enum fl_k8
     return rc == 0;
 }
 
+/* The bare object in the shape asked for. */
+static int encode_object(struct fl_api_watch *watch, struct fl_object *object, struct fl_buf *out) {
+    if (watch->request.shape != FL_API_TABLE)
+        return fl_api_request_encode(&watch->request, object, out);
+    watch->request.now_s = fl_io_wall_ms(watch->io) / 1000;
+    return fl_api_table_encode(&watch->request, &object, 1, object->version, FL_STR_NONE, out);
+}
+
 static bool send_object(struct fl_api_watch *watch, enum fl_k8s_event event,
                         struct fl_object *object) {
     struct fl_buf bare;
     fl_buf_init(&bare, FL_API_BODY_MAX);
     bool sent = false;
-    if (fl_object_encode(object, watch->request.format, &bare))
+    if (encode_object(watch, object, &bare))
         end(watch);
     else
-        sent = send(watch, event, watch->request.kind, fl_buf_str(&bare));
+        sent = send(watch, event, fl_api_request_shown_kind(&watch->request), fl_buf_str(&bare));
     fl_buf_deinit(&bare);
     return sent;
 }
@@ -80,13 +89,14 @@ static bool send_bookmark(struct fl_api_watch *watch, bool initial_end) {
     char version[24];
     struct fl_buf bare;
     bool sent = false;
+    enum fl_k8s_kind kind = fl_api_request_shown_kind(&watch->request);
     int n = snprintf(version, sizeof version, "%" PRIu64, watch->at);
     fl_buf_init(&bare, FL_API_BODY_MAX);
-    if (fl_k8s_encode_bookmark(&bare, watch->request.format, watch->request.kind,
-                               fl_str_n(version, (size_t)n), initial_end))
+    if (fl_k8s_encode_bookmark(&bare, watch->request.format, kind, fl_str_n(version, (size_t)n),
+                               initial_end))
         end(watch);
     else
-        sent = send(watch, FL_K8S_BOOKMARK, watch->request.kind, fl_buf_str(&bare));
+        sent = send(watch, FL_K8S_BOOKMARK, kind, fl_buf_str(&bare));
     fl_buf_deinit(&bare);
     return sent;
 }

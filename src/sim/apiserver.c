@@ -8,7 +8,9 @@
 #include <limits.h>
 
 #include "base/alloc.h"
+#include "sim/api_access.h"
 #include "sim/api_watch.h"
+#include "sim/api_write.h"
 
 #define BOOKMARK_MS       60000
 #define RESTORED_VERSIONS 10
@@ -18,10 +20,10 @@ struct fl_apiserver {
     struct fl_io *io;
     struct fl_cluster *cluster;
     struct fl_store *store;
-    struct fl_apiserver_options options; /* strings: host not kept, token is ours */
-    char *token;
+    struct fl_apiserver_options options; /* host is not kept */
+    struct fl_api_access access;
     struct fl_listener *listener;
-    struct fl_list clients, watches;
+    struct fl_list clients, watches, uploads;
     struct fl_store_observer observer;
     struct fl_task pump, upheave;
     struct fl_api_faults faults;
@@ -37,6 +39,14 @@ struct client { /* a connection */
     struct fl_list link;
     struct fl_apiserver *server;
     struct fl_http_conn *conn;
+};
+
+struct upload { /* a request whose body is still coming */
+    struct fl_list link;
+    struct fl_apiserver *server;
+    struct fl_api_call call;
+    struct fl_buf body;
+    int code; /* 413 */
 };
 
 /* --- faults of connections and of the cluster --- */
@@ -104,7 +114,7 @@ static void fail_ahead(const struct fl_apiserver *server, const struct fl_api_ca
 
 static void fail_forbidden(const struct fl_api_call *call) {
     struct fl_api_status status;
-    fl_api_forbidden(&status, &call->request, "system:serviceaccount:default:default");
+    fl_api_forbidden(&status, &call->request, FL_API_READER);
     fl_api_reply_status(call, &status);
 }
 
@@ -148,6 +158,15 @@ static bool answer_badly(const struct fl_apiserver *server, const struct fl_api_
 
 /* --- answers --- */
 
+/* As an API server on etcd 3.4 does: the watch is accepted, and only then refused. */
+static void fail_old_etcd(const struct fl_api_call *call) {
+    struct fl_api_status status;
+    fl_api_fail(
+        &status, 500, "InternalError",
+        "Internal error occurred: required storage feature RequestWatchProgress is disabled");
+    fl_api_watch_refuse(call, &status);
+}
+
 static void answer(struct fl_apiserver *server, struct fl_api_call *call) {
     enum fl_fault_kind fault = fl_api_faults_take_for(&server->faults, &call->request);
     const struct fl_api_watch_options watch = {.bookmark_ms = server->options.bookmark_ms,
@@ -167,29 +186,23 @@ static void answer(struct fl_apiserver *server, struct fl_api_call *call) {
         fl_api_reply_list(call, server->store, fault == FL_FAULT_OLDER);
         break;
     case FL_API_WATCH:
-        fl_api_watch_start(call, server->store, &watch);
+        if (call->request.initial_events && server->options.old_etcd)
+            fail_old_etcd(call);
+        else
+            fl_api_watch_start(call, server->store, &watch);
         break;
     }
 }
 
-static bool is_authorized(const struct fl_apiserver *server, const struct fl_http_request *head) {
-    struct fl_str value = fl_http_header_get(head->headers, FL_STR("authorization"));
-    struct fl_str prefix = FL_STR("Bearer ");
-    if (!server->token) return true;
-    return fl_str_starts(value, prefix) &&
-           fl_str_eq(fl_str_from(value, prefix.n), fl_str_of(server->token));
-}
-
 /* What stands between a well-formed request and its answer; 0 or the HTTP code. */
 static int check(const struct fl_apiserver *server, const struct fl_http_request *head,
-                 const struct fl_api_request *request, struct fl_api_status *status) {
-    bool health = request->target == FL_API_DOCUMENT && fl_str_ends(request->path, FL_STR("z"));
-    if (!health && !is_authorized(server, head))
-        return fl_api_fail(status, 401, "Unauthorized", "Unauthorized");
-    if (!fl_str_eq(head->method, FL_STR("GET")))
+                 struct fl_api_request *request, struct fl_api_status *status) {
+    int code = fl_api_access_check(&server->access, head, request, status);
+    if (code) return code;
+    if (request->target == FL_API_DOCUMENT && request->verb != FL_API_READ &&
+        !fl_api_is_review(request))
         return fl_api_fail(status, 405, "MethodNotAllowed",
-                           "the simulated server only reads: %.*s is not supported",
-                           FL_STR_ARG(head->method));
+                           "the server does not allow this method on the requested resource");
     if (request->kind == FL_K8S_ENDPOINTSLICE && request->target != FL_API_DOCUMENT &&
         server->options.no_endpointslices)
         return fl_api_fail(status, 404, "NotFound",
@@ -202,6 +215,78 @@ static int check(const struct fl_apiserver *server, const struct fl_http_request
     return 0;
 }
 
+/* --- requests with a body --- */
+
+static void upload_free(struct upload *upload) {
+    fl_list_remove(&upload->link);
+    fl_buf_deinit(&upload->body);
+    fl_api_request_deinit(&upload->call.request);
+    fl_free(upload);
+}
+
+static void on_body(void *arg, struct fl_http_stream *stream, struct fl_str bytes) {
+    struct upload *upload = arg;
+    int rc = upload->code ? 0 : fl_buf_append(&upload->body, bytes);
+    if (rc) {
+        upload->code = rc == FL_EFULL ? 413 : 500;
+        fl_buf_consume(&upload->body, upload->body.len);
+    }
+    fl_http_stream_consume(stream, bytes.n);
+}
+
+/* From here on the stream is the answer's. */
+static void on_body_end(void *arg, struct fl_http_stream *stream) {
+    struct upload *upload = arg;
+    struct fl_apiserver *server = upload->server;
+    struct fl_api_status status;
+    FL_UNUSED(stream);
+    if (upload->code == 413) {
+        fl_api_fail(&status, 413, "RequestEntityTooLarge", "Request entity too large: limit is %zu",
+                    FL_API_REQUEST_MAX);
+        fl_api_reply_status(&upload->call, &status);
+    } else if (upload->code) {
+        fl_api_fail(&status, 500, "InternalError", "out of memory");
+        fl_api_reply_status(&upload->call, &status);
+    } else if (fl_api_is_review(&upload->call.request)) {
+        fl_api_reply_review(&upload->call, &server->access, fl_buf_str(&upload->body));
+    } else {
+        fl_api_write(&upload->call, server->cluster, server->options.hooks,
+                     fl_buf_str(&upload->body));
+    }
+    upload_free(upload);
+}
+
+static void on_body_close(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
+                          uint32_t h2_code) {
+    FL_UNUSED(stream);
+    FL_UNUSED(why);
+    FL_UNUSED(h2_code);
+    upload_free(arg);
+}
+
+static const struct fl_http_stream_events upload_events = {
+    .on_data = on_body, .on_end = on_body_end, .on_close = on_body_close};
+
+/* Steals the call's request. */
+static void start_upload(struct fl_apiserver *server, struct fl_api_call *call) {
+    enum fl_fault_kind fault = fl_api_faults_take_for(&server->faults, &call->request);
+    struct fl_api_status status;
+    if (answer_badly(server, call, fault)) return;
+    struct upload *upload = FL_NEW(struct upload);
+    if (!upload) {
+        fl_api_fail(&status, 500, "InternalError", "out of memory");
+        fl_api_reply_status(call, &status);
+        return;
+    }
+    call->slow = fault == FL_FAULT_SLOW;
+    upload->server = server;
+    upload->call = *call;
+    call->request.text = NULL;
+    fl_buf_init(&upload->body, FL_API_REQUEST_MAX);
+    fl_list_push(&server->uploads, &upload->link);
+    fl_http_stream_attach(call->stream, &upload_events, upload);
+}
+
 static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stream *stream,
                        const struct fl_http_request *head) {
     struct client *client = arg;
@@ -212,9 +297,12 @@ static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stre
     server->requests++;
     fl_io_defer(server->io, &server->upheave);
     int code = fl_api_request_parse(&call.request, head, server->options.no_protobuf, &status);
+    call.request.now_s = fl_io_wall_ms(server->io) / 1000;
     if (!code) code = check(server, head, &call.request, &status);
     if (code)
         fl_api_reply_status(&call, &status);
+    else if (call.request.verb != FL_API_READ)
+        start_upload(server, &call);
     else
         answer(server, &call);
     fl_api_request_deinit(&call.request);
@@ -273,7 +361,7 @@ static void server_free(struct fl_apiserver *server) {
     fl_list_remove(&server->observer.link);
     if (server->listener) fl_listener_close(server->io, server->listener);
     fl_io_timer_deinit(server->io, &server->reconcile);
-    fl_free(server->token);
+    fl_api_access_deinit(&server->access);
     fl_free(server);
 }
 
@@ -300,13 +388,14 @@ int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,
     if (!server->options.bookmark_ms) server->options.bookmark_ms = BOOKMARK_MS;
     fl_list_init(&server->clients);
     fl_list_init(&server->watches);
+    fl_list_init(&server->uploads);
     fl_task_init(&server->pump, run_pump);
     fl_task_init(&server->upheave, run_upheave);
     fl_task_init(&server->closed, run_closed);
     server->observer.on_event = on_event;
     fl_list_push(&server->store->observers, &server->observer.link);
     if (fl_io_timer_init(io, &server->reconcile, run_reconcile) ||
-        (options->token.n && !(server->token = fl_str_dup(options->token)))) {
+        fl_api_access_init(&server->access, options)) {
         rc = fl_fail_nomem(err);
         goto fail;
     }

@@ -1,7 +1,7 @@
 /* apiserver.h - the simulated API server: lists and watches of a cluster over HTTP/1.1 and HTTP/2
  * cleartext, in JSON and protobuf. Runs on any fl_io: the real one for `fairlead sim`, a world in
- * tests. It only reads: whatever is no GET is answered 405. A watcher that lags by more than 1,000
- * events is ended without a word, as the real server does. One loop's thread. */
+ * tests. Users may create, update, patch and delete (api_write.h). A watcher that lags by more than
+ * 1,000 events is ended without a word, as the real server does. One loop's thread. */
 #ifndef FL_SIM_APISERVER_H
 #define FL_SIM_APISERVER_H
 
@@ -11,6 +11,17 @@
 
 struct fl_apiserver;
 
+#define FL_API_REPLICAS_MAX 10000
+
+/* Who runs the cluster's pods: what users order through the API. All return 0, FL_ENOT_FOUND (that
+ * is none of theirs) or FL_ENOMEM. */
+struct fl_api_hooks {
+    void *arg;
+    int (*pod_delete)(void *arg, struct fl_str ns, struct fl_str pod);
+    int (*scale)(void *arg, struct fl_str ns, struct fl_str deployment, unsigned pods);
+    int (*restart)(void *arg, struct fl_str ns, struct fl_str deployment);
+};
+
 struct fl_apiserver_options {
     struct fl_str host;     /* address */
     uint16_t port;          /* 0: any */
@@ -19,7 +30,11 @@ struct fl_apiserver_options {
     bool no_streaming_list; /* as an old server: sendInitialEvents is refused with 422 */
     bool no_endpointslices; /* as a very old one: 404, Endpoints only */
     bool no_protobuf;       /* as aggregated APIs: JSON is all it writes */
-    struct fl_str token;    /* required as bearer token if not empty */
+    bool old_etcd; /* etcd 3.4 under it: sendInitialEvents gets 200 and an ERROR event, code 500 */
+    struct fl_str token; /* required as bearer token if not empty */
+    /* A second one, which may only read, and where reader_namespace is not empty only there. */
+    struct fl_str reader_token, reader_namespace;
+    const struct fl_api_hooks *hooks; /* NULL: pods and Services only; not copied */
 };
 
 FL_MUST int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,

@@ -8,8 +8,6 @@
 #include "sim/cluster_inner.h"
 
 #define FIRST_VERSION 990 /* soon four digits: versions do not compare as text */
-#define NODES         5
-#define ZONES         3
 
 /* --- services --- */
 
@@ -99,6 +97,12 @@ static int service_say(struct fl_cluster *cluster, struct fl_cluster_service *se
     return had_slices || !service->endpoints ? 0 : fl_cluster_place_pods(cluster, service);
 }
 
+/* A user wrote a Service or Endpoints of this name: they are not the cluster's to change. */
+bool fl_cluster_is_taken(const struct fl_cluster *cluster, struct fl_str ns, struct fl_str name) {
+    return fl_store_find(&cluster->store, FL_K8S_SERVICE, ns, name) ||
+           fl_store_find(&cluster->store, FL_K8S_ENDPOINTS, ns, name);
+}
+
 static int service_put(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
                        const struct fl_facts *say) {
     if (!ns.n || !name.n || ns.n > FL_CLUSTER_NAME_MAX || name.n > FL_CLUSTER_NAME_MAX)
@@ -109,6 +113,7 @@ static int service_put(struct fl_cluster *cluster, struct fl_str ns, struct fl_s
     char ip[32];
     struct fl_facts of = *say;
     bool is_new = !service;
+    if (is_new && fl_cluster_is_taken(cluster, ns, name)) return FL_EFULL;
     if (!of.external_name.n) {
         uint64_t bits = fl_random_u64(&cluster->random);
         snprintf(ip, sizeof ip, "10.96.%u.%u", (unsigned)(bits % 256), (unsigned)(bits >> 8) % 256);
@@ -161,10 +166,11 @@ static int pod_identity(struct fl_cluster *cluster, const struct fl_cluster_serv
     char name[FL_CLUSTER_NAME_MAX + 32], node[16], zone[16];
     int n = snprintf(name, sizeof name, "%.*s-%s-", FL_STR_ARG(who->name), service->template_hash);
     do fl_cluster_letters(cluster, name + n, 5);
-    while (fl_cluster_find(&cluster->pods, who->ns, fl_str_of(name)));
+    while (fl_store_find(&cluster->store, FL_K8S_POD, who->ns, fl_str_of(name)));
     unsigned number = cluster->pods_made++;
-    snprintf(node, sizeof node, "node-%u", number % NODES + 1);
-    snprintf(zone, sizeof zone, "zone-%c", 'a' + (int)(number % NODES % ZONES));
+    snprintf(node, sizeof node, "node-%u", number % FL_CLUSTER_NODES + 1);
+    snprintf(zone, sizeof zone, "zone-%c",
+             'a' + (int)(number % FL_CLUSTER_NODES % FL_CLUSTER_ZONES));
     struct fl_identity of = {.ns = who->ns,
                              .name = fl_str_of(name),
                              .service = who->name,

@@ -16,7 +16,8 @@
 #define FL_SLICE_ENDPOINTS_MAX 100 /* unless fl_cluster_slice_max said less */
 
 struct fl_cluster;
-struct fl_store; /* store.h: the objects and their history */
+struct fl_rollout; /* object.h */
+struct fl_store;   /* store.h: the objects and their history */
 
 /* A pod as the cluster sees it. PENDING has no address yet and stands in no slice; RUNNING is not
  * ready; TERMINATING goes on serving if it was ready. */
@@ -50,6 +51,14 @@ FL_MUST int fl_cluster_pod_add(struct fl_cluster *cluster, struct fl_str ns, str
 FL_MUST int fl_cluster_pod_phase(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
                                  enum fl_pod_phase phase);
 FL_MUST int fl_cluster_pod_delete(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name);
+
+/* New pods of the service are of another template from now on, which their names show. */
+void fl_cluster_template(struct fl_cluster *cluster, struct fl_str ns, struct fl_str service);
+/* How far the service's Deployment is; a new version only if that changes. FL_ENOMEM. */
+FL_MUST int fl_cluster_deployment(struct fl_cluster *cluster, struct fl_str ns, struct fl_str name,
+                                  const struct fl_rollout *rollout);
+/* Nodes, and a Namespace for each that a service is in. FL_ENOMEM (partly). */
+FL_MUST int fl_cluster_furnish(struct fl_cluster *cluster);
 
 uint64_t fl_cluster_version(const struct fl_cluster *cluster);
 /* Forgets all history up to now: watches from older versions get 410. */

@@ -12,6 +12,8 @@
 #include "sim/store.h"
 
 #define FL_CLUSTER_NAME_MAX 253
+#define FL_CLUSTER_NODES    5
+#define FL_CLUSTER_ZONES    3
 
 struct fl_cluster_service {
     struct fl_identity *identity;
@@ -85,6 +87,7 @@ FL_MUST int fl_stage_stray(struct fl_cluster *cluster, struct fl_cluster_service
 
 /* --- cluster.c --- */
 
+bool fl_cluster_is_taken(const struct fl_cluster *cluster, struct fl_str ns, struct fl_str name);
 FL_MUST int fl_stage_service(struct fl_cluster *cluster, enum fl_k8s_event event,
                              struct fl_cluster_service *service);
 FL_MUST int fl_stage_pod(struct fl_cluster *cluster, enum fl_k8s_event event,

@@ -49,6 +49,7 @@ static bool is_ours(const struct fl_cluster *cluster, const struct fl_object *ob
     const struct fl_identity *who = object->identity;
     const struct fl_cluster_service *service = service_of(cluster, object);
     const struct fl_cluster_pod *pod;
+    if (object->body) return true; /* a user's: it is what the backup says */
     switch (object->kind) {
     case FL_K8S_POD:
         pod = fl_cluster_find(&cluster->pods, who->ns, who->name);

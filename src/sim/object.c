@@ -100,18 +100,34 @@ int fl_object_new(enum fl_k8s_kind kind, struct fl_identity *identity, struct fl
 }
 
 int fl_object_copy(const struct fl_object *of, size_t more, struct fl_object **out) {
-    FL_ASSERT(of->kind != FL_K8S_ENDPOINTS); /* those are made anew each time */
+    FL_ASSERT(of->kind != FL_K8S_ENDPOINTS || of->body); /* those are made anew each time */
     int rc = fl_object_new(of->kind, of->identity, of->facts, of->entry_count + more, out);
     if (rc) return rc;
     struct fl_object *copy = *out;
     copy->phase = of->phase;
     copy->terminating = of->terminating;
+    copy->rollout = of->rollout;
+    copy->overlay = json_incref(of->overlay);
+    if (of->body && !(copy->body = json_deep_copy(of->body))) {
+        fl_object_unref(copy);
+        return FL_ENOMEM;
+    }
     copy->entry_count = of->entry_count;
     for (size_t i = 0; i < of->entry_count; i++) {
         copy->entries[i] = of->entries[i];
         fl_identity_ref(copy->entries[i].pod);
     }
     return 0;
+}
+
+int fl_object_take_body(enum fl_k8s_kind kind, struct fl_identity *identity, json_t *body,
+                        struct fl_object **out) {
+    int rc = fl_object_new(kind, identity, NULL, 0, out);
+    if (rc)
+        json_decref(body);
+    else
+        (*out)->body = body;
+    return rc;
 }
 
 struct fl_object *fl_object_ref(struct fl_object *object) {
@@ -128,6 +144,8 @@ struct fl_object *fl_object_unref(struct fl_object *object) {
     fl_free(object->slices);
     fl_facts_unref(object->facts);
     fl_identity_unref(object->identity);
+    json_decref(object->body);
+    json_decref(object->overlay);
     fl_free(object);
     return NULL;
 }
@@ -148,11 +166,67 @@ size_t fl_object_labels(const struct fl_object *object,
         return 2;
     case FL_K8S_POD:
     case FL_K8S_SERVICE:
+    case FL_K8S_DEPLOYMENT:
         out[0] = (struct fl_k8s_label){FL_STR("app"), service};
         return 1;
     default:
         return 0;
     }
+}
+
+/* A string of a tree, by its path. */
+static bool text_at(const json_t *tree, const char *one, const char *two, struct fl_str key,
+                    struct fl_str *value) {
+    const json_t *at = json_object_get(json_object_get(tree, one), two);
+    at = key.n ? json_object_getn(at, key.p, key.n) : at;
+    if (!json_is_string(at)) return false;
+    *value = fl_str_n(json_string_value(at), json_string_length(at));
+    return true;
+}
+
+/* What users said about a label of an object that the cluster made: a null removed it. */
+static bool is_label_changed(const struct fl_object *object, struct fl_str key) {
+    const json_t *labels = json_object_get(json_object_get(object->overlay, "metadata"), "labels");
+    return json_object_getn(labels, key.p, key.n) != NULL;
+}
+
+bool fl_object_label(const struct fl_object *object, struct fl_str key, struct fl_str *value) {
+    struct fl_k8s_label labels[FL_OBJECT_LABELS_MAX];
+    *value = FL_STR_NONE;
+    if (!key.n) return false;
+    if (object->body) return text_at(object->body, "metadata", "labels", key, value);
+    if (object->overlay && is_label_changed(object, key))
+        return text_at(object->overlay, "metadata", "labels", key, value);
+    size_t n = fl_object_labels(object, labels);
+    for (size_t i = 0; i < n; i++) {
+        if (!fl_str_eq(labels[i].key, key)) continue;
+        *value = labels[i].value;
+        return true;
+    }
+    return false;
+}
+
+bool fl_object_field(const struct fl_object *object, struct fl_str key, struct fl_str *value) {
+    const struct fl_identity *who = object->identity;
+    const json_t *body = object->body;
+    *value = FL_STR_NONE;
+    if (fl_str_eq(key, FL_STR("metadata.name")))
+        *value = who->name;
+    else if (fl_str_eq(key, FL_STR("metadata.namespace")))
+        *value = who->ns;
+    else if (fl_str_eq(key, FL_STR("spec.nodeName")))
+        return body ? text_at(body, "spec", "nodeName", FL_STR_NONE, value)
+                    : (*value = who->node, true);
+    else if (fl_str_eq(key, FL_STR("status.podIP")))
+        return body ? text_at(body, "status", "podIP", FL_STR_NONE, value)
+                    : (*value = who->address, object->phase != FL_OBJECT_PENDING);
+    else if (fl_str_eq(key, FL_STR("status.phase")) && body)
+        return text_at(body, "status", "phase", FL_STR_NONE, value);
+    else if (fl_str_eq(key, FL_STR("status.phase")))
+        *value = object->phase == FL_OBJECT_PENDING ? FL_STR("Pending") : FL_STR("Running");
+    else
+        return false;
+    return true;
 }
 
 void fl_object_superseded(struct fl_object *object) {

@@ -7,6 +7,8 @@
 #ifndef FL_SIM_OBJECT_H
 #define FL_SIM_OBJECT_H
 
+#include <jansson.h>
+
 #include "wire/k8s.h"
 
 #define FL_UID_TEXT 36
@@ -47,6 +49,14 @@ struct fl_entry {
     unsigned flags; /* FL_ENDPOINT_* */
 };
 
+/* How far a Deployment is. */
+struct fl_rollout {
+    unsigned wanted, all, updated, ready;
+    unsigned max_surge, max_unavailable;
+    unsigned generation;
+    int64_t restarted_s; /* 0: never */
+};
+
 enum fl_object_phase { FL_OBJECT_PENDING, FL_OBJECT_RUNNING, FL_OBJECT_READY };
 
 struct fl_object {
@@ -64,6 +74,13 @@ struct fl_object {
     size_t slice_count;
     enum fl_object_phase phase; /* POD */
     bool terminating;
+    struct fl_rollout rollout; /* DEPLOYMENT */
+
+    /* Written by a user: the whole object, its version filled in when it is encoded; else NULL. */
+    json_t *body;
+    /* What users changed of an object that the cluster makes, as RFC 7396 says it; NULL: nothing.
+     * It goes on from version to version. */
+    json_t *overlay;
 };
 
 /* References what it is given. `room`: of entries or slices. FL_ENOMEM. */
@@ -77,9 +94,28 @@ struct fl_object *fl_object_unref(struct fl_object *object); /* returns NULL; NU
 /* By namespace, then name, as lists are ordered. */
 int fl_object_cmp(const struct fl_object *object, struct fl_str ns, struct fl_str name);
 
+/* Of a user's object: what the body says of itself. Takes the body, even on failure. FL_ENOMEM. */
+FL_MUST int fl_object_take_body(enum fl_k8s_kind kind, struct fl_identity *identity, json_t *body,
+                                struct fl_object **out);
+
 #define FL_OBJECT_LABELS_MAX 3
+/* Those that the cluster gives; see fl_object_label. */
 size_t fl_object_labels(const struct fl_object *object,
                         struct fl_k8s_label out[FL_OBJECT_LABELS_MAX]);
+/* False: there is no such label. */
+bool fl_object_label(const struct fl_object *object, struct fl_str key, struct fl_str *value);
+/* What a field selector may ask for: metadata.name, metadata.namespace; of pods spec.nodeName,
+ * status.phase, status.podIP. False: not there. */
+bool fl_object_field(const struct fl_object *object, struct fl_str key, struct fl_str *value);
+
+struct fl_object_meta_text { /* what a struct fl_k8s_meta borrows */
+    struct fl_k8s_label labels[FL_OBJECT_LABELS_MAX], truncated;
+    char version[24];
+};
+void fl_object_meta(const struct fl_object *object, struct fl_object_meta_text *text,
+                    struct fl_k8s_meta *meta);
+/* The whole object as a tree of its own; NULL: no memory. */
+FL_MUST json_t *fl_object_json(struct fl_object *object);
 
 /* Appends the bare object (see wire/k8s.h). FL_ENOMEM, FL_EFULL. */
 FL_MUST int fl_object_encode(struct fl_object *object, enum fl_k8s_format format,

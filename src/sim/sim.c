@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "sim/object.h"
 #include "sim/pod.h"
 
 #define START_MS      300
@@ -23,7 +24,10 @@ struct service {
     struct fl_sim *sim;
     char ns[LABEL_MAX_LEN + 1], name[LABEL_MAX_LEN + 1];
     unsigned wanted;
+    unsigned max_surge, max_unavailable;
     unsigned generation; /* pods of an older one are replaced */
+    unsigned orders;     /* how often users changed it: a Deployment's generation */
+    int64_t restarted_s;
     bool rolling;
     struct fl_list pods;
 };
@@ -41,6 +45,8 @@ struct fl_sim {
     size_t fault_count;
     uint64_t start_ms;
     struct fl_task reconcile, closed;
+    bool furnished;
+    struct fl_api_hooks hooks;
     bool closing;
     void (*done)(void *arg);
     void *done_arg;
@@ -87,6 +93,7 @@ struct tally {
     unsigned live, ready; /* as the cluster sees it */
     unsigned old;         /* live ones of an older generation */
     unsigned surge;       /* pods above the wanted number, for a roll's sake */
+    unsigned floor;       /* so many must stay ready */
     unsigned all, fresh_ready;
     bool any_old; /* live or not */
 };
@@ -103,7 +110,10 @@ static struct tally count(const struct service *service) {
         t.ready += pod->state == FL_SIM_POD_READY || pod->state == FL_SIM_POD_DEAD;
         t.fresh_ready += fresh && pod->state == FL_SIM_POD_READY;
     }
-    t.surge = t.old > 0 && t.live - t.old < service->wanted;
+    unsigned fresh = t.live - t.old, wanted = service->wanted;
+    if (t.old && fresh < wanted)
+        t.surge = FL_MIN(service->max_surge, FL_MIN(wanted - fresh, t.old));
+    t.floor = wanted - (t.old ? FL_MIN(service->max_unavailable, wanted) : 0);
     return t;
 }
 
@@ -177,10 +187,11 @@ static struct fl_pod *last_pod(const struct service *service, bool old, bool rea
 /* Who leaves next: an old pod before a new one, one that is not ready before one that is; one that
  * is ready only if enough others are. NULL: nobody. */
 static struct fl_pod *choose_leaver(const struct service *service, const struct tally *t) {
-    bool spare = t->ready > service->wanted;
+    bool spare = t->ready > t->floor;
+    unsigned most = service->wanted + (t->old ? service->max_surge : 0);
     struct fl_pod *pod = last_pod(service, true, false);
     if (!pod && spare) pod = last_pod(service, true, true);
-    if (pod || t->live <= service->wanted + (t->old > 0)) return pod;
+    if (pod || t->live <= most) return pod;
     pod = last_pod(service, false, false);
     return !pod && spare ? last_pod(service, false, true) : pod;
 }
@@ -192,7 +203,7 @@ static int reconcile_service(struct service *service) {
         int rc = start_pod(service);
         if (rc) return rc;
     }
-    while (t.live > service->wanted) {
+    while (t.live > t.floor) {
         struct fl_pod *pod = choose_leaver(service, &t);
         if (!pod) break;
         fl_pod_leave(pod);
@@ -200,6 +211,23 @@ static int reconcile_service(struct service *service) {
         t = count(service);
     }
     return 0;
+}
+
+/* The service's Deployment as kubectl sees it. */
+static int tell_deployment(struct service *service) {
+    struct fl_sim *sim = service->sim;
+    struct tally t = count(service);
+    if (!sim->furnished) return 0;
+    const struct fl_rollout now = {.wanted = service->wanted,
+                                   .all = t.live,
+                                   .updated = t.live - t.old,
+                                   .ready = t.ready,
+                                   .max_surge = service->max_surge,
+                                   .max_unavailable = service->max_unavailable,
+                                   .generation = service->orders + 1,
+                                   .restarted_s = service->restarted_s};
+    return fl_cluster_deployment(sim->cluster, fl_str_of(service->ns), fl_str_of(service->name),
+                                 &now);
 }
 
 static void free_gone(struct fl_sim *sim) {
@@ -225,7 +253,9 @@ static void run_reconcile(struct fl_task *task) {
         return;
     }
     FL_LIST_EACH (&sim->services, item, next) {
-        int one = reconcile_service(FL_CONTAINER(item, struct service, link));
+        struct service *service = FL_CONTAINER(item, struct service, link);
+        int one = reconcile_service(service);
+        if (!one) one = tell_deployment(service);
         if (one) rc = one;
     }
     if (rc) fl_io_timer_set(sim->io, &sim->reconcile_timer, fl_io_now_ms(sim->io) + RECONCILE_MS);
@@ -242,6 +272,7 @@ static void roll(struct service *service) {
     if (service->rolling) return;
     service->rolling = true;
     service->generation++;
+    fl_cluster_template(service->sim->cluster, fl_str_of(service->ns), fl_str_of(service->name));
     fl_io_defer(service->sim->io, &service->sim->reconcile);
 }
 
@@ -293,6 +324,50 @@ bool fl_sim_settled(const struct fl_sim *sim) {
     FL_LIST_EACH (&sim->services, item, next)
         if (!is_settled(FL_CONTAINER(item, struct service, link))) return false;
     return true;
+}
+
+/* --- orders through the API --- */
+
+static struct service *find_by(const struct fl_sim *sim, struct fl_str ns, struct fl_str name) {
+    FL_LIST_EACH (&sim->services, item, next) {
+        struct service *s = FL_CONTAINER(item, struct service, link);
+        if (fl_str_eq(ns, fl_str_of(s->ns)) && fl_str_eq(name, fl_str_of(s->name))) return s;
+    }
+    return NULL;
+}
+
+static int order_pod_delete(void *arg, struct fl_str ns, struct fl_str name) {
+    struct fl_sim *sim = arg;
+    FL_LIST_EACH (&sim->services, item, next) {
+        struct service *s = FL_CONTAINER(item, struct service, link);
+        if (!fl_str_eq(ns, fl_str_of(s->ns))) continue;
+        FL_LIST_EACH (&s->pods, each, after) {
+            struct fl_pod *pod = FL_CONTAINER(each, struct fl_pod, link);
+            if (!fl_str_eq(pod->name, name)) continue;
+            if (pod->state <= FL_SIM_POD_READY) fl_pod_leave(pod);
+            return 0;
+        }
+    }
+    return FL_ENOT_FOUND;
+}
+
+static int order_scale(void *arg, struct fl_str ns, struct fl_str name, unsigned pods) {
+    struct service *service = find_by(arg, ns, name);
+    if (!service) return FL_ENOT_FOUND;
+    service->wanted = pods;
+    service->orders++;
+    fl_io_defer(service->sim->io, &service->sim->reconcile);
+    return tell_deployment(service);
+}
+
+static int order_restart(void *arg, struct fl_str ns, struct fl_str name) {
+    struct service *service = find_by(arg, ns, name);
+    if (!service) return FL_ENOT_FOUND;
+    service->rolling = false; /* one that is under way is overtaken */
+    service->restarted_s = fl_io_wall_ms(service->sim->io) / 1000;
+    service->orders++;
+    roll(service);
+    return tell_deployment(service);
 }
 
 static void run_roll_timer(struct fl_timer *timer) {
@@ -372,6 +447,8 @@ static int add_service(struct fl_sim *sim, const struct fl_sim_service *spec,
     if (!service) return fl_fail_nomem(err);
     service->sim = sim;
     service->wanted = spec->pods;
+    service->max_surge = spec->max_surge || spec->max_unavailable ? spec->max_surge : 1;
+    service->max_unavailable = spec->max_unavailable;
     fl_str_copy(service->ns, sizeof service->ns, ns);
     fl_str_copy(service->name, sizeof service->name, name);
     fl_list_init(&service->pods);
@@ -395,10 +472,10 @@ static int check_addresses(struct fl_sim *sim, struct fl_error *err) {
     fl_pod_address(1, address);
     if (fl_io_listen(sim->io, fl_str_of(address), sim->pods.port, NULL, abort_accepted, sim,
                      &listener, &why)) {
-        return fl_fail(
-            err, why.code,
-            "pods need loopback addresses of their own: %s (does another simulator run?)",
-            why.detail);
+        return fl_fail(err, why.code,
+                       "pods need loopback addresses of their own: %s (does another simulator use "
+                       "their port?)",
+                       why.detail);
     }
     fl_listener_close(sim->io, listener);
     return 0;
@@ -418,6 +495,8 @@ static struct fl_sim *sim_alloc(struct fl_io *io, const struct fl_sim_options *o
     sim->io = io;
     sim->address_count = options->address_count ? options->address_count : ADDRESSES;
     sim->roll_every_ms = options->roll_every_ms;
+    sim->furnished = options->furnished;
+    sim->hooks = (struct fl_api_hooks){sim, order_pod_delete, order_scale, order_restart};
     fl_list_init(&sim->services);
     fl_list_init(&sim->gone);
     fl_task_init(&sim->reconcile, run_reconcile);
@@ -451,7 +530,10 @@ int fl_sim_new(struct fl_io *io, const struct fl_sim_options *options, struct fl
     for (size_t i = 0; i < options->service_count && !rc; i++)
         rc = add_service(sim, &options->services[i], err);
     if (!rc) rc = check_addresses(sim, err);
-    if (!rc) rc = fl_apiserver_new(io, sim->cluster, &options->apiserver, &sim->apiserver, err);
+    struct fl_apiserver_options apiserver = options->apiserver;
+    apiserver.hooks = &sim->hooks;
+    if (!rc && sim->furnished && fl_cluster_furnish(sim->cluster)) rc = fl_fail_nomem(err);
+    if (!rc) rc = fl_apiserver_new(io, sim->cluster, &apiserver, &sim->apiserver, err);
     if (rc) {
         sim_free(sim);
         return rc;

@@ -15,6 +15,9 @@ struct fl_sim;
 struct fl_sim_service {
     const char *name; /* "name" or "namespace/name"; default namespace "default" */
     unsigned pods;
+    /* Of a rolling update: pods above the wanted number, and ready ones below it. 0, 0: one above.
+     */
+    unsigned max_surge, max_unavailable;
 };
 
 struct fl_sim_options {
@@ -33,6 +36,9 @@ struct fl_sim_options {
     uint32_t slice_max;            /* endpoints per slice; 0: 100 */
     const struct fl_fault *faults; /* of the API server, at their times; copied */
     size_t fault_count;
+    /* Nodes, Namespaces and a Deployment per service are there too, for kubectl: they cost a
+     * version for every change of a pod. */
+    bool furnished;
 };
 
 /* Every service has one port, "grpc": this number, which is not the pods'. */

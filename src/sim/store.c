@@ -123,7 +123,11 @@ void fl_store_take_put(struct fl_store *store, enum fl_k8s_event event, struct f
     object->newest = event != FL_K8S_DELETED;
     struct fl_store_event *slot = slot_of(store, store->version);
     *slot = (struct fl_store_event){event, object, previous ? fl_object_ref(previous) : NULL};
-    if (previous) fl_object_superseded(previous);
+    if (previous) {
+        if (!object->overlay && object->identity == previous->identity)
+            object->overlay = json_incref(previous->overlay);
+        fl_object_superseded(previous);
+    }
     list_set(&store->kinds[object->kind], who, event == FL_K8S_DELETED ? NULL : object);
     FL_LIST_EACH (&store->observers, item, next) {
         struct fl_store_observer *o = FL_CONTAINER(item, struct fl_store_observer, link);

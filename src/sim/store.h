@@ -9,7 +9,8 @@
 #include "base/list.h"
 #include "sim/object.h"
 
-#define FL_STORE_KINDS (FL_K8S_POD + 1)
+#define FL_STORE_KINDS       (FL_K8S_DEPLOYMENT + 1)
+#define FL_STORE_OBJECTS_MAX 200000 /* of a kind, written by users */
 
 struct fl_store_event {
     enum fl_k8s_event event;    /* ADDED, MODIFIED, DELETED */

@@ -19,6 +19,10 @@ enum fl_k8s_kind {
     FL_K8S_STATUS,
     FL_K8S_POD,      /* encoded around by the simulator; there is no decoder for it */
     FL_K8S_METADATA, /* PartialObjectMetadata: an object of any kind without all but its metadata */
+    FL_K8S_NODE,     /* this and what follows: the simulator's only, as FL_K8S_POD */
+    FL_K8S_NAMESPACE,
+    FL_K8S_LEASE,
+    FL_K8S_DEPLOYMENT,
 };
 enum fl_k8s_format { FL_K8S_JSON, FL_K8S_PROTOBUF };
 
@@ -34,7 +38,7 @@ enum fl_k8s_format { FL_K8S_JSON, FL_K8S_PROTOBUF };
 #define FL_K8S_AS_METADATA ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 #define FL_K8S_ACCEPT_METADATA                                                                     \
     "application/vnd.kubernetes.protobuf" FL_K8S_AS_METADATA ", "                                  \
-                                                             "application/json" FL_K8S_AS_METADATA
+    "application/json" FL_K8S_AS_METADATA
 #define FL_K8S_ACCEPT_METADATA_JSON "application/json" FL_K8S_AS_METADATA
 
 /* A port of a Service. target_name stands for a named targetPort, else target_port. */

@@ -12,6 +12,10 @@ static const struct fl_k8s_name names[] = {
     [FL_K8S_METADATA] = {{"meta.k8s.io/v1", 14},
                          {"PartialObjectMetadata", 21},
                          {"PartialObjectMetadataList", 25}},
+    [FL_K8S_NODE] = {{"v1", 2}, {"Node", 4}, {"NodeList", 8}},
+    [FL_K8S_NAMESPACE] = {{"v1", 2}, {"Namespace", 9}, {"NamespaceList", 13}},
+    [FL_K8S_LEASE] = {{"coordination.k8s.io/v1", 22}, {"Lease", 5}, {"LeaseList", 9}},
+    [FL_K8S_DEPLOYMENT] = {{"apps/v1", 7}, {"Deployment", 10}, {"DeploymentList", 14}},
 };
 
 static const char *const events[] = {

@@ -358,7 +358,7 @@ static void start_world(struct whole_world *s, const struct world_watcher *watch
 
 static void start(struct whole_world *s, const struct plan *plan,
                   const struct world_watcher *watcher) {
-    const struct fl_sim_service service = {SERVICE, 0};
+    const struct fl_sim_service service = {.name = SERVICE};
     struct fl_sim_options options = deployment(plan);
     *s = (struct whole_world){.plan = plan, .random = {plan->seed + 1}};
     options.services = &service;

@@ -97,7 +97,7 @@ static void test_forbidden_is_said_as_the_real_server_does(void **state) {
     fl_apiserver_fault(b.server, FL_FAULT_FORBIDDEN, 2);
     assert_has(get(&b, SLICES, JSON),
                "endpointslices.discovery.k8s.io is forbidden: User "
-               "\\\"system:serviceaccount:default:default\\\" cannot list resource "
+               "\\\"system:serviceaccount:default:reader\\\" cannot list resource "
                "\\\"endpointslices\\\" in API group \\\"discovery.k8s.io\\\" at the cluster scope");
     assert_has(
         get(&b, "/api/v1/namespaces/shop/pods/a", JSON),

@@ -20,7 +20,7 @@ struct bench {
 
 static void bench_open(struct bench *b, uint64_t seed, unsigned pods) {
     struct fl_world_options world = {.seed = seed, .reorder = true};
-    struct fl_sim_service service = {ECHO, pods};
+    struct fl_sim_service service = {.name = ECHO, .pods = pods};
     struct fl_sim_options options = {.apiserver.host = FL_STR("127.0.0.1"),
                                      .services = &service,
                                      .service_count = 1,
@@ -237,7 +237,8 @@ static void test_a_killed_pod_is_replaced(void **state) {
 
 static void test_rolling_by_itself(void **state) {
     struct fl_world_options world = {.seed = 8};
-    struct fl_sim_service services[] = {{ECHO, 2}, {"shop/cart", 1}};
+    struct fl_sim_service services[] = {{.name = ECHO, .pods = 2},
+                                        {.name = "shop/cart", .pods = 1}};
     struct fl_sim_options options = {.apiserver.host = FL_STR("127.0.0.1"),
                                      .services = services,
                                      .service_count = 2,
@@ -263,7 +264,7 @@ static void test_wrong_names(void **state) {
     FL_UNUSED(state);
     assert_int_equal(fl_world_new(&world, &b.world), 0);
     for (size_t i = 0; i < FL_COUNT(bad); i++) {
-        struct fl_sim_service service = {bad[i], 1};
+        struct fl_sim_service service = {.name = bad[i], .pods = 1};
         struct fl_sim_options options = {
             .apiserver.host = FL_STR("127.0.0.1"), .services = &service, .service_count = 1};
         assert_int_equal(fl_sim_new(fl_world_io(b.world), &options, &b.sim, &err), FL_EUSAGE);
@@ -301,7 +302,7 @@ static void test_every_allocation_fails(void **state) {
     struct fl_world_options world = {.seed = 9};
     FL_UNUSED(state);
     FL_TEST_EACH_FAILURE(n) {
-        struct fl_sim_service service = {ECHO, 1};
+        struct fl_sim_service service = {.name = ECHO, .pods = 1};
         struct fl_sim_options options = {.apiserver.host = FL_STR("127.0.0.1"),
                                          .services = &service,
                                          .service_count = 1,
