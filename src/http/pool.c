@@ -63,7 +63,7 @@ struct fl_http_exchange {
     struct fl_timer deadline;
     const struct fl_http_stream_events *events;
     void *arg;
-    struct fl_error why;
+    struct fl_error why; /* this side ended it; FL_OK: it did not */
     unsigned tries;
     bool on_used; /* its connection had served before */
     bool seen;    /* something of the response */
@@ -102,15 +102,17 @@ static void waiting_ends(struct fl_http_exchange *x, const struct fl_error *why)
     pool_dirty(pool);
 }
 
-static bool is_over(const struct fl_http_exchange *x) { return !x->stream && x->why.code; }
-
+/* A stream may have ended already, untold: that end is not one to be repeated any more. */
 static void exchange_end(struct fl_http_exchange *x, int code) {
     struct fl_error why;
+    if (x->why.code) return;
     fl_fail(&why, code, "%s", fl_error_text(code));
-    if (x->stream)
-        fl_http_stream_reset(x->stream, CODE_CANCEL, &why);
-    else if (!is_over(x))
+    if (!x->stream) {
         waiting_ends(x, &why);
+        return;
+    }
+    x->why = why;
+    fl_http_stream_reset(x->stream, CODE_CANCEL, &why);
 }
 
 static void deadline_passed(struct fl_timer *timer) {
@@ -131,7 +133,7 @@ static bool is_safe(struct fl_str method) { /* RFC 9110 section 9.2.1 */
 }
 
 static bool may_repeat(const struct fl_http_exchange *x, int code) {
-    if (x->seen || x->pool->closing || x->tries >= TRIES_MAX) return false;
+    if (x->seen || x->why.code || x->pool->closing || x->tries >= TRIES_MAX) return false;
     if (code == FL_EGOAWAY || code == FL_ESTREAM_REFUSED) return true;
     bool cut = code == FL_ECLOSED || code == FL_ERESET;
     return cut && x->on_used && !fl_http_conn_is_h2(x->on->conn) && is_safe(x->request.method);
@@ -174,7 +176,7 @@ static void stream_close(void *arg, struct fl_http_stream *stream, const struct 
     }
     struct fl_http_pool *pool = x->pool;
     fl_list_remove(&x->link);
-    x->events->on_close(x->arg, stream, why, h2_code);
+    x->events->on_close(x->arg, stream, why->code && x->why.code ? &x->why : why, h2_code);
     exchange_free(x);
     pool_dirty(pool);
 }

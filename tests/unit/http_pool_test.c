@@ -371,6 +371,36 @@ static void test_cancel(void **state) {
     pool_shut(&p);
 }
 
+static struct fl_http_exchange *to_cancel;
+
+static void cancel_the_other(struct heard *h) {
+    FL_UNUSED(h);
+    fl_http_exchange_cancel(to_cancel);
+}
+
+/* Both are refused in one read, the first one after its head. Its close cancels the second, whose
+ * stream has ended as well, untold, and which would be made again. */
+static void test_cancel_as_it_would_be_repeated(void **state) {
+    static const char greeting[] = "\0\0\0\4\0\0\0\0";          /* SETTINGS */
+    static const char answers[] = "\0\0\1\1\4\0\0\0\1\x88"      /* HEADERS, 200 */
+                                  "\0\0\4\3\0\0\0\0\1\0\0\0\2"  /* RST_STREAM */
+                                  "\0\0\4\3\0\0\0\0\3\0\0\0\7"; /* RST_STREAM */
+    struct pool_bed p;
+    FL_UNUSED(state);
+    pool_open(&p, &h2);
+    p.b.raw_server = true;
+    p.b.raw.greeting = fl_str_n(greeting, sizeof(greeting));
+    struct heard *first = pool_ask(&p, "GET"), *second = bed_heard(&p.b);
+    assert_int_equal(pool_try_ask(&p, "GET", 0, second, &to_cancel), 0);
+    bed_run(&p.b, 1000);
+    first->on_close = cancel_the_other;
+    bed_raw_send(&p.b, fl_str_n(answers, sizeof(answers) - 1));
+    bed_run(&p.b, 1000);
+    assert_closed(first, FL_ESTREAM_RESET);
+    assert_closed(second, FL_ECANCELLED);
+    pool_shut(&p);
+}
+
 static void test_close_with_everything_open(void **state) {
     struct pool_bed p;
     struct fl_http_exchange *x;
@@ -630,6 +660,7 @@ int main(void) {
         cmocka_unit_test(test_no_repetition_after_the_head),
         cmocka_unit_test(test_deadline_covers_waiting),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel_as_it_would_be_repeated),
         cmocka_unit_test(test_close_with_everything_open),
         cmocka_unit_test(test_close_of_a_fresh_pool),
         cmocka_unit_test(test_servers_cut_under_load),
