@@ -27,7 +27,7 @@
 
 struct fl_kube_client {
     struct fl_io *io;
-    struct fl_http_pool *pool;
+    struct fl_http_pool *pool; /* NULL from its closing on */
     struct fl_credentials *credentials;
     struct fl_kube_server server;
     char *authority, *prefix;
@@ -344,6 +344,7 @@ struct fl_kube_server *fl_kube_client_server(struct fl_kube_client *client) {
 
 static void on_tls(void *arg, bool identity) {
     struct fl_kube_client *client = arg;
+    if (!client->pool) return; /* it is closing: nothing is dialled any more */
     fl_http_pool_use_tls(client->pool, fl_credentials_peek_tls(client->credentials),
                          fl_credentials_peek_proxy_tls(client->credentials));
     if (identity) fl_http_pool_renew(client->pool);

@@ -991,34 +991,72 @@ static void test_bad_certificates_leave_the_last_ones(void **state) {
     assert_all_dropped();
 }
 
-static void test_a_plugin_gives_a_certificate(void **state) {
-    struct fixture f;
-    FL_UNUSED(state);
-    setup_tls(&f);
-    fl_free(f.config.cert_file);
-    fl_free(f.config.key_file);
-    f.config.cert_file = f.config.key_file = NULL;
-    fl_buf_deinit(&f.config.cert_pem);
-    fl_buf_deinit(&f.config.key_pem);
-    assert_int_equal(fl_texts_add(&f.config.exec.argv, FL_STR(PLUGIN), FL_STR_NONE), FL_OK);
-    f.config.exec.api_version = fl_strdup("client.authentication.k8s.io/v1");
+static void plugin_gives_cert(struct fixture *f, const char *cert, uint32_t delay_ms) {
     static const char answer[] =
         "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\","
         "\"status\":{\"clientCertificateData\":\"%s\",\"clientKeyData\":\"KEY\"}}";
     char text[256];
-    snprintf(text, sizeof(text), answer, "GIVEN1");
-    program(&f, text, 0);
-    assert_int_equal(open_client(&f, false, NULL), FL_OK);
+    snprintf(text, sizeof(text), answer, cert);
+    program(f, text, delay_ms);
+}
+
+static void setup_plugin_tls(struct fixture *f) {
+    setup_tls(f);
+    fl_free(f->config.cert_file);
+    fl_free(f->config.key_file);
+    f->config.cert_file = f->config.key_file = NULL;
+    fl_buf_deinit(&f->config.cert_pem);
+    fl_buf_deinit(&f->config.key_pem);
+    assert_int_equal(fl_texts_add(&f->config.exec.argv, FL_STR(PLUGIN), FL_STR_NONE), FL_OK);
+    f->config.exec.api_version = fl_strdup("client.authentication.k8s.io/v1");
+    plugin_gives_cert(f, "GIVEN1", 0);
+    assert_int_equal(open_client(f, false, NULL), FL_OK);
+}
+
+static void test_a_plugin_gives_a_certificate(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_plugin_tls(&f);
     assert_int_equal(get(&f).status, 200);
     assert_string_equal(last_dialled()->cert, "GIVEN1");
     assert_string_equal(last_dialled()->ca, "CA1");
     assert_int_equal(tls.dials, 1);
-    snprintf(text, sizeof(text), answer, "GIVEN2");
-    program(&f, text, 0);
+    plugin_gives_cert(&f, "GIVEN2", 0);
     snprintf(f.wanted, sizeof(f.wanted), "Bearer x"); /* refused: the plugin runs again */
     assert_int_equal(get(&f).status, 401);
     assert_string_equal(last_dialled()->cert, "GIVEN2");
     assert_int_equal(tls.dials, 2);
+    teardown(&f);
+    assert_all_dropped();
+}
+
+static struct fl_sock *held[8];
+static size_t held_count;
+
+static void hold_close(struct fl_sock *sock) { held[held_count++] = sock; }
+
+/* Its connections take their time to close. */
+static void test_a_plugin_gives_a_certificate_while_closing(void **state) {
+    struct fixture f;
+    struct answer a, b;
+    FL_UNUSED(state);
+    setup_plugin_tls(&f);
+    start(&f, &b); /* on a connection of its own, which is kept */
+    assert_int_equal(get(&f).status, 200);
+    plugin_gives_cert(&f, "GIVEN2", 20);
+    snprintf(f.wanted, sizeof(f.wanted), "Bearer x");
+    start(&f, &a);
+    while (plugin_runs(&f) < 2) assert_true(fl_world_step(f.world));
+    f.ops.sock_close = hold_close;
+    fl_kube_client_close(f.client, on_client_closed, &f);
+    fl_world_run_ms(f.world, 100);
+    assert_int_equal(a.closes, 1);
+    assert_false(f.client_closed);
+    f.ops.sock_close = f.real_ops->sock_close;
+    while (held_count) f.ops.sock_close(held[--held_count]);
+    fl_world_run_ms(f.world, 100);
+    assert_true(f.client_closed);
+    f.client = NULL;
     teardown(&f);
     assert_all_dropped();
 }
@@ -1258,6 +1296,7 @@ int main(void) {
         cmocka_unit_test(test_W15_a_certificate_is_read_again_on_401),
         cmocka_unit_test(test_bad_certificates_leave_the_last_ones),
         cmocka_unit_test(test_a_plugin_gives_a_certificate),
+        cmocka_unit_test(test_a_plugin_gives_a_certificate_while_closing),
         cmocka_unit_test(test_a_proxy_is_dialled),
         cmocka_unit_test(test_what_is_logged),
         cmocka_unit_test(test_a_packed_list_is_unpacked),
