@@ -266,6 +266,7 @@ static void print_kinds(const struct load_figures *f, double seconds) {
     printf("\n");
 }
 
+/* Prints what it was, and returns the peak in multiples of the steady load. */
 static double report(const char *who, const struct load *load, uint64_t clients) {
     const uint64_t end = OUTAGE_AT + OUTAGE_S;
     struct load_figures steady = load_between(load, STEADY_S, OUTAGE_AT);
@@ -280,8 +281,10 @@ static double report(const char *who, const struct load *load, uint64_t clients)
     print_kinds(&recovery, RECOVERY_S);
     printf("  everybody has asked again %" PRIu64 " s after the outage\n",
            recovered_at(load, clients) - end);
-    printf("  LOAD        peak %.1f times the steady one, mean %.1f times\n",
-           recovery.peak / steady.mean, recovery.mean / steady.mean);
+    printf("  LOAD        peak %.1f times the steady one, mean %.1f times; for a peak of %.1f "
+           "everybody\n              would have to come back over %.0f s, blind until then\n",
+           recovery.peak / steady.mean, recovery.mean / steady.mean, TARGET,
+           (double)clients / (TARGET * steady.mean));
     return recovery.peak / steady.mean;
 }
 
