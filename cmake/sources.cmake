@@ -164,6 +164,7 @@ set(FL_SOURCES_registry
   src/registry/static.c)
 set(FL_SOURCES_sim
   src/sim/api_access.c
+  src/sim/api_body.c
   src/sim/api_document.c
   src/sim/api_faults.c
   src/sim/api_list.c
@@ -182,6 +183,7 @@ set(FL_SOURCES_sim
   src/sim/cluster_restore.c
   src/sim/cluster_slices.c
   src/sim/cluster_stage.c
+  src/sim/endpoints_controller.c
   src/sim/fault.c
   src/sim/json_patch.c
   src/sim/net.c

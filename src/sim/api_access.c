@@ -71,19 +71,22 @@ bool fl_api_is_review(const struct fl_api_request *request) {
 
 void fl_api_reply_review(const struct fl_api_call *call, const struct fl_api_access *access,
                          struct fl_str body) {
-    json_t *review = json_loadb(body.n ? body.p : "", body.n, 0, NULL);
+    struct fl_api_status status;
+    json_t *review;
+    int code = fl_api_parse_body(&call->request, body, &review, &status);
     const json_t *what = json_object_get(json_object_get(review, "spec"), "resourceAttributes");
     const char *verb = json_string_value(json_object_get(what, "verb"));
     const char *ns = json_string_value(json_object_get(what, "namespace"));
     bool allowed = !call->request.is_reader || reader_may(access, verb ? verb : "", fl_str_of(ns));
-    struct fl_api_status status;
     struct fl_buf out;
     fl_buf_init(&out, FL_API_BODY_MAX);
     int rc = json_is_object(review) ? 0 : FL_EUSAGE;
     if (!rc && json_object_set_new(review, "status", json_pack("{s:b}", "allowed", allowed)))
         rc = FL_ENOMEM;
     if (!rc) rc = fl_json_print(review, &out);
-    if (rc) {
+    if (code) {
+        fl_api_reply_status(call, &status);
+    } else if (rc) {
         fl_api_fail(&status, rc == FL_EUSAGE ? 400 : 500,
                     rc == FL_EUSAGE ? "BadRequest" : "InternalError", "%s", fl_error_text(rc));
         fl_api_reply_status(call, &status);

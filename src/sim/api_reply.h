@@ -37,6 +37,10 @@ void fl_api_reply_garbage(const struct fl_api_call *call);
 /* No answer at all, ever. */
 void fl_api_reply_silence(const struct fl_api_call *call);
 
+/* A request's body as a tree. 0, or the HTTP code in *status and *out NULL. */
+FL_MUST int fl_api_parse_body(const struct fl_api_request *request, struct fl_str body,
+                              json_t **out, struct fl_api_status *status);
+
 /* The struct that wire/ encodes. */
 struct fl_k8s_status fl_api_status_of(const struct fl_api_status *status);
 /* "Too large resource version", when the store has not reached it. */

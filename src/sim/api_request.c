@@ -311,12 +311,12 @@ static int parse_verb(struct fl_api_request *r, const struct fl_http_request *he
                            "the server does not allow this method on the requested resource");
     if (r->verb == FL_API_PATCH) return parse_patch(r, type, status);
     fl_str_split(type, ';', &media, &rest);
-    if (r->verb == FL_API_DELETE || !type.n ||
-        fl_str_eq(fl_str_trim(media), FL_STR("application/json")))
-        return 0;
+    media = fl_str_trim(media);
+    r->protobuf_body = fl_str_eq(media, FL_STR("application/vnd.kubernetes.protobuf"));
+    if (!media.n || r->protobuf_body || fl_str_eq(media, FL_STR("application/json"))) return 0;
     return fl_api_fail(status, 415, "UnsupportedMediaType",
                        "the body of the request was in an unknown format - accepted media types "
-                       "include: application/json");
+                       "include: application/json, application/vnd.kubernetes.protobuf");
 }
 
 const char *fl_api_request_verb(const struct fl_api_request *r) {
@@ -343,11 +343,9 @@ enum fl_k8s_kind fl_api_request_shown_kind(const struct fl_api_request *request)
 
 int fl_api_request_encode(const struct fl_api_request *request, struct fl_object *object,
                           struct fl_buf *out) {
-    struct fl_object_meta_text text;
-    struct fl_k8s_meta meta;
-    if (request->shape != FL_API_METADATA) return fl_object_encode(object, request->format, out);
-    fl_object_meta(object, &text, &meta);
-    return fl_k8s_encode_metadata(out, request->format, &meta);
+    return request->shape == FL_API_METADATA
+               ? fl_object_encode_metadata(object, request->format, out)
+               : fl_object_encode(object, request->format, out);
 }
 
 /* --- all --- */

@@ -57,6 +57,7 @@ struct fl_api_request {
     enum { FL_API_MATCH_NONE, FL_API_MATCH_NOT_OLDER, FL_API_MATCH_EXACT } match;
     int64_t now_s; /* since 1970: what ages are counted from */
     bool bookmarks, initial_events, dry_run;
+    bool protobuf_body;
     bool is_reader;        /* the bearer may only read */
     bool goes_on;          /* continue: version and the key of the last object */
     uint64_t page_version; /* 0: of now, after what a 410 said */

@@ -293,14 +293,11 @@ static int put_cells(struct fl_json_writer *w, struct fl_object *object, int64_t
 
 /* A row's object is its metadata, as by default (includeObject=Metadata). */
 static int put_row(struct fl_json_writer *w, struct fl_object *object, int64_t now_s) {
-    struct fl_object_meta_text text;
-    struct fl_k8s_meta meta;
     struct fl_buf bare;
     fl_buf_init(&bare, FL_K8S_FRAME_MAX);
-    fl_object_meta(object, &text, &meta);
     fl_json_put_begin(w, '{');
     int rc = put_cells(w, object, now_s);
-    if (!rc) rc = fl_k8s_encode_metadata(&bare, FL_K8S_JSON, &meta);
+    if (!rc) rc = fl_object_encode_metadata(object, FL_K8S_JSON, &bare);
     fl_json_put_key(w, FL_STR("object"));
     fl_json_put_raw(w, fl_buf_str(&bare));
     fl_json_put_end(w, '}');

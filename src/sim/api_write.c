@@ -53,14 +53,6 @@ static struct fl_str meta_text(const json_t *tree, const char *key) {
     return fl_str_of(json_string_value(json_object_get(meta_of(tree), key)));
 }
 
-static int parse(struct write *w, struct fl_str body, json_t **out) {
-    json_error_t error;
-    *out = json_loadb(body.n ? body.p : "", body.n, JSON_REJECT_DUPLICATES, &error);
-    if (*out) return 0;
-    return fl_api_fail(&w->status, 400, "BadRequest", "the object provided is unrecognized: %s",
-                       error.text);
-}
-
 static int set_text(json_t *object, const char *key, const char *value) {
     return json_object_set_new(object, key, json_string(value)) ? FL_ENOMEM : 0;
 }
@@ -198,7 +190,7 @@ static int create(struct write *w, struct fl_str body) {
     if (w->resource->namespaced && !w->request->ns.n)
         return fl_api_fail(&w->status, 405, "MethodNotAllowed", "%s are created in a namespace",
                            w->full_name);
-    int code = parse(w, body, &tree);
+    int code = fl_api_parse_body(w->request, body, &tree, &w->status);
     if (!code) code = create_tree(w, tree);
     json_decref(tree);
     return code;
@@ -365,7 +357,7 @@ static int update(struct write *w, struct fl_str body) {
     json_t *given = NULL, *tree = NULL, *was = NULL;
     bool patch = r->verb == FL_API_PATCH;
     if (!old) return fl_api_not_found(&w->status, r);
-    int code = parse(w, body, &given);
+    int code = fl_api_parse_body(w->request, body, &given, &w->status);
     if (!code) {
         was = shown_tree(w, old);
         tree = patch ? shown_tree(w, old) : json_incref(given);
@@ -467,7 +459,7 @@ static int delete_all(struct write *w) {
 
 static int delete_what(struct write *w, struct fl_str body) {
     json_t *options = NULL;
-    int code = body.n ? parse(w, body, &options) : 0;
+    int code = body.n ? fl_api_parse_body(w->request, body, &options, &w->status) : 0;
     if (!code) code = w->request->name.n ? delete_one(w, options) : delete_all(w);
     json_decref(options);
     return code;

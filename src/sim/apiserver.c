@@ -11,6 +11,7 @@
 #include "sim/api_access.h"
 #include "sim/api_watch.h"
 #include "sim/api_write.h"
+#include "sim/endpoints_controller.h"
 
 #define BOOKMARK_MS       60000
 #define RESTORED_VERSIONS 10
@@ -22,6 +23,7 @@ struct fl_apiserver {
     struct fl_store *store;
     struct fl_apiserver_options options; /* host is not kept */
     struct fl_api_access access;
+    struct fl_endpoints_controller endpoints;
     struct fl_listener *listener;
     struct fl_list clients, watches, uploads;
     struct fl_store_observer observer;
@@ -361,6 +363,7 @@ static void server_free(struct fl_apiserver *server) {
     fl_list_remove(&server->observer.link);
     if (server->listener) fl_listener_close(server->io, server->listener);
     fl_io_timer_deinit(server->io, &server->reconcile);
+    fl_endpoints_controller_deinit(&server->endpoints);
     fl_api_access_deinit(&server->access);
     fl_free(server);
 }
@@ -395,7 +398,8 @@ int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,
     server->observer.on_event = on_event;
     fl_list_push(&server->store->observers, &server->observer.link);
     if (fl_io_timer_init(io, &server->reconcile, run_reconcile) ||
-        fl_api_access_init(&server->access, options)) {
+        fl_api_access_init(&server->access, options) ||
+        fl_endpoints_controller_init(&server->endpoints, io, cluster)) {
         rc = fl_fail_nomem(err);
         goto fail;
     }
@@ -422,6 +426,7 @@ void fl_apiserver_close(struct fl_apiserver *server, void (*done)(void *arg), vo
     server->done = done;
     server->done_arg = arg;
     fl_list_remove(&server->observer.link);
+    fl_endpoints_controller_stop(&server->endpoints);
     fl_listener_close(server->io, server->listener);
     server->listener = NULL;
     fl_fail(&why, FL_ESHUTDOWN, "API server closed");

@@ -120,6 +120,9 @@ FL_MUST json_t *fl_object_json(struct fl_object *object);
 /* Appends the bare object (see wire/k8s.h). FL_ENOMEM, FL_EFULL. */
 FL_MUST int fl_object_encode(struct fl_object *object, enum fl_k8s_format format,
                              struct fl_buf *out);
+/* The same of a PartialObjectMetadata: its metadata alone. */
+FL_MUST int fl_object_encode_metadata(struct fl_object *object, enum fl_k8s_format format,
+                                      struct fl_buf *out);
 /* Its bytes are no longer wanted at once. */
 void fl_object_superseded(struct fl_object *object);
 

@@ -150,8 +150,8 @@ static int encode(struct fl_object *object, enum fl_k8s_format format, struct fl
     if (!object->body && !object->overlay) return encode_made(object, format, out);
     json_t *tree = fl_object_json(object);
     if (!tree) return FL_ENOMEM;
-    int rc =
-        format == FL_K8S_JSON ? fl_json_print(tree, out) : fl_schema_encode(object->kind, tree, out);
+    int rc = format == FL_K8S_JSON ? fl_json_print(tree, out)
+                                   : fl_schema_encode(object->kind, tree, out);
     json_decref(tree);
     return rc;
 }
@@ -195,4 +195,31 @@ json_t *fl_object_json(struct fl_object *object) {
     if (tree && !set_version(object, tree)) return tree;
     json_decref(tree);
     return NULL;
+}
+
+/* --- metadata alone --- */
+
+static int encode_tree_metadata(struct fl_object *object, enum fl_k8s_format format,
+                                struct fl_buf *out) {
+    json_t *tree = fl_object_json(object);
+    json_t *alone =
+        tree ? json_pack("{s:s, s:s, s:O}", "kind", "PartialObjectMetadata", "apiVersion",
+                         "meta.k8s.io/v1", "metadata", json_object_get(tree, "metadata"))
+             : NULL;
+    int rc = !alone                  ? FL_ENOMEM
+             : format == FL_K8S_JSON ? fl_json_print(alone, out)
+                                     /* metadata is field 1 of every kind */
+                                     : fl_schema_encode(FL_K8S_SERVICE, alone, out);
+    json_decref(alone);
+    json_decref(tree);
+    return rc;
+}
+
+int fl_object_encode_metadata(struct fl_object *object, enum fl_k8s_format format,
+                              struct fl_buf *out) {
+    struct fl_object_meta_text text;
+    struct fl_k8s_meta meta;
+    if (object->body || object->overlay) return encode_tree_metadata(object, format, out);
+    fl_object_meta(object, &text, &meta);
+    return fl_k8s_encode_metadata(out, format, &meta);
 }
