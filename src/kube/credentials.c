@@ -1,8 +1,8 @@
 /* credentials.c - see credentials.h.
  *
  * A change is taken over as a whole or not at all: the TLS configurations are made first, so that a
- * certificate that was replaced before its key is left for the next look. A plugin that fails is
- * run again only after a backoff, whoever asks. */
+ * certificate that was replaced before its key is left for the next look. A plugin that fails, or
+ * whose credentials are refused again and again, is run only after a backoff, whoever asks. */
 #include "kube/credentials.h"
 
 #include "base/alloc.h"
@@ -32,7 +32,7 @@ struct fl_credentials {
     uint64_t given_ms;         /* when */
     struct fl_backoff backoff; /* of the plugin */
     uint64_t again_ms;         /* it is not run before; 0: any time */
-    struct fl_error why;       /* it failed last */
+    struct fl_error why;       /* that is so */
     struct fl_task closed;
     void (*done)(void *arg);
     void *done_arg;
@@ -211,26 +211,23 @@ static void look_at_kubeconfig(struct fl_credentials *c) {
 
 /* --- the plugin --- */
 
-/* Certificate and key that it gave are used from now on, if they are others. */
-static int use_given_pem(struct fl_credentials *c, const struct fl_exec_credential *fresh,
-                         struct fl_error *err) {
-    struct fl_kube_trust trust;
-    if (same_pem(&c->given.cert_pem, &fresh->cert_pem) &&
-        same_pem(&c->given.key_pem, &fresh->key_pem))
-        return FL_OK;
-    int rc = fl_kube_trust_init(c->io, &c->config, fresh, &trust, err);
-    if (rc == FL_OK) take_trust(c, &trust, true);
-    return rc;
-}
-
 static int use_given(struct fl_credentials *c, struct fl_exec_credential *fresh,
                      struct fl_error *err) {
-    int rc = use_given_pem(c, fresh, err);
-    if (rc == FL_OK && fresh->token)
+    struct fl_kube_trust trust;
+    int rc = FL_OK;
+    bool other = !same_pem(&c->given.cert_pem, &fresh->cert_pem) ||
+                 !same_pem(&c->given.key_pem, &fresh->key_pem);
+    if (other) rc = fl_kube_trust_init(c->io, &c->config, fresh, &trust, err);
+    if (rc < 0) return rc;
+    if (fresh->token)
         rc =
             fl_authorization_bearer(&c->authorization, fl_str_of(fresh->token), "exec plugin", err);
-    if (rc < 0) return rc;
+    if (rc < 0) {
+        if (other) fl_kube_trust_deinit(c->io, &trust);
+        return rc;
+    }
     if (!fresh->token) fl_authorization_deinit(&c->authorization);
+    if (other) take_trust(c, &trust, true);
     struct fl_exec_credential old = c->given;
     c->given = *fresh;
     *fresh = old; /* the plugin wipes it */
@@ -240,11 +237,10 @@ static int use_given(struct fl_credentials *c, struct fl_exec_credential *fresh,
     return FL_OK;
 }
 
-static void plugin_failed(struct fl_credentials *c, const struct fl_error *why) {
+static void plugin_waits(struct fl_credentials *c, const struct fl_error *why) {
     uint64_t now_ms = fl_io_now_ms(c->io);
     c->why = *why;
     c->again_ms = now_ms + fl_backoff_failure(&c->backoff, now_ms, &c->io->jitter);
-    warn(c, "exec plugin gave no credentials", why);
 }
 
 static void on_plugin_done(void *arg, const struct fl_error *why,
@@ -252,12 +248,12 @@ static void on_plugin_done(void *arg, const struct fl_error *why,
     struct fl_credentials *c = arg;
     struct fl_error failed = *why;
     if (failed.code == FL_OK && use_given(c, credential, &failed) == FL_OK) {
-        c->again_ms = 0;
         fl_backoff_success(&c->backoff, fl_io_now_ms(c->io));
         FL_LOG(c->io, FL_LOG_INFO, "exec plugin gave credentials",
                FL_LOG_TEXT_OF("command", c->config.exec.argv.list[0]));
     } else {
-        plugin_failed(c, &failed);
+        plugin_waits(c, &failed);
+        warn(c, "exec plugin gave no credentials", &failed);
     }
     c->events->on_fetched(c->arg);
 }
@@ -270,6 +266,17 @@ static enum fl_credentials_state run_plugin(struct fl_credentials *c, struct fl_
     }
     return fl_exec_plugin_run(c->plugin, &c->config, err) == FL_OK ? FL_CREDENTIALS_FETCHING
                                                                    : FL_CREDENTIALS_FAILED;
+}
+
+/* In place of what was refused. What it gives now may be refused as well: the next run waits. */
+static enum fl_credentials_state replace_given(struct fl_credentials *c, int code,
+                                               struct fl_error *err) {
+    struct fl_error why;
+    bool running = fl_exec_plugin_running(c->plugin);
+    enum fl_credentials_state state = run_plugin(c, err);
+    fl_fail(&why, code, "%s", fl_error_text(code));
+    if (state == FL_CREDENTIALS_FETCHING && !running) plugin_waits(c, &why);
+    return state;
 }
 
 /* Is what the plugin gave good, and for so long yet? */
@@ -310,7 +317,7 @@ enum fl_credentials_state fl_credentials_refused(struct fl_credentials *c, unsig
                FL_LOG_CAUSE(code));
         return FL_CREDENTIALS_READY;
     }
-    if (plugin_concerned(c, code)) return run_plugin(c, err);
+    if (plugin_concerned(c, code)) return replace_given(c, code, err);
     fl_fail(err, code, "%s", fl_error_text(code));
     return FL_CREDENTIALS_FAILED;
 }

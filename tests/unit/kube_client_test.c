@@ -646,6 +646,21 @@ static void test_a_plugin_runs_once_for_each_refusal(void **state) {
     teardown(&f);
 }
 
+/* A server that takes nothing: however much it is asked, the plugin is not run all the time. */
+static void test_W15_a_plugin_outlives_a_storm_of_refusals(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup_plugin(&f);
+    snprintf(f.wanted, sizeof(f.wanted), "Bearer other");
+    assert_int_equal(open_client(&f, false, NULL), FL_OK);
+    for (int i = 0; i < 6000; i++) assert_int_equal(get(&f).status, 401); /* ten minutes */
+    assert_in_range(plugin_runs(&f), 10, 30);
+    plugin_gives(&f, "other", 0);
+    fl_world_run_ms(f.world, 60000);
+    assert_int_equal(get(&f).status, 200);
+    teardown(&f);
+}
+
 static void test_what_is_configured_goes_before_the_plugin(void **state) {
     struct fixture f;
     FL_UNUSED(state);
@@ -1282,6 +1297,7 @@ int main(void) {
         cmocka_unit_test(test_a_token_that_has_expired_already_is_used),
         cmocka_unit_test(test_W15_a_plugin_runs_again_on_401),
         cmocka_unit_test(test_a_plugin_runs_once_for_each_refusal),
+        cmocka_unit_test(test_W15_a_plugin_outlives_a_storm_of_refusals),
         cmocka_unit_test(test_what_is_configured_goes_before_the_plugin),
         cmocka_unit_test(test_a_failing_plugin_says_why),
         cmocka_unit_test(test_a_missing_plugin_comes_with_its_hint),
