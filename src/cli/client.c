@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "cli/insecure.h"
 #include "loop/loop.h"
 
 static void on_signal(void *arg, int signal) {
@@ -17,6 +18,7 @@ int fl_client_open(struct fl_client *client, const struct fl_client_options *opt
                                                    .context = options->context,
                                                    .snapshot = options->snapshot};
     int rc = fl_loop_new(&client->runtime, err);
+    if (!rc) fl_insecure_warn(client->runtime->io, options->kubeconfig, options->context);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGINT, on_signal, client);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGTERM, on_signal, client);
     if (!rc) rc = fl_discovery_new(client->runtime, &discovery, &client->discovery, err);

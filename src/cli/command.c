@@ -38,15 +38,21 @@ void fl_command_describe(const struct fl_command *command, fl_command_see *see, 
     viewer.see = NULL;
 }
 
-/* Without -v commands tell their troubles themselves, once and in words. */
+/* Without -v the log has only what a person must mend and nobody asked about: commands tell the
+ * troubles of their own requests themselves, once and in words. */
+static enum fl_log_level log_level(const struct fl_args *args) {
+    if (args->verbose > 1) return FL_LOG_DEBUG;
+    return args->verbose || args->log_format ? FL_LOG_INFO : FL_LOG_ERROR;
+}
+
 static int set_log(const struct fl_args *args, struct fl_error *err) {
-    struct fl_log_options log = {.level = args->verbose > 1 ? FL_LOG_DEBUG : FL_LOG_INFO};
+    struct fl_log_options log = {.level = log_level(args)};
     const char *format = args->log_format ? args->log_format : "text";
     if (strcmp(format, "json") == 0)
         log.format = FL_LOG_JSON;
     else if (strcmp(format, "text") != 0)
         return fl_fail(err, FL_EUSAGE, "--log-format %s: want text or json", format);
-    if (args->verbose || args->log_format) fl_log_configure(&log);
+    fl_log_configure(&log);
     return FL_OK;
 }
 

@@ -1,12 +1,22 @@
 /* render.c - sets, endpoints and changes as JSON values and as words. */
 #include "cli/render.h"
 
+static void add_hints(json_t *endpoint, const char *name, const char *const *hints, size_t count) {
+    if (!endpoint || !count) return;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) json_array_append_new(list, json_string(hints[i]));
+    json_object_set_new(endpoint, name, list);
+}
+
 json_t *fl_render_endpoint(const struct fl_endpoint *e) {
-    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s, s:s}", "address",
-                     e->address, "port", (int)e->port, "portName", e->port_name, "protocol",
-                     e->protocol, "appProtocol", e->app_protocol, "ready", (int)e->ready, "serving",
-                     (int)e->serving, "terminating", (int)e->terminating, "node", e->node, "zone",
-                     e->zone, "pod", e->pod);
+    json_t *endpoint = json_pack(
+        "{s:s, s:i, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s, s:s}", "address", e->address, "port",
+        (int)e->port, "portName", e->port_name, "protocol", e->protocol, "appProtocol",
+        e->app_protocol, "ready", (int)e->ready, "serving", (int)e->serving, "terminating",
+        (int)e->terminating, "node", e->node, "zone", e->zone, "pod", e->pod);
+    add_hints(endpoint, "forZones", e->for_zones, e->for_zone_count);
+    add_hints(endpoint, "forNodes", e->for_nodes, e->for_node_count);
+    return endpoint;
 }
 
 json_t *fl_render_head(const struct fl_set *set) {

@@ -5,9 +5,10 @@
 #include <fairlead/discovery.h>
 #include <jansson.h>
 
-/* {"address","port","portName",…}; NULL on no memory. New references. */
+/* {"address","port","portName",…} (+ "forZones", "forNodes"); NULL on no memory. New references. */
 json_t *fl_render_endpoint(const struct fl_endpoint *endpoint);
-/* {"service","state","version","stale_ms"} (+ "externalName"), to which callers add lists. */
+/* {"service","state","version","stale_ms"} (+ "externalName", "snapshot",
+ * "truncated"), to which callers add lists. */
 json_t *fl_render_head(const struct fl_set *set);
 /* The head and "endpoints". */
 json_t *fl_render_set(const struct fl_set *set);

@@ -43,7 +43,8 @@ static void print_what(unsigned what) {
                  {FL_CHANGED_TERMINATING, "terminating"},
                  {FL_CHANGED_IDENTITY, "identity"},
                  {FL_CHANGED_PLACE, "place"},
-                 {FL_CHANGED_PORT, "port"}};
+                 {FL_CHANGED_PORT, "port"},
+                 {FL_CHANGED_HINTS, "hints"}};
     fputs("  changed:", stdout);
     for (size_t i = 0; i < FL_COUNT(names); i++)
         if (what & names[i].bit) printf(" %s", names[i].name);
@@ -51,6 +52,10 @@ static void print_what(unsigned what) {
 
 static void print_field(const char *name, const char *value) {
     if (*value) printf("  %s=%s", name, value);
+}
+
+static void print_hints(const char *name, const char *const *hints, size_t count) {
+    for (size_t i = 0; i < count; i++) print_field(name, hints[i]);
 }
 
 struct lines {
@@ -69,6 +74,8 @@ static void print_change(void *arg, const struct fl_change *change) {
     print_field("pod", e->pod);
     print_field("node", e->node);
     print_field("zone", e->zone);
+    print_hints("for-zone", e->for_zones, e->for_zone_count);
+    print_hints("for-node", e->for_nodes, e->for_node_count);
     if (change->kind == FL_CHANGE_CHANGED) print_what(change->what);
     putchar('\n');
 }
@@ -283,9 +290,9 @@ const struct fl_command fl_command_watch = {
     "The endpoints of a service, then every change",
     "Lines begin with = (state), + (added), - (removed), ~ (changed, and what: ready,\n"
     "serving, terminating, identity: another pod, place: node or zone, port: its name or\n"
-    "application protocol) or ! (stale: the source has given no sign of life for more than\n"
-    "the 45 s that it may be quiet, and why; or fresh again). Another address, port\n"
-    "or protocol is another endpoint.\n\n"
+    "application protocol, hints: zones and nodes that should prefer it) or ! (stale: the\n"
+    "source has given no sign of life for more than the 45 s that it may be quiet, and\n"
+    "why; or fresh again). Another address, port or protocol is another endpoint.\n\n"
     "With -o json each line is\n"
     "{\"time\",\"service\",\"state\",\"version\",\"stale_ms\",\"added\",\"removed\",\"changed\"};\n"
     "applying the lines in order to an empty set gives the set. Why the source does not\n"

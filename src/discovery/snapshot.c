@@ -63,7 +63,7 @@ struct fl_snapshot {
 static void tell(struct fl_snapshot *s, const char *message, const struct fl_error *why) {
     if (s->told == why->code) return;
     s->told = why->code;
-    FL_LOG(s->io, FL_LOG_WARN, message, FL_LOG_TEXT_OF("path", s->path), FL_LOG_ERROR_OF(why));
+    FL_LOG(s->io, FL_LOG_ERROR, message, FL_LOG_TEXT_OF("path", s->path), FL_LOG_ERROR_OF(why));
 }
 
 /* ---- keys ---- */

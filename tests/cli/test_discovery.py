@@ -1,6 +1,7 @@
 """fairlead get and watch against the simulator."""
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -152,12 +153,35 @@ class Seen(Case):
             series = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
             self.assertEqual(series["fairlead_discovery_services"], "1")
             self.assertGreater(int(series['fairlead_heap_bytes{area="blocks"}']), 0)
+            self.assertEqual(series['reflector_lists_total{name="endpointslices"}'], "1")
+            self.assertEqual(series['reflector_watches_total{name="endpointslices"}'], "1")
 
     def test_a_bad_metrics_address_is_one_line(self):
         with self.simulator(ready=False) as kubeconfig:
             for address in ("nonsense", "127.0.0.1:99999", "192.0.2.1:9100"):
                 answer = run("watch", "echo", "--kubeconfig", kubeconfig, "--metrics", address)
                 self.fails(answer, 5 if address.startswith("192") else 2, address.split(":")[0])
+
+    def test_C19_a_snapshot_is_marked_and_yields(self):
+        snapshot = os.path.join(self.folder, "snapshot")
+        with self.simulator() as kubeconfig:
+            with self.watch(kubeconfig, "--snapshot", snapshot, "-o", "json") as process:
+                self.assertNotIn("snapshot", json.loads(process.stdout.readline()))
+                wait_for("the snapshot is written", lambda: os.path.exists(snapshot))
+        with self.watch(kubeconfig, "--snapshot", snapshot, "-o", "json") as process:
+            line = json.loads(process.stdout.readline())  # the server is gone
+            self.assertEqual((line["state"], line["snapshot"]), ("some", True))
+            self.assertEqual(len(line["added"]), 3)
+            self.assertGreater(line["stale_ms"], 0)
+
+    def test_a_useless_snapshot_is_said_once(self):
+        snapshot = os.path.join(self.folder, "snapshot")
+        with open(snapshot, "wb") as file:
+            file.write(b"not a snapshot")
+        with self.simulator() as kubeconfig:
+            with self.watch(kubeconfig, "--snapshot", snapshot) as process:
+                self.assertIn("some", process.stdout.readline())
+            self.assertEqual(process.errors.count(snapshot), 1, process.errors)
 
     def test_the_log_in_both_formats(self):
         with self.simulator() as kubeconfig:
