@@ -37,7 +37,7 @@
 
 #define CONNS_MAX    16
 #define SEGMENTS_MAX 4
-#define PLAIN_MAX    ((size_t)256 * 1024) /* taken from streams at once */
+#define PLAIN_MAX    ((size_t)64 * 1024) /* taken from streams at once */
 #define HEAD_MAX     16384
 
 struct bytes {

@@ -66,6 +66,10 @@ class CannedRun:
         row("sync_peak", subject.peak_kib() / 1024, "MiB")
         row("idle", subject.idle_kib() / 1024, "MiB")
         subject.require(self.slices, self.slices * ENDPOINTS, 0)
+        if kind.has_areas:
+            for area, held in subject.ask("areas", "areas").items():
+                if area != "at":
+                    row(f"heap_{area}", held / (self.slices * ENDPOINTS), "B per endpoint")
         self.relist(server, subject, row)
         self.events(server, subject, row)
         if kind.can_free:
@@ -104,7 +108,6 @@ class CannedRun:
         row("server_cpu", (server.cpu_us() - served) / count, "us")
         row("events_peak", subject.peak_kib() / 1024, "MiB")
         subject.require(self.slices, self.slices * ENDPOINTS, count)
-        row("events_idle", subject.idle_kib() / 1024, "MiB")
 
     def floor(self, as_json=False):
         server = self.serve(as_json)

@@ -7,6 +7,7 @@ At its start it prints {"at":"synced","cpu_us":CPU of the process so far,"us":ti
     held         -> {"at":"held","slices","endpoints","unready"}: what it knows now
     log          -> from now on the time of each update is kept
     write FILE   -> these times, as lines "NAME NANOSECONDS"
+    areas        -> {"at":"areas","heap":…}: bytes of the heap, in all and by area (Fairlead only)
     free         -> gives memory back to the system (client-go only)
 """
 import json
@@ -17,7 +18,7 @@ import threading
 import time
 
 CLIENT_CORE, SERVER_CORE = 1, 0
-IDLE_QUIET, IDLE_MAX = 2.0, 8.0  # seconds: memory that has not moved so long, waited for at most
+IDLE_QUIET, IDLE_MAX = 2.0, 5.0  # seconds: memory that has not moved so long, waited for at most
 
 
 def pinned(core):

@@ -8,7 +8,7 @@ METRICS = (("sync_cpu", "CPU of the sync, s"), ("sync_time", "time of the sync, 
            ("events_per_s", "events per second"), ("server_cpu", "server's CPU per event, us"),
            ("idle", "memory, idle, MiB"), ("freed", "… after FreeOSMemory"),
            ("sync_peak", "memory, peak of the sync"), ("relist_peak", "… of a relist"),
-           ("events_peak", "… in the events"), ("events_idle", "memory, idle after them"),
+           ("events_peak", "… in the events"),
            ("real_sync_cpu", "real server: CPU of the sync, s"), ("real_sync_time", "… time, s"),
            ("real_relist_cpu", "… CPU of a relist, s"), ("real_relist_peak", "… its peak, MiB"),
            ("latency_p50", "write to callback, p50, ms"), ("latency_p99", "… p99, ms"))
@@ -61,6 +61,10 @@ def show_figures(f):
             print(f"\n{name}: " + "; ".join(cells))
     if f.has(("fairlead", "empty")):
         print(f"\nFairlead, empty process: {f.text('fairlead', 'empty')} MiB")
+    areas = [f"{metric[5:]} {f.text(subject, metric)}" for subject, metric in f.values
+             if subject == "fairlead" and metric.startswith("heap_")]
+    if areas:
+        print("\nFairlead, bytes of the heap per endpoint: " + "; ".join(areas))
 
 
 def targets(f, slices):
