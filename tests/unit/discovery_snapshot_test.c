@@ -176,7 +176,7 @@ struct sub {
 static void on_line(void *arg, const char *line, size_t len) {
     struct bed *bed = arg;
     bed->lines += memmem(line, len, "snapshot file", 13) != NULL &&
-                  memmem(line, len, "level=warn", 10) != NULL;
+                  memmem(line, len, "level=error", 11) != NULL;
 }
 
 static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
@@ -212,7 +212,7 @@ static void hub_close(struct bed *bed) {
 static void setup(struct bed *bed) {
     static const struct fl_world_options options = {.seed = 1};
     *bed = (struct bed){0};
-    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_WARN, .write = on_line, .arg = bed});
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_ERROR, .write = on_line, .arg = bed});
     assert_int_equal(fl_world_new(&options, &bed->world), 0);
     bed->io = fl_world_io(bed->world);
     hub_open(bed);
