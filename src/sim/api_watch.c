@@ -170,12 +170,24 @@ static bool send_selected(struct fl_api_watch *watch, const struct fl_store_even
     return !before || take(watch, FL_FAULT_REORDER);
 }
 
+/* What this watch sees of it, if anything: an object that begins to be selected is new to it, one
+ * that ceases is gone. */
+static bool is_seen(const struct fl_api_watch *watch, const struct fl_store_event *event,
+                    struct fl_store_event *seen) {
+    bool is = fl_api_request_selects(&watch->request, event->object);
+    *seen = *event;
+    if (event->event != FL_K8S_MODIFIED) return is;
+    bool was = fl_api_request_selects(&watch->request, event->previous);
+    if (is != was) seen->event = is ? FL_K8S_ADDED : FL_K8S_DELETED;
+    return is || was;
+}
+
 /* The next event of history. */
 static bool send_next(struct fl_api_watch *watch) {
-    const struct fl_store_event *event = fl_store_event_at(watch->store, watch->at + 1);
-    if (fl_api_request_selects(&watch->request, event->object)) {
+    struct fl_store_event seen;
+    if (is_seen(watch, fl_store_event_at(watch->store, watch->at + 1), &seen)) {
         if (take(watch, FL_FAULT_GONE_EVENT)) return send_gone(watch) && false;
-        if (!send_selected(watch, event)) return false;
+        if (!send_selected(watch, &seen)) return false;
     }
     watch->at++;
     return true;

@@ -5,9 +5,11 @@ import pathlib
 import subprocess
 
 from bed import EmptyBed
-from kubectl import Kubectl
+from kubectl import Kubectl, change_and_watch
 from process import Process
 from waiting import free_port, wait_for
+
+SECURE = ["--tls", "--token", "sesame"]  # kubectl asks who one is wherever there is TLS
 
 
 @contextlib.contextmanager
@@ -51,12 +53,19 @@ class Follower:
             self.agreed.add(json.dumps(truth, sort_keys=True))
 
 
-def others_agree(bed, kubeconfig, states):
-    """Waits until client-go and kube-rs have each held `states` different states as we show them."""
-    followers = [
-        Follower(bed, "client-go-protobuf", "client-go-watch", "--kubeconfig", kubeconfig),
-        Follower(bed, "client-go-json", "client-go-watch", "--kubeconfig", kubeconfig, "--json"),
-        Follower(bed, "kube-rs", "kube-rs-watch", env={"KUBECONFIG": kubeconfig})]
+def follow_with_client_go(bed, kubeconfig):
+    return [Follower(bed, "client-go-protobuf", "client-go-watch", "--kubeconfig", kubeconfig),
+            Follower(bed, "client-go-json", "client-go-watch", "--kubeconfig", kubeconfig, "--json")]
+
+
+def follow_with_all(bed, kubeconfig):
+    """kube-rs, too, which is built without TLS."""
+    return [*follow_with_client_go(bed, kubeconfig),
+            Follower(bed, "kube-rs", "kube-rs-watch", env={"KUBECONFIG": kubeconfig})]
+
+
+def others_agree(bed, kubeconfig, followers, states):
+    """Waits until each has held `states` different states as we show them."""
 
     def all_agree():
         truth = {k: v for k, v in shown_by_us(bed, kubeconfig).items() if v}
@@ -64,7 +73,7 @@ def others_agree(bed, kubeconfig, states):
             follower.look(truth)
         return all(len(follower.agreed) >= states for follower in followers)
     try:
-        wait_for("client-go and kube-rs hold what we show", all_agree, 120,
+        wait_for("they hold what we show", all_agree, 120,
                  lambda: {f.process.log.name: len(f.agreed) for f in followers})
     finally:
         for follower in followers:
@@ -78,13 +87,19 @@ def others_list(bed):
             truth = shown_by_us(bed, kubeconfig)
             return sum(line.endswith("true false") for line in truth.get("other/b", [])) == 250
         wait_for("250 pods are ready", all_ready)
-        others_agree(bed, kubeconfig, 1)
+        others_agree(bed, kubeconfig, follow_with_all(bed, kubeconfig), 1)
 
 
 def others_watch(bed):
     """The same while pods roll: each holds several states, one after the other."""
     with simulator(bed, "--service", "a=3", "--service", "other/b=2", "--roll", "5s") as kubeconfig:
-        others_agree(bed, kubeconfig, 3)
+        others_agree(bed, kubeconfig, follow_with_all(bed, kubeconfig), 3)
+
+
+def client_go_over_tls(bed):
+    """client-go over TLS, by HTTP/2 that ALPN chose, with a token: several states, as we show them."""
+    with simulator(bed, *SECURE, "--roll", "5s") as kubeconfig:
+        others_agree(bed, kubeconfig, follow_with_client_go(bed, kubeconfig), 2)
 
 
 def kubectl_gets_and_watches(bed):
@@ -100,6 +115,12 @@ def kubectl_gets_and_watches(bed):
              "--request-timeout=8s", "-o", "name"], capture_output=True, text=True, timeout=60,
             check=False)
         assert watch.stdout.count("endpointslice") >= 2, watch.stdout + watch.stderr
+
+
+def kubectl_changes_what_is_watched(bed):
+    """create, patch, replace, apply, label and delete by kubectl over TLS: `fairlead watch` sees each."""
+    with simulator(bed, *SECURE) as kubeconfig:
+        change_and_watch(bed, Kubectl(bed, kubeconfig), kubeconfig)
 
 
 def curl_gets_and_watches(bed):
@@ -119,4 +140,5 @@ def curl_gets_and_watches(bed):
 
 
 BED = EmptyBed
-SCENARIOS = [others_list, others_watch, kubectl_gets_and_watches, curl_gets_and_watches]
+SCENARIOS = [others_list, others_watch, client_go_over_tls, kubectl_gets_and_watches,
+             kubectl_changes_what_is_watched, curl_gets_and_watches]
