@@ -12,7 +12,6 @@ import tempfile
 TESTS = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TESTS / "peers"), str(TESTS / "common")]
 from cluster import ADMIN_TOKEN, Cluster  # noqa: E402
-from waiting import free_port  # noqa: E402, F401
 
 ENDPOINTS = 100  # of a slice
 FLIPS = 4        # of each slice among the events, each of another endpoint

@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 import time
 
-from data import ADMIN_TOKEN, ENDPOINTS, NAMESPACE, DataCluster, free_port, say
+from data import ADMIN_TOKEN, ENDPOINTS, NAMESPACE, DataCluster, say
 from subject import Subject, pinned, SERVER_CORE
+from waiting import free_port
 
 RATE = 150
 FORGOTTEN = 20       # slices
