@@ -20,6 +20,7 @@ struct get {
     struct fl_map sets;      /* service -> struct fl_set *, those that are known */
     size_t wanted;           /* sets to wait for; SIZE_MAX: not known yet */
     bool known;              /* everything asked for was found out */
+    bool refused;            /* the cluster as a whole, and told so */
     struct fl_error trouble; /* the last reason why not */
 };
 
@@ -52,6 +53,21 @@ static void on_trouble(void *arg, const struct fl_error *trouble) {
         fl_client_stop(&get->client);
     else
         fl_terminal_progress("waiting: %s", trouble->detail);
+}
+
+/* The names of all services. Where the whole cluster may not be read, those of the default
+ * namespace are told instead: the first refusal is no end. */
+static void on_names_trouble(void *arg, const struct fl_error *trouble) {
+    struct get *get = arg;
+    if (trouble->code != FL_EFORBIDDEN || get->refused) {
+        on_trouble(get, trouble);
+        return;
+    }
+    get->refused = true;
+    get->trouble = *trouble;
+    fl_terminal_clear_progress();
+    fprintf(stderr, "fairlead: FORBIDDEN: %s; trying the default namespace alone\n",
+            trouble->detail);
 }
 
 static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
@@ -213,7 +229,7 @@ static int report(const struct get *get, bool all, enum format format) {
 static int open_get(struct get *get, const struct fl_client_options *options, const char *service,
                     uint64_t timeout_ms, struct fl_error *err) {
     static const struct fl_services_events events = {
-        .on_set = on_set, .on_complete = on_complete, .on_trouble = on_trouble};
+        .on_set = on_set, .on_complete = on_complete, .on_trouble = on_names_trouble};
     int rc = fl_client_open(&get->client, options, err);
     if (rc) return rc;
     struct fl_io *io = get->client.runtime->io;

@@ -17,7 +17,7 @@ struct watch {
     struct fl_services *services;
     struct fl_admin *admin; /* NULL: not asked for */
     bool json;
-    bool told_trouble;       /* a reason was printed and not yet taken back */
+    struct fl_error told;    /* the reason that was printed last and not yet taken back */
     struct fl_error failure; /* why the command ends, code FL_OK: it was interrupted */
 };
 
@@ -161,16 +161,18 @@ static int print_json(struct fl_set *set, struct fl_set *previous, const char *t
 /* ---- events ---- */
 
 /* A reason why what is shown may be old goes to standard error, in both formats; so does its end.
- */
+ * The same reason again, of another service or another try, is not told twice. */
 static void tell_trouble(struct watch *watch, const char *service, const struct fl_error *trouble) {
-    bool over = !trouble || trouble->code == FL_OK;
-    if (over && !watch->told_trouble) return;
-    watch->told_trouble = !over;
-    if (over)
-        fprintf(stderr, "fairlead: %s: the source answers again\n", service);
-    else
+    struct fl_error *told = &watch->told;
+    if (!trouble || trouble->code == FL_OK) {
+        if (told->code != FL_OK)
+            fprintf(stderr, "fairlead: %s: the source answers again\n", service);
+        told->code = FL_OK;
+    } else if (told->code != trouble->code || strcmp(told->detail, trouble->detail) != 0) {
+        *told = *trouble;
         fprintf(stderr, "fairlead: %s: %s: %s (trying again)\n", service,
                 fl_error_name(trouble->code), trouble->detail);
+    }
 }
 
 /* Nothing was ever known and a person must mend the reason: no use in waiting. */
@@ -211,7 +213,8 @@ static void on_complete(void *arg, size_t count) {
 
 static void on_trouble(void *arg, const struct fl_error *trouble) {
     struct watch *watch = arg;
-    if (fl_error_reaction(trouble->code) == FL_REACT_FIX)
+    bool refused = trouble->code == FL_EFORBIDDEN; /* the default namespace may do instead */
+    if (fl_error_reaction(trouble->code) == FL_REACT_FIX && !refused)
         stop(watch, trouble->code, trouble->detail);
     else
         tell_trouble(watch, "all services", trouble);
