@@ -9,8 +9,9 @@
  *
  *     RUNNING -> DYING (killed, `why` says for what) -> ENDED (reaped; handles are being closed)
  *
- * The end of the program counts, not that of its outputs, which a program left behind by it may
- * hold open: what is in the pipes then is read, and no more is waited for. */
+ * DYING has a deadline as well: what runs as another user (sudo, say) may not be ours to kill, and
+ * is left behind. The end of the program counts, not that of its outputs, which a program left
+ * behind by it may hold open: what is in the pipes then is read, and no more is waited for. */
 #include "loop/process.h"
 
 #include <errno.h>
@@ -26,7 +27,8 @@
 #include "loop/inside.h"
 #include "loop/poll.h"
 
-#define ERR_MAX ((size_t)4 * 1024)
+#define ERR_MAX  ((size_t)4 * 1024)
+#define DYING_MS UINT64_C(2000)
 
 enum { RUNNING, DYING, ENDED };
 
@@ -112,11 +114,12 @@ static void finish(struct fl_process *p) {
     if (p->handles == 0) fl_io_defer(&p->loop->io, &p->ended);
 }
 
-/* SIGKILL is answered by the kernel, without a wait of ours that would need a deadline. */
 static void doom(struct fl_process *p) {
+    struct fl_io *io = &p->loop->io;
     if (p->state != RUNNING) return;
     fl_sm_move(&p->state, moves, DYING);
     kill(-p->pid, SIGKILL);
+    fl_io_timer_set(io, &p->deadline, fl_io_now_ms(io) + DYING_MS);
 }
 
 void fl_process_end(struct fl_process *p) {
@@ -126,9 +129,11 @@ void fl_process_end(struct fl_process *p) {
 
 static void on_deadline(struct fl_timer *timer) {
     struct fl_process *p = FL_CONTAINER(timer, struct fl_process, deadline);
-    if (p->state == RUNNING) {
-        fl_fail(&p->why, FL_ETIMEOUT, "%s: did not end in time and was killed", p->name);
+    if (p->state == DYING) {
+        finish(p);
+        return;
     }
+    fl_fail(&p->why, FL_ETIMEOUT, "%s: did not end in time and was killed", p->name);
     doom(p);
 }
 
@@ -201,23 +206,26 @@ static void fail_lost(struct fl_process *p) {
             p->name);
 }
 
-/* The program has ended; its zombie is ours. */
+/* The program has ended. It stays a zombie until its outputs are read, so that its number, which is
+ * its group's, is nobody else's when that group is killed for them. */
 static void on_status(struct fl_poll *poll, int events) {
     struct fl_process *p = FL_CONTAINER(poll, struct fl_process, status);
     siginfo_t info = {0};
     FL_UNUSED(events);
-    int rc = waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG);
+    int rc = waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT);
     if (rc == 0 && info.si_pid == 0) {
         fl_poll_want(poll, UV_READABLE); /* not yet, after all */
         return;
     }
+    if (rc < 0) {
+        if (p->state == RUNNING) fail_lost(p);
+        finish(p);
+        return;
+    }
     hear_out(p, &p->out);
     hear_out(p, &p->err);
-    if (rc < 0 && p->state == RUNNING) {
-        fail_lost(p);
-    } else if (p->state == RUNNING && info.si_code == CLD_EXITED) {
-        p->exit_code = info.si_status;
-    }
+    if (p->state == RUNNING && info.si_code == CLD_EXITED) p->exit_code = info.si_status;
+    waitid(P_PID, (id_t)p->pid, NULL, WEXITED | WNOHANG);
     finish(p);
 }
 
@@ -231,7 +239,8 @@ static bool is_overridden(const char *entry, const char *const *by) {
     return false;
 }
 
-/* This process's environment and `more`, which wins; borrowed strings. NULL: no memory. */
+/* This process's environment and `more`, which wins, of its own entries the last one; borrowed
+ * strings. NULL: no memory. */
 static const char **merge_environment(const char *const *more) {
     size_t count = 1, n = 0;
     for (char **e = environ; *e; e++) count++;
@@ -241,7 +250,9 @@ static const char **merge_environment(const char *const *more) {
     for (char **e = environ; *e; e++) {
         if (!is_overridden(*e, more)) all[n++] = *e;
     }
-    for (; more && *more; more++) all[n++] = *more;
+    for (; more && *more; more++) {
+        if (!is_overridden(*more, more + 1)) all[n++] = *more;
+    }
     return all;
 }
 

@@ -1,8 +1,11 @@
 /* loop_process_test.c - programs that are run, by small ones of the system's shell. */
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/alloc.h"
@@ -95,16 +98,19 @@ static void test_arguments_are_taken_as_they_are(void **state) {
 
 static void test_environment_is_merged(void **state) {
     (void)state;
-    const char *const argv[] = {"/bin/sh", "-c", "echo $OURS $THEIRS $BOTH; env | grep -c ^BOTH",
-                                NULL};
-    const char *const env[] = {"THEIRS=given", "BOTH=given", NULL};
+    const char *const argv[] = {
+        "/bin/sh", "-c",
+        "cat /proc/$$/environ | tr '\\0' '\\n' | grep -c -e ^BOTH -e ^THEIRS;"
+        "echo $OURS $THEIRS $BOTH",
+        NULL};
+    const char *const env[] = {"THEIRS=not this", "THEIRS=given", "BOTH=given", NULL};
     struct run r;
     setenv("OURS", "kept", 1);
     setenv("BOTH", "lost", 1);
     start(&r);
     assert_int_equal(begin(&r, argv, env, 30000), 0);
     finish(&r);
-    assert_string_equal(r.out, "kept given given\n1\n");
+    assert_string_equal(r.out, "2\nkept given given\n");
 }
 
 static void test_no_such_program(void **state) {
@@ -184,6 +190,32 @@ static void test_ended_by_a_signal(void **state) {
     run_shell(&r, "kill -TERM $$", 30000);
     assert_int_equal(r.why.code, FL_OK);
     assert_int_equal(r.exit_code, -1);
+}
+
+static bool kill_is_refused;
+
+/* In place of the C library's. */
+int kill(pid_t pid, int sig) {
+    if (!kill_is_refused) return (int)syscall(SYS_kill, pid, sig);
+    errno = EPERM;
+    return -1;
+}
+
+/* It runs as another user, say. */
+static void test_what_cannot_be_killed_is_left_behind(void **state) {
+    (void)state;
+    struct run r;
+    start(&r);
+    begin_shell(&r, "echo $$; exec sleep 1000", 300);
+    kill_is_refused = true;
+    fl_test_loop_until_true(r.runtime, &r.done);
+    kill_is_refused = false;
+    assert_int_equal(r.why.code, FL_ETIMEOUT);
+    pid_t pid = (pid_t)atoi(r.out);
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    finish(&r);
 }
 
 static void test_kill(void **state) {
@@ -296,6 +328,7 @@ int main(void) {
         cmocka_unit_test(test_standard_error_is_cut),
         cmocka_unit_test(test_ended_by_a_signal),
         cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_what_cannot_be_killed_is_left_behind),
         cmocka_unit_test(test_signals_are_its_own),
         cmocka_unit_test(test_children_are_ignored),
         cmocka_unit_test(test_no_descriptor_is_left),
