@@ -56,6 +56,14 @@ class Get(Case):
             answer = run("get", "-A", "-n", "other", "-o", "json", "--kubeconfig", kubeconfig)
             self.assertEqual([s["service"] for s in json.loads(answer.stdout)], ["other/b"])
 
+    def test_all_goes_on_after_a_refusal(self):
+        with self.simulator("--service", "echo=1", "--service", "other/b=1", "--fault", "403@0sx4",
+                            ready=False) as kubeconfig:
+            answer = run("get", "-A", "-o", "json", "--kubeconfig", kubeconfig)
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            self.assertIn("trying the default namespace alone", answer.stderr)
+            self.assertIn("default/echo", [s["service"] for s in json.loads(answer.stdout)])
+
     def test_absent_and_empty_are_different_answers(self):
         with self.simulator("--service", "echo=3", "--service", "none=0") as kubeconfig:
             answer = run("get", "nosuch", "-o", "json", "--kubeconfig", kubeconfig)
