@@ -57,7 +57,7 @@ class Get(Case):
             self.assertEqual([s["service"] for s in json.loads(answer.stdout)], ["other/b"])
 
     def test_all_goes_on_after_a_refusal(self):
-        with self.simulator("--service", "echo=1", "--service", "other/b=1", "--fault", "403@0sx4",
+        with self.simulator("--service", "echo=1", "--service", "other/b=1", "--fault", "403@0sx3",
                             ready=False) as kubeconfig:
             answer = run("get", "-A", "-o", "json", "--kubeconfig", kubeconfig)
             self.assertEqual(answer.returncode, 0, answer.stderr)
