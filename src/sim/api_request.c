@@ -47,7 +47,8 @@ static bool parse_subresource(struct fl_api_request *r, const struct fl_resource
 /* [namespaces/NS/]RESOURCE[/NAME[/SUBRESOURCE]] below the group's version. */
 static void parse_resource(struct fl_api_request *r, struct fl_str group, struct fl_str rest) {
     struct fl_str plural, name, subresource, inner = rest;
-    bool namespaced = strip(&inner, FL_STR("namespaces/")) && memchr(inner.p, '/', inner.n) != NULL;
+    bool namespaced =
+        strip(&inner, FL_STR("namespaces/")) && inner.n && memchr(inner.p, '/', inner.n) != NULL;
     if (namespaced) {
         fl_str_split(inner, '/', &r->ns, &inner);
         fl_str_split(inner, '/', &plural, &name);

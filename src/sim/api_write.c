@@ -293,7 +293,7 @@ static int change_deployment(struct write *w, struct fl_object *old, json_t *tre
 /* The object as it is to be; `tree` is whole and checked. */
 static int replace(struct write *w, struct fl_object *old, json_t *tree) {
     struct fl_object *object;
-    json_object_del(meta_of(tree), old->body ? "resourceVersion" : "");
+    if (old->body) json_object_del(meta_of(tree), "resourceVersion"); /* the object's own says it */
     int code = old->body ? take_tree(w, old->identity, json_incref(tree), &object)
                          : overlay(w, old, tree, &object);
     if (code) return code;

@@ -1,6 +1,7 @@
 # The fuzz targets, a room after the other.
 fl_fuzz_target(kube_credential_fuzz ROOMS kube)
 fl_fuzz_target(snapshot_fuzz ROOMS discovery)
+fl_fuzz_target(sim_api_fuzz ROOMS sim)
 fl_fuzz_target(kubeconfig_fuzz ROOMS kube)
 fl_fuzz_target(reflector_fuzz ROOMS kube)
 fl_fuzz_target(http_conn_fuzz ROOMS http sim)

@@ -18,11 +18,12 @@ struct bench {
     unsigned live_max;  /* the most pods that were not terminating */
 };
 
-static void bench_open(struct bench *b, uint64_t seed, unsigned pods) {
+static void bench_open_service(struct bench *b, uint64_t seed, const struct fl_sim_service *service,
+                               bool furnished) {
     struct fl_world_options world = {.seed = seed, .reorder = true};
-    struct fl_sim_service service = {.name = ECHO, .pods = pods};
     struct fl_sim_options options = {.apiserver.host = FL_STR("127.0.0.1"),
-                                     .services = &service,
+                                     .furnished = furnished,
+                                     .services = service,
                                      .service_count = 1,
                                      .seed = seed,
                                      .grace_ms = 2000};
@@ -31,6 +32,11 @@ static void bench_open(struct bench *b, uint64_t seed, unsigned pods) {
     assert_int_equal(fl_world_new(&world, &b->world), 0);
     b->io = fl_world_io(b->world);
     assert_int_equal(fl_sim_new(b->io, &options, &b->sim, &err), 0);
+}
+
+static void bench_open(struct bench *b, uint64_t seed, unsigned pods) {
+    const struct fl_sim_service service = {.name = ECHO, .pods = pods};
+    bench_open_service(b, seed, &service, false);
 }
 
 static void on_closed(void *arg) { ((struct bench *)arg)->closed = true; }
@@ -194,6 +200,78 @@ static void test_a_roll_surges_one_and_loses_none(void **state) {
     }
 }
 
+/* Never more pods than surge allows, never fewer ready ones than unavailability does, and both are
+ * made use of. */
+static void test_surge_and_unavailability(void **state) {
+    static const struct {
+        unsigned surge, unavailable;
+    } cases[] = {{1, 0}, {3, 0}, {0, 1}, {0, 2}, {2, 2}, {0, 6}, {20, 0}};
+    FL_UNUSED(state);
+    for (size_t i = 0; i < FL_COUNT(cases); i++) {
+        const struct fl_sim_service service = {.name = ECHO,
+                                               .pods = 6,
+                                               .max_surge = cases[i].surge,
+                                               .max_unavailable = cases[i].unavailable};
+        struct bench b;
+        bench_open_service(&b, i + 1, &service, false);
+        settle(&b);
+        assert_int_equal(fl_sim_roll(b.sim, ECHO, NULL), 0);
+        settle(&b);
+        assert_int_equal(see(&b).ready, 6);
+        assert_in_range(b.live_max, 6, 6 + FL_MIN(cases[i].surge, 6));
+        assert_in_range(b.ready_min, 6 - cases[i].unavailable, 6);
+        if (cases[i].surge) assert_true(b.live_max > 6);
+        if (!cases[i].surge) assert_true(b.ready_min < 6);
+        bench_close(&b);
+    }
+}
+
+/* "echo-TEMPLATE-xxxxx" */
+static void template_of(const struct bench *b, char out[32]) {
+    const struct fl_object_list *pods =
+        &fl_cluster_store(fl_sim_cluster(b->sim))->kinds[FL_K8S_POD];
+    fl_str_copy(out, 32, fl_str_n(pods->items[0]->identity->name.p, 15));
+}
+
+static void test_a_roll_is_of_another_template(void **state) {
+    struct bench b;
+    char before[32], after[32];
+    FL_UNUSED(state);
+    bench_open(&b, 3, 2);
+    settle(&b);
+    template_of(&b, before);
+    assert_int_equal(fl_sim_roll(b.sim, ECHO, NULL), 0);
+    settle(&b);
+    template_of(&b, after);
+    assert_string_not_equal(before, after);
+    bench_close(&b);
+}
+
+static const struct fl_rollout *rollout_of(const struct bench *b) {
+    struct fl_object *object = fl_store_find(fl_cluster_store(fl_sim_cluster(b->sim)),
+                                             FL_K8S_DEPLOYMENT, FL_STR("default"), FL_STR(ECHO));
+    assert_non_null(object);
+    return &object->rollout;
+}
+
+static void test_deployments_follow(void **state) {
+    const struct fl_sim_service service = {.name = ECHO, .pods = 2};
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open_service(&b, 4, &service, true);
+    settle(&b);
+    assert_int_equal(rollout_of(&b)->ready, 2);
+    assert_int_equal(fl_sim_scale(b.sim, ECHO, 4, NULL), 0);
+    settle(&b);
+    assert_int_equal(rollout_of(&b)->wanted, 4);
+    assert_int_equal(rollout_of(&b)->ready, 4);
+    assert_int_equal(rollout_of(&b)->updated, 4);
+    const struct fl_store *store = fl_cluster_store(fl_sim_cluster(b.sim));
+    assert_int_equal(store->kinds[FL_K8S_NODE].count, 5);
+    assert_int_equal(store->kinds[FL_K8S_NAMESPACE].count, 1);
+    bench_close(&b);
+}
+
 static void test_scaling(void **state) {
     static const unsigned steps[] = {1, 5, 2, 0, 0, 7, 3};
     struct bench b;
@@ -328,6 +406,9 @@ int main(void) {
         cmocka_unit_test(test_a_pods_life),
         cmocka_unit_test(test_a_pending_pod_leaves),
         cmocka_unit_test(test_a_roll_surges_one_and_loses_none),
+        cmocka_unit_test(test_surge_and_unavailability),
+        cmocka_unit_test(test_a_roll_is_of_another_template),
+        cmocka_unit_test(test_deployments_follow),
         cmocka_unit_test(test_scaling),
         cmocka_unit_test(test_a_killed_pod_is_replaced),
         cmocka_unit_test(test_rolling_by_itself),

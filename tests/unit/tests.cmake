@@ -88,6 +88,7 @@ fl_unit_test(sim_cluster ROOMS sim)
 fl_unit_test(sim_faults ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_sim ROOMS sim)
 fl_unit_test(sim_world ROOMS sim)
+fl_unit_test(sim_write ROOMS sim SOURCES unit/support/api_bench.c)
 
 # A leak must fail the program that has it.
 add_test(NAME base_alloc_leak COMMAND base_alloc_test leak)

@@ -39,6 +39,7 @@ struct bench {
     size_t asked;
     bool ready, server_closed;
     const char *token;
+    size_t hungry; /* this allocation fails, from the next request on; its own side may, too */
 };
 
 extern const struct fl_k8s_service_port grpc_port;
