@@ -10,6 +10,7 @@
 
 #define CONNS_MAX   64
 #define IDLE_MS     60000
+#define ANSWER_MS   30000 /* to take an answer, and to send what we throw away */
 #define STREAMS_MAX 16
 #define H2_INTERNAL 2
 
@@ -51,8 +52,10 @@ static const struct page *find_page(struct fl_str target) {
 static void send(struct fl_http_stream *stream, int status, struct fl_str type,
                  struct fl_str body) {
     const struct fl_http_header headers[] = {{FL_STR("content-type"), type},
-                                             {FL_STR("cache-control"), FL_STR("no-store")}};
-    const struct fl_http_response head = {status, {headers, FL_COUNT(headers)}};
+                                             {FL_STR("cache-control"), FL_STR("no-store")},
+                                             {FL_STR("allow"), FL_STR("GET, HEAD")}};
+    const size_t count = status == 405 ? 3 : 2; /* RFC 9110 section 15.5.6 */
+    const struct fl_http_response head = {status, {headers, count}};
     struct fl_error why;
     int rc = fl_http_stream_respond(stream, &head, body.n == 0);
     if (!rc && body.n) rc = fl_http_stream_write(stream, body, true);
@@ -100,8 +103,15 @@ static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_e
 static void on_request(void *arg, struct fl_http_stream *stream,
                        const struct fl_http_request *head) {
     static const struct fl_http_stream_events events = {.on_data = on_data, .on_close = on_close};
+    struct fl_admin *admin = arg;
+    struct fl_error why;
     fl_http_stream_attach(stream, &events, NULL);
-    answer(arg, stream, head);
+    if (fl_http_stream_deadline(stream, fl_io_now_ms(admin->io) + ANSWER_MS) < 0) {
+        fl_fail_nomem(&why);
+        fl_http_stream_reset(stream, H2_INTERNAL, &why);
+        return;
+    }
+    answer(admin, stream, head);
 }
 
 /* ---- life ---- */

@@ -11,7 +11,8 @@
 
 struct answer {
     int status, closes;
-    char type[64];
+    bool takes_nothing;
+    char type[64], allow[16];
     struct fl_buf body;
 };
 
@@ -29,12 +30,13 @@ static void on_response(void *arg, struct fl_http_stream *stream,
     FL_UNUSED(stream);
     a->status = head->status;
     fl_str_copy(a->type, sizeof a->type, fl_http_header_get(head->headers, FL_STR("content-type")));
+    fl_str_copy(a->allow, sizeof a->allow, fl_http_header_get(head->headers, FL_STR("allow")));
 }
 
 static void on_data(void *arg, struct fl_http_stream *stream, struct fl_str bytes) {
     struct answer *a = arg;
     assert_int_equal(fl_buf_append(&a->body, bytes), 0);
-    fl_http_stream_consume(stream, bytes.n);
+    if (!a->takes_nothing) fl_http_stream_consume(stream, bytes.n);
 }
 
 static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
@@ -69,8 +71,8 @@ static void bed_shut(struct admin_bed *bed) {
     fl_world_free(bed->world);
 }
 
-/* The body is the caller's to free. */
-static struct answer ask(struct admin_bed *bed, const char *method, const char *path) {
+static void start(struct fl_http_pool *pool, const char *method, const char *path,
+                  struct answer *a) {
     static const struct fl_http_stream_events events = {
         .on_response = on_response, .on_data = on_data, .on_close = on_close};
     struct fl_http_request head = {.method = fl_str_of(method),
@@ -78,9 +80,14 @@ static struct answer ask(struct admin_bed *bed, const char *method, const char *
                                    .authority = FL_STR("admin"),
                                    .path = fl_str_of(path)};
     struct fl_http_exchange *exchange;
+    fl_buf_init(&a->body, 1024 * 1024);
+    assert_int_equal(fl_http_pool_request(pool, &head, 0, &events, a, &exchange, NULL), 0);
+}
+
+/* The body is the caller's to free. */
+static struct answer ask(struct admin_bed *bed, const char *method, const char *path) {
     struct answer a = {0};
-    fl_buf_init(&a.body, 1024 * 1024);
-    assert_int_equal(fl_http_pool_request(bed->pool, &head, 0, &events, &a, &exchange, NULL), 0);
+    start(bed->pool, method, path, &a);
     fl_world_run_ms(bed->world, 1000);
     assert_int_equal(a.closes, 1);
     return a;
@@ -117,7 +124,37 @@ static void test_health_and_what_is_not_there(void **state) {
     assert_says(&bed, "HEAD", "/healthz", 200, "");
     assert_says(&bed, "GET", "/metricsx", 404, "/metrics");
     assert_says(&bed, "POST", "/metrics", 405, "GET");
+    struct answer a = ask(&bed, "POST", "/healthz");
+    assert_string_equal(a.allow, "GET, HEAD");
+    fl_buf_deinit(&a.body);
     bed_shut(&bed);
+}
+
+/* A client that takes nothing of its answer is not waited for. */
+static void test_an_answer_has_a_deadline(void **state) {
+    const struct fl_http_pool_options options = {
+        .host = FL_STR("127.0.0.1"),
+        .port = PORT,
+        .http = {.version = FL_HTTP_2, .window_bytes = 100},
+    };
+    struct admin_bed bed;
+    struct answer a = {.takes_nothing = true};
+    struct fl_http_pool *narrow;
+    int narrow_closed = 0;
+    FL_UNUSED(state);
+    bed_open(&bed);
+    assert_int_equal(fl_http_pool_new(bed.io, &options, &narrow, NULL), 0);
+    start(narrow, "GET", "/metrics", &a);
+    fl_world_run_ms(bed.world, 29000);
+    assert_int_equal(a.status, 200);
+    assert_int_equal(a.body.len, 100);
+    assert_int_equal(a.closes, 0);
+    fl_world_run_ms(bed.world, 2000);
+    assert_int_equal(a.closes, 1);
+    fl_buf_deinit(&a.body);
+    fl_http_pool_close(narrow, count, &narrow_closed);
+    bed_shut(&bed);
+    assert_int_equal(narrow_closed, 1);
 }
 
 static void test_closes_with_a_client_connected(void **state) {
@@ -163,6 +200,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_metrics_are_prometheus_text),
         cmocka_unit_test(test_health_and_what_is_not_there),
+        cmocka_unit_test(test_an_answer_has_a_deadline),
         cmocka_unit_test(test_closes_with_a_client_connected),
         cmocka_unit_test(test_every_allocation_failing),
         cmocka_unit_test(test_area_bytes_are_a_sum),
