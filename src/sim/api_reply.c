@@ -132,7 +132,7 @@ static int add_continue(struct fl_buf *bare, enum fl_k8s_format format, const ch
         fl_pb_close(&w, meta);
         return fl_pb_finish(&w);
     }
-    const char *at = memmem(text.p, text.n, empty.p, empty.n);
+    const char *at = !text.n ? NULL : memmem(text.p, text.n, empty.p, empty.n);
     if (!at) return 0;
     char *rest = fl_str_dup(fl_str_from(text, (size_t)(at - text.p) + empty.n));
     if (!rest) return FL_ENOMEM;

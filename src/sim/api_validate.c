@@ -168,7 +168,7 @@ static int check_slice(const struct check *c, const json_t *tree) {
     int code = 0;
     if (!type) return invalid(c, "addressType", "Required value");
     bool names = strcmp(type, "FQDN") == 0;
-    if (strcmp(type, "IPv4") && strcmp(type, "IPv6") && !names)
+    if (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0 && !names)
         return invalid(c, "addressType",
                        "Unsupported value: supported values: \"FQDN\", \"IPv4\", \"IPv6\"");
     if (json_array_size(endpoints) > ENDPOINTS_MAX)

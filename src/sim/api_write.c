@@ -70,8 +70,8 @@ static int check_head(struct write *w, json_t *tree) {
     fl_resource_api_version(w->resource, version);
     const char *kind = json_string_value(json_object_get(tree, "kind"));
     const char *api = json_string_value(json_object_get(tree, "apiVersion"));
-    if (!json_is_object(tree) || (kind && strcmp(kind, w->resource->kind_name)) ||
-        (api && strcmp(api, version)))
+    if (!json_is_object(tree) || (kind && strcmp(kind, w->resource->kind_name) != 0) ||
+        (api && strcmp(api, version) != 0))
         return fl_api_fail(&w->status, 400, "BadRequest",
                            "the object provided is no %s of %s (kind %s, apiVersion %s)",
                            w->resource->kind_name, version, kind ? kind : "unset",
@@ -214,8 +214,9 @@ static int keep(struct write *w, json_t *tree, const json_t *old) {
         value = json_object_get(old, "status");
         rc = value ? json_object_set(tree, "status", value) : (json_object_del(tree, "status"), 0);
     }
-    json_object_foreach((json_t *)old, key, value) if (status && !rc && strcmp(key, "status") &&
-                                                       strcmp(key, "metadata")) rc =
+    json_object_foreach((json_t *)old, key, value) if (status && !rc &&
+                                                       strcmp(key, "status") != 0 &&
+                                                       strcmp(key, "metadata") != 0) rc =
         json_object_set(tree, key, value);
     return rc ? nomem(w) : 0;
 }

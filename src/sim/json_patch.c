@@ -108,7 +108,7 @@ static json_t *child(json_t *parent, const char *key) {
 
 static int find(json_t *root, const char *pointer, struct place *out, struct fl_error *err) {
     struct fl_str part, rest = fl_str_of(pointer);
-    out->parent = root;
+    *out = (struct place){.parent = root};
     if (!fl_str_starts(rest, FL_STR("/")))
         return fl_fail(err, FL_EUSAGE, "\"%s\" is no path within the object", pointer);
     rest = fl_str_from(rest, 1);
