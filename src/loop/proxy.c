@@ -15,8 +15,10 @@
 #include "base/parse.h"
 #include "base/sm.h"
 
-#define OUT_MAX         ((size_t)2 * 1024)
-#define CREDENTIALS_MAX ((size_t)255) /* bytes each of user name and password, RFC 1929 */
+/* Bytes each of user name and password: tokens are long; RFC 1929 has one byte for the length. */
+#define HTTP_CREDENTIALS_MAX  ((size_t)2 * 1024)
+#define SOCKS_CREDENTIALS_MAX ((size_t)255)
+#define OUT_MAX               ((size_t)8 * 1024)
 
 enum { HTTP_HEAD, SOCKS_METHOD, SOCKS_USER, SOCKS_REPLY, TUNNEL };
 
@@ -41,7 +43,7 @@ static void wipe(void *secret, size_t n) {
 /* --- HTTP --- */
 
 static int add_credentials(struct fl_proxy_session *s) {
-    char plain[2 * CREDENTIALS_MAX + 2];
+    char plain[2 * HTTP_CREDENTIALS_MAX + 2];
     unsigned char coded[4 * (sizeof(plain) / 3 + 1) + 1];
     int n = snprintf(plain, sizeof(plain), "%s:%s", s->user, s->password);
     EVP_EncodeBlock(coded, (const unsigned char *)plain, n);
@@ -59,7 +61,7 @@ static int begin_http(struct fl_proxy_session *s) {
     s->http.is_first = true;
     int rc = fl_buf_printf(&s->out, "CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n", open,
                            s->host, close, s->port, open, s->host, close, s->port);
-    if (rc == 0 && s->user[0]) rc = add_credentials(s);
+    if (rc == 0 && (s->user[0] || s->password[0])) rc = add_credentials(s);
     return rc < 0 ? rc : fl_buf_append(&s->out, FL_STR("\r\n"));
 }
 
@@ -272,15 +274,23 @@ static bool has(struct fl_str s, char byte) {
     return fl_str_split(s, byte, &head, &tail);
 }
 
-static bool can_be_sent(struct fl_str s) { return s.n <= CREDENTIALS_MAX && !has(s, '\0'); }
-
 /* Basic separates them by a colon; a terminator would cut either short. */
 static int check_credentials(const struct fl_proxy *proxy, struct fl_error *err) {
-    bool good = can_be_sent(proxy->user) && can_be_sent(proxy->password) &&
-                (proxy->user.n > 0 || proxy->password.n == 0);
-    if (proxy->kind == FL_PROXY_HTTP) good = good && !has(proxy->user, ':');
-    if (good) return 0;
-    return fl_fail(err, FL_EUSAGE, "user name or password of the proxy cannot be sent");
+    bool http = proxy->kind == FL_PROXY_HTTP;
+    size_t max = http ? HTTP_CREDENTIALS_MAX : SOCKS_CREDENTIALS_MAX;
+    if (proxy->user.n > max || proxy->password.n > max) {
+        return fl_fail(err, FL_EUSAGE, "user name or password of the proxy is over %zu bytes", max);
+    }
+    if (has(proxy->user, '\0') || has(proxy->password, '\0')) {
+        return fl_fail(err, FL_EUSAGE, "user name or password of the proxy holds a zero byte");
+    }
+    if (http && has(proxy->user, ':')) {
+        return fl_fail(err, FL_EUSAGE, "user name of the proxy holds a ':'");
+    }
+    if (!http && proxy->password.n && !proxy->user.n) {
+        return fl_fail(err, FL_EUSAGE, "password of the proxy is without a user name");
+    }
+    return 0;
 }
 
 int fl_proxy_session_new(const struct fl_proxy *proxy, struct fl_str host, uint16_t port,
