@@ -37,6 +37,7 @@ set(FL_SOURCES_wire
   src/wire/k8s_encode_json.c
   src/wire/k8s_encode_pb.c
   src/wire/k8s_json.c
+  src/wire/k8s_json_quick.c
   src/wire/k8s_names.c
   src/wire/k8s_object.c
   src/wire/k8s_pb.c

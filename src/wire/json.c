@@ -363,6 +363,18 @@ void fl_json_raw(struct fl_json *json) {
     fl_json_skip(json);
 }
 
+struct fl_str fl_json_rest(const struct fl_json *json) {
+    return fl_str_n(json->p, (size_t)(json->end - json->p));
+}
+
+void fl_json_pass(struct fl_json *json, size_t n) {
+    FL_ASSERT(json->skippable == AFTER_BEGIN && n <= (size_t)(json->end - json->p));
+    json->p += n;
+    json->depth--;
+    json->skippable = AFTER_OTHER;
+    value_done(json);
+}
+
 /* At the first byte of the value, or before the colon. */
 static bool skip_begin(struct fl_json *json, char c) {
     if (is_space(c)) return true;

@@ -47,6 +47,11 @@ uint64_t fl_json_offset(const struct fl_json *json); /* bytes of the text read s
 void fl_json_skip(struct fl_json *json);
 /* As fl_json_skip, but the next token is FL_JSON_RAW with the value's text, at most text_max. */
 void fl_json_raw(struct fl_json *json);
+/* After a BEGIN token: what the chunk still holds. */
+struct fl_str fl_json_rest(const struct fl_json *json);
+/* After a BEGIN token: the caller has read the whole value, which is the first `n` bytes of the
+ * rest. */
+void fl_json_pass(struct fl_json *json, size_t n);
 /* After FL_JSON_BAD: what was wrong; FL_EPROTO, FL_ETOO_LARGE or FL_ENOMEM. */
 const char *fl_json_error(const struct fl_json *json);
 int fl_json_error_code(const struct fl_json *json);

@@ -1,4 +1,4 @@
-/* json_scan.h - finding bytes in JSON text many at a time. Private to json.c.
+/* json_scan.h - finding bytes in JSON text many at a time. Private to wire/.
  *
  * Everything is written over a few operations on FL_JSON_LANES bytes at once, each giving a mask
  * with one bit a byte, the first byte lowest: with SSE2, which every x86-64 has, or else in one

@@ -4,6 +4,7 @@
  * order; keys that nobody asked for are passed over. The first failure of a walk stays, so the
  * functions below read as the object is written and the failure is asked for once. A null is as
  * good as an absent value, as Go writes its nil slices. */
+#include "wire/k8s_json_quick.h"
 #include "wire/k8s_object.h"
 
 struct walk {
@@ -302,12 +303,26 @@ static uint64_t hash_of(const struct endpoint_list *list, struct fl_str text) {
     return fl_hash(text, 0) + (list->ready > 0);
 }
 
-/* An endpoint, its brace read, when there is nothing to compare with: read, then hashed. */
+/* An endpoint, its brace read. */
+static void read_either(struct walk *w, const struct endpoint_list *list,
+                        struct fl_k8s_endpoint *out) {
+    fl_k8s_endpoint_init(out);
+    if (list->read == read_endpoint) {
+        size_t n = fl_k8s_json_quick(w->reader, fl_json_rest(w->json), out);
+        if (n) {
+            fl_json_pass(w->json, n);
+            return;
+        }
+        fl_k8s_endpoint_init(out);
+    }
+    list->read(w, out);
+}
+
+/* When there is nothing to compare with: read, then hashed. */
 static void read_new(struct walk *w, const struct endpoint_list *list) {
     struct fl_k8s_endpoint endpoint;
     const char *from = w->bytes.p + fl_json_offset(w->json) - 1;
-    fl_k8s_endpoint_init(&endpoint);
-    list->read(w, &endpoint);
+    read_either(w, list, &endpoint);
     const char *to = w->bytes.p + fl_json_offset(w->json);
     endpoint.hash = hash_of(list, fl_str_n(from, (size_t)(to - from)));
     add_endpoint(w, list, &endpoint);
@@ -319,11 +334,12 @@ static void read_or_reuse(struct walk *w, const struct endpoint_list *list) {
     fl_json_raw(w->json);
     if (next(w) != FL_JSON_RAW) return;
     struct fl_str raw = fl_json_text(w->json);
-    fl_k8s_endpoint_init(&endpoint);
-    endpoint.hash = hash_of(list, raw);
-    if (fl_block_builder_reuse(w->reader->builder, endpoint.hash)) return;
+    uint64_t hash = hash_of(list, raw);
+    if (fl_block_builder_reuse(w->reader->builder, hash)) return;
     struct walk part = walk_of(w->reader, w->reader->element_json, raw);
-    if (enter(&part, FL_JSON_OBJECT_BEGIN)) list->read(&part, &endpoint);
+    fl_k8s_endpoint_init(&endpoint);
+    if (enter(&part, FL_JSON_OBJECT_BEGIN)) read_either(&part, list, &endpoint);
+    endpoint.hash = hash;
     add_endpoint(&part, list, &endpoint);
     if (part.rc) fail(w, part.rc, part.what ? part.what : fl_json_error(part.json));
 }

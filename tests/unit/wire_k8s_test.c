@@ -541,6 +541,61 @@ static void test_json_keys_in_any_order(void **state) {
     expect_every_split(&empty, "END  \n");
 }
 
+/* Of a slice with this one endpoint, `space` put behind its opening brace. */
+static int decode_endpoint(struct seen *seen, const char *endpoint, const char *space) {
+    char text[1024];
+    int n = snprintf(text, sizeof(text),
+                     "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\"},"
+                     "\"endpoints\":[{%s%s,{\"addresses\":[\"10.0.0.9\"]}]}}\n",
+                     space, endpoint);
+    assert_true(n > 0 && (size_t)n < sizeof(text));
+    struct body body = json_body(FL_K8S_ENDPOINTSLICE, FL_K8S_BODY_WATCH, text);
+    struct fl_error err;
+    seen_init(seen);
+    return decode_pieces(seen, &body, body.bytes.n, body.bytes.n, &err);
+}
+
+/* The space keeps it from being taken as what the API server writes. */
+static void expect_read_alike(const char *endpoint) {
+    struct seen quick, slow;
+    int rc = decode_endpoint(&quick, endpoint, "");
+    assert_int_equal(decode_endpoint(&slow, endpoint, " "), rc);
+    assert_true(fl_str_eq(fl_buf_str(&quick.text), fl_buf_str(&slow.text)));
+    seen_deinit(&quick);
+    seen_deinit(&slow);
+}
+
+/* What comes in the API server's own spelling is read past the tokenizer; and so, or not so, is
+ * each text that differs from it in one byte, or ends early. */
+static void test_json_endpoints_are_read_alike(void **state) {
+    static const char *const written[] = {
+        "\"addresses\":[\"10.0.0.1\"],"
+        "\"conditions\":{\"ready\":true,\"serving\":false,\"terminating\":true},"
+        "\"targetRef\":{\"kind\":\"Pod\",\"namespace\":\"n\",\"name\":\"pod-1\","
+        "\"uid\":\"00112233-4455-6677-8899-aabbccddeeff\"},"
+        "\"nodeName\":\"n1\",\"zone\":\"z1\",\"hints\":{\"forZones\":[{\"name\":\"z2\"}]}}",
+        "\"addresses\":[\"10.0.0.1\"],"
+        "\"conditions\":{\"ready\":false,\"serving\":true,\"terminating\":false},\"zone\":\"z\"}",
+    };
+    static const char bytes[] = " \"\\{}[],:x\xc3\x01";
+    char text[1024];
+    FL_UNUSED(state);
+    for (size_t k = 0; k < FL_COUNT(written); k++) {
+        expect_read_alike(written[k]);
+        for (size_t i = 0; i < strlen(written[k]); i++) {
+            for (size_t b = 0; b + 1 < sizeof(bytes); b++) {
+                snprintf(text, sizeof(text), "%s", written[k]);
+                text[i] = bytes[b];
+                expect_read_alike(text);
+            }
+            snprintf(text, sizeof(text), "%.*s%s", (int)i, written[k], written[k] + i + 1);
+            expect_read_alike(text);
+            snprintf(text, sizeof(text), "%.*s", (int)i, written[k]);
+            expect_read_alike(text);
+        }
+    }
+}
+
 static void test_unchanged_endpoints_are_reused(void **state) {
     FL_UNUSED(state);
     EACH_FORMAT(format) {
@@ -1122,6 +1177,7 @@ int main(void) {
         cmocka_unit_test(test_hints_of_zones_and_nodes),
         cmocka_unit_test(test_more_hints_than_allowed),
         cmocka_unit_test(test_json_keys_in_any_order),
+        cmocka_unit_test(test_json_endpoints_are_read_alike),
         cmocka_unit_test(test_unchanged_endpoints_are_reused),
         cmocka_unit_test(test_reused_endpoints_are_not_read),
         cmocka_unit_test(test_ports_of_a_service_are_bounded),
