@@ -55,10 +55,10 @@ static bool takes_value(const struct fl_option *option) {
 }
 
 static int take_list(const struct fl_option *option, const char *value, struct fl_error *err) {
-    struct fl_texts *texts = option->value;
-    if (texts->count == FL_TEXTS_MAX)
+    struct fl_words *texts = option->value;
+    if (texts->count == FL_WORDS_MAX)
         return fl_fail(err, FL_EUSAGE, "--%s: given more than %d times", option->name,
-                       FL_TEXTS_MAX);
+                       FL_WORDS_MAX);
     texts->list[texts->count++] = value;
     return FL_OK;
 }
@@ -133,7 +133,7 @@ static int parse_word(struct fl_args *args, const char *word, struct fl_error *e
 }
 
 int fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_error *err) {
-    FL_ASSERT(args->words_max <= FL_TEXTS_MAX);
+    FL_ASSERT(args->words_max <= FL_WORDS_MAX);
     bool only_words = false;
     fl_args_init(args);
     for (int i = 0; i < argc; i++) {

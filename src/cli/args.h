@@ -16,13 +16,13 @@ enum fl_option_kind {
     FL_OPTION_TEXT,     /* const char *, borrowed from argv */
     FL_OPTION_NUMBER,   /* uint64_t, decimal */
     FL_OPTION_DURATION, /* uint64_t in ms: 250ms, 10s, 5m, 1h */
-    FL_OPTION_LIST,     /* struct fl_texts: may be given several times */
+    FL_OPTION_LIST,     /* struct fl_words: may be given several times */
 };
 
-#define FL_TEXTS_MAX 64
+#define FL_WORDS_MAX 64
 
-struct fl_texts {
-    const char *list[FL_TEXTS_MAX];
+struct fl_words {
+    const char *list[FL_WORDS_MAX];
     size_t count;
 };
 
@@ -39,7 +39,7 @@ struct fl_args {
     const struct fl_option *options;
     size_t option_count;
     size_t words_min, words_max; /* positional arguments */
-    struct fl_texts words;       /* filled in */
+    struct fl_words words;       /* filled in */
     /* What every command has, filled in. */
     bool help;              /* -h or --help was given: nothing else was checked */
     unsigned verbose;       /* -v, -vv */

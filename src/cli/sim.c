@@ -55,12 +55,12 @@ static int parse_service(const char *text, char *name, size_t size, struct fl_si
 #define SERVICE_NAME_MAX 512
 
 struct service_list {
-    struct fl_sim_service list[FL_TEXTS_MAX];
-    char names[FL_TEXTS_MAX][SERVICE_NAME_MAX];
+    struct fl_sim_service list[FL_WORDS_MAX];
+    char names[FL_WORDS_MAX][SERVICE_NAME_MAX];
     size_t count;
 };
 
-static int parse_services(const struct fl_texts *texts, uint64_t surge, uint64_t unavailable,
+static int parse_services(const struct fl_words *texts, uint64_t surge, uint64_t unavailable,
                           struct service_list *services, struct fl_error *err) {
     static const struct fl_sim_service usual = {.name = "echo", .pods = 3};
     for (size_t i = 0; i < texts->count; i++) {
@@ -82,11 +82,11 @@ static int parse_services(const struct fl_texts *texts, uint64_t surge, uint64_t
 }
 
 struct fault_list {
-    struct fl_fault list[FL_TEXTS_MAX];
+    struct fl_fault list[FL_WORDS_MAX];
     size_t count;
 };
 
-static int parse_faults(const struct fl_texts *texts, struct fault_list *faults,
+static int parse_faults(const struct fl_words *texts, struct fault_list *faults,
                         struct fl_error *err) {
     for (size_t i = 0; i < texts->count; i++)
         if (fl_fault_parse(fl_str_of(texts->list[i]), &faults->list[i], err))
@@ -95,7 +95,7 @@ static int parse_faults(const struct fl_texts *texts, struct fault_list *faults,
     return FL_OK;
 }
 
-static bool asks_for_faults(const struct fl_texts *texts) {
+static bool asks_for_faults(const struct fl_words *texts) {
     for (size_t i = 0; i < texts->count; i++)
         if (strcmp(texts->list[i], "help") == 0) return true;
     return false;
@@ -181,7 +181,7 @@ static int simulate(struct wishes *wishes) {
 
 static int run(const struct fl_command *self, int argc, char **argv) {
     const char *listen = "127.0.0.1:8001", *token = NULL, *reader = NULL;
-    struct fl_texts service_texts = {0}, fault_texts = {0};
+    struct fl_words service_texts = {0}, fault_texts = {0};
     uint64_t roll_ms = 0, seed = 1, pod_port = 50051, surge = 1, unavailable = 0;
     struct wishes wishes = {.tls = false};
     const struct fl_option options[] = {
