@@ -1,6 +1,5 @@
 """Garbage, half frames, silence and refusals from API servers and gRPC servers, and wrong configuration."""
 import os
-import time
 
 from support import METHOD, Case, Peer, free_port, run, write_kubeconfig
 
@@ -16,10 +15,10 @@ def garbage(connection):
 
 
 def answer(text):
+    """The same to every request of a connection."""
     def behave(connection):
-        connection.recv(65536)
-        connection.sendall(text.encode())
-        time.sleep(5)
+        while connection.recv(65536):
+            connection.sendall(text.encode())
     return behave
 
 
