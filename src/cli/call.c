@@ -130,7 +130,7 @@ static int add_counts(struct fl_table *table, const char *prefix, json_t *counts
     const char *key;
     json_t *value;
     int rc = FL_OK;
-    json_object_foreach(counts, key, value) {
+    json_object_foreach (counts, key, value) {
         char name[320], text[32];
         snprintf(name, sizeof name, "%s%s", prefix, key);
         snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));

@@ -10,7 +10,7 @@ static int one_text(const json_t *request, const char *member, struct fl_str *ou
     const char *key;
     json_t *value;
     *out = FL_STR("");
-    json_object_foreach((json_t *)request, key, value) {
+    json_object_foreach ((json_t *)request, key, value) {
         if (strcmp(key, member) != 0 || !json_is_string(value))
             return fl_fail(err, FL_EUSAGE, "-d: \"%s\" does not fit; want {\"%s\": \"text\"}", key,
                            member);

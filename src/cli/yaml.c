@@ -35,7 +35,7 @@ static bool emit_object(yaml_emitter_t *emitter, const json_t *object) {
               yaml_emitter_emit(emitter, &event);
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach ((json_t *)object, key, value) {
         ok = ok && emit_scalar(emitter, key, false) && emit_value(emitter, value);
     }
     return ok && yaml_mapping_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);

@@ -36,7 +36,7 @@ static int read_compression(const struct fl_kubeconfig_entry *e, struct fl_kube_
 static const json_t *extension_of(const json_t *cluster, const char *name) {
     size_t i;
     const json_t *item, *list = json_object_get(cluster, "extensions");
-    json_array_foreach(list, i, item) {
+    json_array_foreach (list, i, item) {
         const char *is = json_string_value(json_object_get(item, "name"));
         if (is && strcmp(is, name) == 0) return json_object_get(item, "extension");
     }

@@ -77,7 +77,7 @@ int fl_entry_list(const struct fl_kubeconfig_entry *e, const char *key, const ch
     const json_t *item, *list = json_object_get(e->json, key);
     if (!fl_entry_has(e, key)) return FL_OK;
     if (!json_is_array(list)) return fl_entry_fail(e, "has %s that are no list", key);
-    json_array_foreach(list, i, item) {
+    json_array_foreach (list, i, item) {
         if (!is_text(item))
             return fl_entry_fail(e, "has an item in %s that is not text: put it in quotes", key);
         if ((prefix && fl_texts_add(out, fl_str_of(prefix), FL_STR_NONE) < 0) ||

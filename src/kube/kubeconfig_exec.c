@@ -41,7 +41,7 @@ static int read_env(const struct fl_kubeconfig_entry *e, struct fl_kube_config *
     const json_t *list = json_object_get(e->json, "env");
     if (!fl_entry_has(e, "env")) return FL_OK;
     if (!json_is_array(list)) return fl_entry_fail(e, "has an exec plugin whose env is no list");
-    json_array_foreach(list, i, item.json) {
+    json_array_foreach (list, i, item.json) {
         int rc = add_env(&item, out);
         if (rc < 0) return rc;
     }

@@ -39,7 +39,7 @@ static int read_extra(const struct fl_kubeconfig_entry *e, struct fl_kube_config
     if (!json_is_object(extra)) return fl_entry_fail(e, "has an as-user-extra that is no mapping");
     struct fl_kubeconfig_entry inner = *e;
     inner.json = extra;
-    json_object_foreach(extra, key, values) {
+    json_object_foreach (extra, key, values) {
         if (!extra_name(key, name, sizeof(name)))
             return fl_entry_fail(e, "has a key in as-user-extra that is too long");
         int rc = fl_entry_list(&inner, key, name, &out->impersonate);

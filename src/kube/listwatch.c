@@ -65,11 +65,10 @@ static enum fl_log_level level_of(enum fl_reflector_note what) {
 static void log_trouble(struct fl_listwatch *lw, const struct fl_error *why) {
     enum fl_log_level level = why->code == lw->trouble_code ? FL_LOG_DEBUG : FL_LOG_WARN;
     if (why->code == FL_OK)
-        FL_LOG(lw->io, FL_LOG_INFO, "kubernetes API server answers again",
-               ABOUT(lw));
+        FL_LOG(lw->io, FL_LOG_INFO, "kubernetes API server answers again", ABOUT(lw));
     else
-        FL_LOG(lw->io, level, "kubernetes request failed and is made again",
-               ABOUT(lw), FL_LOG_ERROR_OF(why));
+        FL_LOG(lw->io, level, "kubernetes request failed and is made again", ABOUT(lw),
+               FL_LOG_ERROR_OF(why));
     lw->trouble_code = why->code;
 }
 
@@ -79,8 +78,7 @@ static void log_audit(struct fl_listwatch *lw, const struct fl_audit_result *res
     enum fl_log_level level =
         result->outcome == FL_AUDIT_REPAIRED || result->outcome == FL_AUDIT_DIVERGED ? FL_LOG_WARN
                                                                                      : FL_LOG_DEBUG;
-    FL_LOG(lw->io, level, "kubernetes audit",
-           ABOUT(lw),
+    FL_LOG(lw->io, level, "kubernetes audit", ABOUT(lw),
            FL_LOG_TEXT_OF("outcome", fl_audit_outcome_name(result->outcome)),
            FL_LOG_INT("missing", differences[FL_KUBE_MISSING]),
            FL_LOG_INT("extra", differences[FL_KUBE_EXTRA]),
@@ -92,8 +90,7 @@ static void log_audit(struct fl_listwatch *lw, const struct fl_audit_result *res
 
 static void on_synced(void *arg) {
     struct fl_listwatch *lw = arg;
-    FL_LOG(lw->io, FL_LOG_INFO, "kubernetes list complete",
-           ABOUT(lw),
+    FL_LOG(lw->io, FL_LOG_INFO, "kubernetes list complete", ABOUT(lw),
            FL_LOG_INT("objects", fl_kube_store_count(lw->store)),
            FL_LOG_TEXT_OF("version", fl_reflector_position(lw->reflector)));
     if (!lw->closing) lw->events->on_synced(lw->arg);
@@ -110,8 +107,7 @@ static void on_trouble(void *arg, const struct fl_error *why) {
 static void on_note(void *arg, enum fl_reflector_note what) {
     struct fl_listwatch *lw = arg;
     fl_metric_add(lw->metrics.notes[what], 1);
-    FL_LOG(lw->io, level_of(what), "kubernetes reflector",
-           ABOUT(lw),
+    FL_LOG(lw->io, level_of(what), "kubernetes reflector", ABOUT(lw),
            FL_LOG_TEXT_OF("what", fl_reflector_note_name(what)),
            FL_LOG_TEXT_OF("version", fl_reflector_position(lw->reflector)));
     if (lw->events->on_note && !lw->closing) lw->events->on_note(lw->arg, what);

@@ -28,7 +28,7 @@ struct fl_listwatch_options {
     struct fl_str ns; /* empty: all namespaces */
     struct fl_str label_selector, field_selector;
     struct fl_str service; /* for log lines: the one it is about, "ns/name"; empty: many */
-    uint64_t audit_ms; /* the audit's interval; 0: FL_AUDIT_INTERVAL_MS (audit.h) */
+    uint64_t audit_ms;     /* the audit's interval; 0: FL_AUDIT_INTERVAL_MS (audit.h) */
 };
 
 FL_MUST int fl_listwatch_new(struct fl_io *io, const struct fl_listwatch_options *options,

@@ -9,9 +9,9 @@ static void wipe(json_t *value) {
     if (json_is_string(value)) {
         explicit_bzero((char *)json_string_value(value), json_string_length(value));
     } else if (json_is_array(value)) {
-        json_array_foreach(value, i, item) wipe(item);
+        json_array_foreach (value, i, item) wipe(item);
     } else if (json_is_object(value)) {
-        json_object_foreach(value, key, item) wipe(item);
+        json_object_foreach (value, key, item) wipe(item);
     }
 }
 

@@ -82,7 +82,7 @@ static void external_ip_cell(const json_t *o, char out[CELL_MAX]) {
 static void ports_cell(const json_t *o, char out[CELL_MAX]) {
     size_t i;
     json_t *port;
-    json_array_foreach(at(o, "spec", "ports"), i, port) {
+    json_array_foreach (at(o, "spec", "ports"), i, port) {
         const char *protocol = json_string_value(json_object_get(port, "protocol"));
         char text[64];
         snprintf(text, sizeof text, "%d/%s", (int)json_integer_value(json_object_get(port, "port")),
@@ -95,7 +95,7 @@ static void ports_cell(const json_t *o, char out[CELL_MAX]) {
 static void selector_cell(const json_t *o, char out[CELL_MAX]) {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)at(o, "spec", "selector"), key, value) {
+    json_object_foreach ((json_t *)at(o, "spec", "selector"), key, value) {
         char text[256];
         snprintf(text, sizeof text, "%s=%s", key, json_string_value(value));
         add(out, ",", text);
@@ -106,7 +106,7 @@ static void selector_cell(const json_t *o, char out[CELL_MAX]) {
 static bool condition_holds(const json_t *o, const char *type) {
     size_t i;
     json_t *condition;
-    json_array_foreach(at(o, "status", "conditions"), i, condition) {
+    json_array_foreach (at(o, "status", "conditions"), i, condition) {
         const char *is = json_string_value(json_object_get(condition, "type"));
         const char *status = json_string_value(json_object_get(condition, "status"));
         if (is && status && strcmp(is, type) == 0) return strcmp(status, "True") == 0;
@@ -145,7 +145,7 @@ static void address_type_cell(const json_t *o, char out[CELL_MAX]) {
 static void slice_ports_cell(const json_t *o, char out[CELL_MAX]) {
     size_t i;
     json_t *port;
-    json_array_foreach(json_object_get(o, "ports"), i, port) {
+    json_array_foreach (json_object_get(o, "ports"), i, port) {
         char text[32];
         snprintf(text, sizeof text, "%d", (int)json_integer_value(json_object_get(port, "port")));
         add(out, ",", text);
@@ -164,7 +164,7 @@ static void slice_endpoints_cell(const json_t *o, char out[CELL_MAX]) {
     const json_t *list = json_object_get(o, "endpoints");
     size_t i;
     json_t *endpoint;
-    json_array_foreach(list, i, endpoint) {
+    json_array_foreach (list, i, endpoint) {
         const json_t *first = json_array_get(json_object_get(endpoint, "addresses"), 0);
         if (i < LISTED && json_is_string(first)) add(out, ",", json_string_value(first));
     }
@@ -175,9 +175,9 @@ static void slice_endpoints_cell(const json_t *o, char out[CELL_MAX]) {
 static void endpoints_cell(const json_t *o, char out[CELL_MAX]) {
     size_t i, j, n = 0;
     json_t *subset, *address;
-    json_array_foreach(json_object_get(o, "subsets"), i, subset) {
+    json_array_foreach (json_object_get(o, "subsets"), i, subset) {
         const json_t *port = json_array_get(json_object_get(subset, "ports"), 0);
-        json_array_foreach(json_object_get(subset, "addresses"), j, address) {
+        json_array_foreach (json_object_get(subset, "addresses"), j, address) {
             const char *ip = json_string_value(json_object_get(address, "ip"));
             char text[96];
             snprintf(text, sizeof text, "%s:%d", ip ? ip : "",

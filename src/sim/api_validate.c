@@ -34,7 +34,7 @@ static int default_service(struct fl_cluster *cluster, json_t *tree) {
     snprintf(ip, sizeof ip, "10.96.%u.%u", (unsigned)(bits % 256), (unsigned)(bits >> 8) % 256);
     if (!rc && !external) rc = fill(spec, "clusterIP", json_string(ip));
     if (!rc) rc = fill(spec, "sessionAffinity", json_string("None"));
-    json_array_foreach(json_object_get(spec, "ports"), i, port) {
+    json_array_foreach (json_object_get(spec, "ports"), i, port) {
         if (rc || !json_is_object(port)) continue;
         rc = fill(port, "protocol", json_string("TCP"));
         json_t *number = json_object_get(port, "port");
@@ -105,8 +105,8 @@ static int check_labels(const struct check *c, const json_t *tree) {
     for (size_t i = 0; i < FL_COUNT(maps); i++) {
         const json_t *map = json_object_get(json_object_get(tree, "metadata"), maps[i]);
         if (map && !json_is_object(map)) return invalid(c, maps[i], "must be a map of strings");
-        json_object_foreach((json_t *)map, key, value) if (!json_is_string(value)) return invalid(
-            c, maps[i], "values must be strings");
+        json_object_foreach ((json_t *)map, key, value)
+            if (!json_is_string(value)) return invalid(c, maps[i], "values must be strings");
     }
     return 0;
 }
@@ -133,7 +133,7 @@ static int check_service(const struct check *c, const json_t *tree) {
     if (!external && !json_array_size(ports) && !(ip && strcmp(ip, "None") == 0))
         return invalid(c, "spec.ports", "Required value");
     if (json_array_size(ports) > PORTS_MAX) return invalid(c, "spec.ports", "Too many");
-    json_array_foreach(ports, i, port) {
+    json_array_foreach (ports, i, port) {
         if (!code && !json_object_get(port, "port"))
             code = invalid(c, "spec.ports[].port", "Required value");
         if (!code) code = check_port(c, port, "spec.ports[].port");
@@ -150,7 +150,7 @@ static int check_addresses(const struct check *c, const json_t *endpoint, bool n
     json_t *item;
     struct fl_address address;
     if (!json_array_size(list)) return invalid(c, "endpoints[].addresses", "Required value");
-    json_array_foreach(list, i, item) {
+    json_array_foreach (list, i, item) {
         struct fl_str text = fl_str_n(json_string_value(item), json_string_length(item));
         bool good = json_is_string(item) && fl_address_parse(text, &address) &&
                     names == (address.kind == FL_ADDRESS_NAME);
@@ -173,9 +173,10 @@ static int check_slice(const struct check *c, const json_t *tree) {
                        "Unsupported value: supported values: \"FQDN\", \"IPv4\", \"IPv6\"");
     if (json_array_size(endpoints) > ENDPOINTS_MAX)
         return invalid(c, "endpoints", "Too many: must have at most 1000 items");
-    json_array_foreach(endpoints, i, item) if (!code) code = check_addresses(c, item, names);
-    json_array_foreach(json_object_get(tree, "ports"), i, item) if (!code) code =
-        check_port(c, item, "ports[].port");
+    json_array_foreach (endpoints, i, item)
+        if (!code) code = check_addresses(c, item, names);
+    json_array_foreach (json_object_get(tree, "ports"), i, item)
+        if (!code) code = check_port(c, item, "ports[].port");
     return code;
 }
 

@@ -214,10 +214,9 @@ static int keep(struct write *w, json_t *tree, const json_t *old) {
         value = json_object_get(old, "status");
         rc = value ? json_object_set(tree, "status", value) : (json_object_del(tree, "status"), 0);
     }
-    json_object_foreach((json_t *)old, key, value) if (status && !rc &&
-                                                       strcmp(key, "status") != 0 &&
-                                                       strcmp(key, "metadata") != 0) rc =
-        json_object_set(tree, key, value);
+    json_object_foreach ((json_t *)old, key, value)
+        if (status && !rc && strcmp(key, "status") != 0 && strcmp(key, "metadata") != 0)
+            rc = json_object_set(tree, key, value);
     return rc ? nomem(w) : 0;
 }
 

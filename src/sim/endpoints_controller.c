@@ -30,7 +30,7 @@ static bool matches(const json_t *selector, const struct fl_object *pod) {
     const char *key;
     json_t *value;
     struct fl_str label;
-    json_object_foreach((json_t *)selector, key, value) {
+    json_object_foreach ((json_t *)selector, key, value) {
         struct fl_str wanted = fl_str_n(json_string_value(value), json_string_length(value));
         if (!fl_object_label(pod, fl_str_of(key), &label) || !fl_str_eq(label, wanted))
             return false;
@@ -45,10 +45,8 @@ static bool is_text(const json_t *object, const char *key, struct fl_str value) 
 static bool condition_holds(const json_t *pod, struct fl_str type) {
     size_t i;
     json_t *condition;
-    json_array_foreach(
-        json_object_get(json_object_get(pod, "status"), "conditions"), i,
-        condition) if (is_text(condition, "type", type)) return is_text(condition, "status",
-                                                                        FL_STR("True"));
+    json_array_foreach (json_object_get(json_object_get(pod, "status"), "conditions"), i, condition)
+        if (is_text(condition, "type", type)) return is_text(condition, "status", FL_STR("True"));
     return false;
 }
 
@@ -133,11 +131,10 @@ static json_int_t target_of(const struct sync *s, const json_t *port) {
     if (json_is_integer(target)) return json_integer_value(target);
     if (!json_is_string(target) || !pod) return number;
     const json_t *spec = json_object_get(pod, "spec");
-    json_array_foreach(json_object_get(spec, "containers"), i, container) json_array_foreach(
-        json_object_get(container, "ports"), j,
-        item) if (json_equal(json_object_get(item, "name"),
-                             target)) return json_integer_value(json_object_get(item,
-                                                                                "containerPort"));
+    json_array_foreach (json_object_get(spec, "containers"), i, container)
+        json_array_foreach (json_object_get(container, "ports"), j, item)
+            if (json_equal(json_object_get(item, "name"), target))
+                return json_integer_value(json_object_get(item, "containerPort"));
     return number;
 }
 
@@ -145,7 +142,7 @@ static json_t *ports_of(const struct sync *s) {
     static const char *const kept[] = {"protocol", "appProtocol"};
     json_t *ports = json_array(), *port;
     size_t i;
-    json_array_foreach(json_object_get(s->spec, "ports"), i, port) {
+    json_array_foreach (json_object_get(s->spec, "ports"), i, port) {
         const char *name = json_string_value(json_object_get(port, "name"));
         json_t *out = json_pack("{s:s, s:I}", "name", name ? name : "", "port", target_of(s, port));
         for (size_t j = 0; out && j < FL_COUNT(kept); j++)
@@ -276,7 +273,7 @@ static int sync_slice(struct sync *s, struct fl_object *old, bool keep_empty) {
     json_t *endpoints = json_array(), *endpoint;
     size_t i;
     int rc = endpoints ? 0 : FL_ENOMEM;
-    json_array_foreach(json_object_get(old ? old->body : NULL, "endpoints"), i, endpoint) {
+    json_array_foreach (json_object_get(old ? old->body : NULL, "endpoints"), i, endpoint) {
         struct fl_object *pod = rc ? NULL : take_pod(s, endpoint);
         if (pod) rc = add_endpoint(s, endpoints, pod);
     }

@@ -33,7 +33,7 @@ int fl_json_merge(json_t *target, const json_t *patch) {
     const char *key;
     json_t *value;
     int rc = 0;
-    json_object_foreach((json_t *)patch, key, value) {
+    json_object_foreach ((json_t *)patch, key, value) {
         json_t *old = json_object_get(target, key);
         if (json_is_null(value))
             json_object_del(target, key);
@@ -50,9 +50,9 @@ static int diff_into(json_t *out, const json_t *from, const json_t *to) {
     const char *key;
     json_t *value;
     int rc = 0;
-    json_object_foreach((json_t *)from, key, value) if (!rc && !json_object_get(to, key)) rc =
-        set(out, key, json_null());
-    json_object_foreach((json_t *)to, key, value) {
+    json_object_foreach ((json_t *)from, key, value)
+        if (!rc && !json_object_get(to, key)) rc = set(out, key, json_null());
+    json_object_foreach ((json_t *)to, key, value) {
         const json_t *old = json_object_get(from, key);
         if (rc) return rc;
         if (json_equal(old, value)) continue;
@@ -186,7 +186,8 @@ int fl_json_patch(json_t *target, const json_t *operations, struct fl_error *err
     int rc = 0;
     if (!json_is_array(operations))
         return fl_fail(err, FL_EUSAGE, "a JSON patch is a list of operations");
-    json_array_foreach(operations, i, operation) if (!rc) rc = operate(target, operation, err);
+    json_array_foreach (operations, i, operation)
+        if (!rc) rc = operate(target, operation, err);
     return rc == FL_ENOMEM ? fl_fail_nomem(err) : rc;
 }
 
@@ -216,7 +217,8 @@ static size_t find_item(const json_t *list, const char *key, const json_t *like)
     const json_t *wanted = json_object_get(like, key);
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item) if (json_equal(json_object_get(item, key), wanted)) break;
+    json_array_foreach (list, i, item)
+        if (json_equal(json_object_get(item, key), wanted)) break;
     return i;
 }
 
@@ -246,7 +248,8 @@ static int merge_list(json_t *target, const char *name, json_t *list, const json
     json_t *item;
     int rc = 0;
     if (!key) return set(target, name, json_deep_copy(patch));
-    json_array_foreach(patch, i, item) if (!rc) rc = merge_item(list, key, item, err);
+    json_array_foreach (patch, i, item)
+        if (!rc) rc = merge_item(list, key, item, err);
     return rc;
 }
 
@@ -255,7 +258,7 @@ int fl_json_strategic(json_t *target, const json_t *patch, struct fl_error *err)
     json_t *value;
     int rc = 0;
     if (strcmp(directive(patch), "replace") == 0) json_object_clear(target);
-    json_object_foreach((json_t *)patch, key, value) {
+    json_object_foreach ((json_t *)patch, key, value) {
         json_t *old = json_object_get(target, key);
         if (rc) break;
         if (key[0] == '$') continue; /* directives: orders of lists and the like */

@@ -188,7 +188,7 @@ static void put_fields(struct fl_pb_writer *w, const struct field *fields, const
 static void put_map(struct fl_pb_writer *w, unsigned number, const json_t *map) {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)map, key, value) {
+    json_object_foreach ((json_t *)map, key, value) {
         size_t entry = fl_pb_open(w, number);
         fl_pb_put_text(w, 1, fl_str_of(key));
         fl_pb_put_text(w, 2, text_of(value));
@@ -252,7 +252,7 @@ static void put_fields(struct fl_pb_writer *w, const struct field *fields, const
         size_t i;
         json_t *item;
         if (!json_is_array(value) && value) put_value(w, field, value);
-        json_array_foreach(value, i, item) put_value(w, field, item);
+        json_array_foreach (value, i, item) put_value(w, field, item);
     }
 }
 

@@ -475,10 +475,8 @@ static void test_W18_absent_conditions(void **state) {
 static void test_hints_of_zones_and_nodes(void **state) {
     FL_UNUSED(state);
     static const struct fl_block_hints a = {.zones = {S("a")}, .zone_count = 1};
-    static const struct fl_block_hints both = {.zones = {S("a"), S("b")},
-                                               .nodes = {S("n-1")},
-                                               .zone_count = 2,
-                                               .node_count = 1};
+    static const struct fl_block_hints both = {
+        .zones = {S("a"), S("b")}, .nodes = {S("n-1")}, .zone_count = 2, .node_count = 1};
     static const struct fl_k8s_endpoint_spec specs[] = {
         {.address = S("10.0.0.1"), .hints = &a},
         {.address = S("10.0.0.2")},

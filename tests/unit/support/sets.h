@@ -5,8 +5,8 @@
 #include "discovery/set.h"
 
 /* A block with the ports "http:8080 dns:53/UDP+app :80" and the endpoints
- * "10.0.0.1 rs uid=7 pod=a node=n zone=z for-zone=z for-node=n, ::1 st"; flags are letters of ready, serving and
- * terminating, or "-". */
+ * "10.0.0.1 rs uid=7 pod=a node=n zone=z for-zone=z for-node=n, ::1 st"; flags are letters of
+ * ready, serving and terminating, or "-". */
 struct fl_block *fl_test_block(const char *ports, const char *endpoints);
 
 /* A set of service "ns/echo" that takes over the references of its blocks (NULL ends them). Ports
