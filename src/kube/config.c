@@ -8,9 +8,9 @@
 #include "kube/proxy.h"
 #include "kube/secret.h"
 
-#define FILES_MAX  64
-#define TEXT_USUAL ((size_t)64 * 1024) /* of a kubeconfig: buffers that grow leave copies behind   \
-                                        */
+#define FILES_MAX 64
+/* Of a kubeconfig: buffers that grow leave copies behind. */
+#define TEXT_USUAL ((size_t)64 * 1024)
 
 /* --- life --- */
 

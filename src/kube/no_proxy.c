@@ -99,13 +99,20 @@ static bool match(struct fl_str item, const struct peer *peer) {
     return peer->is_address && fl_address_cmp(&address, &peer->address) == 0;
 }
 
+bool fl_host_is_loopback(struct fl_str host) {
+    struct fl_address address;
+    if (fl_str_eq_nocase(host, FL_STR("localhost"))) return true;
+    if (!address_of(host, &address)) return false;
+    unmap(&address);
+    return is_loopback(&address);
+}
+
 bool fl_no_proxy(struct fl_str list, struct fl_str host, uint16_t port) {
     struct peer peer = {.host = host};
     struct fl_str item, rest = list;
-    if (fl_str_eq_nocase(host, FL_STR("localhost"))) return true;
+    if (fl_host_is_loopback(host)) return true;
     peer.is_address = address_of(host, &peer.address);
     if (peer.is_address) unmap(&peer.address);
-    if (peer.is_address && is_loopback(&peer.address)) return true;
     snprintf(peer.port, sizeof(peer.port), "%u", port);
     while (rest.n) {
         fl_str_split(rest, ',', &item, &rest);

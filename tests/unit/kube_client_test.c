@@ -1105,6 +1105,32 @@ static void keep_log(void *arg, const char *line, size_t len) {
     fl_str_copy(logged + used, sizeof(logged) - used, fl_str_n(line, len));
 }
 
+static void test_credentials_in_the_clear_are_warned_of(void **state) {
+    static const struct {
+        const char *url, *token;
+        bool warned;
+    } rows[] = {{"http://10.0.0.1", "s3cret", true},
+                {"http://h", "s3cret", true},
+                {"http://h", NULL, false},
+                {"http://localhost", "s3cret", false},
+                {"http://127.1.2.3", "s3cret", false},
+                {"http://[::1]:8", "s3cret", false}};
+    FL_UNUSED(state);
+    for (size_t i = 0; i < FL_COUNT(rows); i++) {
+        struct fixture f;
+        setup(&f);
+        logged[0] = '\0';
+        fl_log_configure(&(struct fl_log_options){.level = FL_LOG_DEBUG, .write = keep_log});
+        assert_int_equal(fl_server_url_parse(fl_str_of(rows[i].url), &f.config, NULL), FL_OK);
+        f.config.token = rows[i].token ? fl_strdup(rows[i].token) : NULL;
+        assert_int_equal(open_client(&f, false, NULL), FL_OK);
+        assert_int_equal(strstr(logged, "anybody on the way") != NULL, rows[i].warned);
+        teardown(&f);
+        assert_null(strstr(logged, "s3cret"));
+        fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
+    }
+}
+
 /* And nothing secret is ever logged. */
 static void test_what_is_logged(void **state) {
     struct fixture f;
@@ -1314,6 +1340,7 @@ int main(void) {
         cmocka_unit_test(test_a_plugin_gives_a_certificate),
         cmocka_unit_test(test_a_plugin_gives_a_certificate_while_closing),
         cmocka_unit_test(test_a_proxy_is_dialled),
+        cmocka_unit_test(test_credentials_in_the_clear_are_warned_of),
         cmocka_unit_test(test_what_is_logged),
         cmocka_unit_test(test_a_packed_list_is_unpacked),
         cmocka_unit_test(test_nothing_is_packed_unless_asked_for),
