@@ -400,26 +400,56 @@ static inline bool skip_bracket(struct fl_json *json, char c) {
     return true;
 }
 
+/* Follows the brackets at `p`, whose places `marks` are. Gives the place after the one that ends
+ * the skip, or NULL: none does, or one is wrong. Works on copies, which may stay in registers. */
+static const char *skip_brackets(struct fl_json *json, const char *p, uint64_t marks) {
+    unsigned depth = json->depth, skip_depth = json->skip_depth;
+    uint64_t open = json->open;
+    const char *done = NULL, *wrong = NULL;
+    for (; marks && !done && !wrong; marks &= marks - 1) {
+        unsigned at = (unsigned)__builtin_ctzll(marks);
+        bool begins = (p[at] & 0x1f) == ('{' & 0x1f); /* "{[", not "}]" */
+        bool object = p[at] & 0x20;                   /* "{}", not "[]" */
+        if (begins && depth < FL_JSON_DEPTH_MAX) {
+            uint64_t bit = UINT64_C(1) << depth++;
+            open = object ? open | bit : open & ~bit;
+        } else if (begins) {
+            wrong = "nested too deeply";
+        } else if (object != (open >> (depth - 1) & 1)) {
+            wrong = "bracket that does not match";
+        } else if (--depth == skip_depth) {
+            done = p + at + 1;
+        }
+    }
+    json->depth = depth;
+    json->open = open;
+    if (wrong) syntax(json, wrong);
+    return done;
+}
+
 /* Passes over whole blocks without backslashes, in or outside of strings, until the skip is done.
  * Brackets are looked at where they are no part of a string. */
 static bool skip_blocks(struct fl_json *json) {
     uint64_t inside = json->lex == LEX_SKIP_STRING ? UINT64_MAX : 0;
-    while (json->end - json->p >= FL_JSON_BLOCK) {
-        struct fl_json_marks marks = fl_json_scan_block(json->p);
+    const char *p = json->p, *end = json->end;
+    for (; end - p >= FL_JSON_BLOCK; p += FL_JSON_BLOCK) {
+        struct fl_json_marks marks = fl_json_scan_block(p);
         if (marks.backslashes) break;
         uint64_t strings = fl_json_between(marks.quotes) ^ inside;
-        for (uint64_t left = marks.brackets & ~strings; left; left &= left - 1) {
-            const char *at = json->p + __builtin_ctzll(left);
-            if (!skip_bracket(json, *at)) return false;
-            if (json->lex == LEX_NONE) {
-                json->p = at + 1;
-                return true;
-            }
+        const char *done = skip_brackets(json, p, marks.brackets & ~strings);
+        if (done) {
+            json->p = done;
+            json->lex = LEX_NONE;
+            return true;
+        }
+        if (json->error) {
+            json->p = p;
+            return false;
         }
         inside = strings >> 63 ? UINT64_MAX : 0;
-        json->lex = inside ? LEX_SKIP_STRING : LEX_SKIP_NEST;
-        json->p += FL_JSON_BLOCK;
     }
+    json->p = p;
+    json->lex = inside ? LEX_SKIP_STRING : LEX_SKIP_NEST;
     return true;
 }
 

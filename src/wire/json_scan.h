@@ -25,6 +25,11 @@ static inline fl_json_lanes fl_json_or(fl_json_lanes lanes, char byte) {
 static inline unsigned fl_json_equal(fl_json_lanes lanes, char byte) {
     return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(lanes, _mm_set1_epi8(byte)));
 }
+/* Which bytes are either. */
+static inline unsigned fl_json_either(fl_json_lanes lanes, char a, char b) {
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(lanes, _mm_set1_epi8(a)),
+                                                    _mm_cmpeq_epi8(lanes, _mm_set1_epi8(b))));
+}
 /* Which bytes are at most `limit`. */
 static inline unsigned fl_json_upto(fl_json_lanes lanes, char limit) {
     __m128i limits = _mm_set1_epi8(limit);
@@ -61,6 +66,9 @@ static inline unsigned fl_json_equal(fl_json_lanes lanes, char byte) {
     uint64_t x = lanes ^ FL_JSON_EACH(byte);
     return fl_json_high(~(((x & FL_JSON_EACH(0x7f)) + FL_JSON_EACH(0x7f)) | x));
 }
+static inline unsigned fl_json_either(fl_json_lanes lanes, char a, char b) {
+    return fl_json_equal(lanes, a) | fl_json_equal(lanes, b);
+}
 static inline unsigned fl_json_upto(fl_json_lanes lanes, char limit) {
     uint64_t above = (lanes & FL_JSON_EACH(0x7f)) + FL_JSON_EACH(0x7f - limit);
     return fl_json_high(~(above | lanes));
@@ -92,7 +100,7 @@ static inline const char *fl_json_scan_string(const char *p, const char *end, bo
 static inline const char *fl_json_scan_quote(const char *p, const char *end) {
     for (; end - p >= FL_JSON_LANES; p += FL_JSON_LANES) {
         fl_json_lanes lanes = fl_json_load(p);
-        unsigned stop = fl_json_equal(lanes, '"') | fl_json_equal(lanes, '\\');
+        unsigned stop = fl_json_either(lanes, '"', '\\');
         if (stop) return p + __builtin_ctz(stop);
     }
     while (p < end && *p != '"' && *p != '\\') p++;
@@ -103,16 +111,17 @@ static inline const char *fl_json_scan_quote(const char *p, const char *end) {
 
 /* Where in FL_JSON_BLOCK bytes the marks of structure are. */
 struct fl_json_marks {
-    uint64_t quotes, backslashes, brackets; /* brackets: []{} */
+    uint64_t quotes, brackets; /* brackets: []{} */
+    unsigned backslashes;      /* not 0: there are some */
 };
 
 static inline struct fl_json_marks fl_json_scan_block(const char *p) {
-    struct fl_json_marks marks = {0, 0, 0};
+    struct fl_json_marks marks = {0};
     for (unsigned i = 0; i < FL_JSON_BLOCK; i += FL_JSON_LANES) {
         fl_json_lanes lanes = fl_json_load(p + i), folded = fl_json_or(lanes, 0x20);
         marks.quotes |= (uint64_t)fl_json_equal(lanes, '"') << i;
-        marks.backslashes |= (uint64_t)fl_json_equal(lanes, '\\') << i;
-        marks.brackets |= (uint64_t)(fl_json_equal(folded, '{') | fl_json_equal(folded, '}')) << i;
+        marks.backslashes |= fl_json_equal(lanes, '\\');
+        marks.brackets |= (uint64_t)fl_json_either(folded, '{', '}') << i;
     }
     return marks;
 }
