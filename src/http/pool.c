@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "base/secret.h"
 #include "http/fields.h"
 #include "http/limits.h"
 #include "http/memory.h"
@@ -331,18 +332,13 @@ static void renewal_due(struct fl_timer *timer) {
     }
 }
 
-static void secret_free(char *text) {
-    if (text) explicit_bzero(text, strlen(text));
-    fl_free(text);
-}
-
 static void pool_free(struct fl_http_pool *pool) {
     fl_io_timer_deinit(pool->io, &pool->renewal);
     fl_free(pool->host);
     fl_free(pool->server_name);
     fl_free(pool->proxy_host);
-    secret_free(pool->proxy_user);
-    secret_free(pool->proxy_password);
+    fl_secret_free(pool->proxy_user);
+    fl_secret_free(pool->proxy_password);
     fl_http_free(pool);
 }
 

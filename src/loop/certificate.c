@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/alloc.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "loop/tls_text.h"
 
@@ -139,8 +140,7 @@ int fl_certificate_init(struct fl_certificate *out, const struct fl_certificate_
 }
 
 void fl_certificate_deinit(struct fl_certificate *certificate) {
-    if (certificate->key_pem) explicit_bzero(certificate->key_pem, strlen(certificate->key_pem));
     fl_free(certificate->cert_pem);
-    fl_free(certificate->key_pem);
+    fl_secret_free(certificate->key_pem);
     *certificate = (struct fl_certificate){0};
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/secret.h"
 #include "loop/inside.h"
 
 #define PIECE  ((size_t)16 * 1024)
@@ -67,14 +68,9 @@ struct replacement {
     struct fl_error why;
 };
 
-static void wipe(struct fl_buf *bytes) {
-    if (bytes->data) explicit_bzero(bytes->data, bytes->cap);
-    fl_buf_deinit(bytes);
-}
-
 static void replacement_free(struct replacement *r) {
     if (!r) return;
-    wipe(&r->bytes);
+    fl_secret_buf_deinit(&r->bytes);
     fl_free(r->path);
     fl_free(r->fresh);
     fl_free(r);
@@ -156,7 +152,7 @@ int fl_file_write(struct fl_io *io, const char *path, struct fl_buf *bytes,
     loop->writes++;
     return 0;
 fail:
-    wipe(bytes);
+    fl_secret_buf_deinit(bytes);
     replacement_free(r);
     return fl_fail_nomem(err);
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/secret.h"
 #include "base/sm.h"
 #include "loop/inside.h"
 #include "loop/poll.h"
@@ -65,16 +66,12 @@ struct fl_process {
 
 /* --- the end --- */
 
-static void wipe(struct fl_buf *bytes) { /* what a credential plugin says is a secret */
-    if (bytes->data) explicit_bzero(bytes->data, bytes->cap);
-    fl_buf_deinit(bytes);
-}
-
+/* What a credential plugin says is a secret. */
 static void process_free(struct fl_process *p) {
     if (!p) return;
     fl_io_timer_deinit(&p->loop->io, &p->deadline);
-    wipe(&p->out.text);
-    wipe(&p->err.text);
+    fl_secret_buf_deinit(&p->out.text);
+    fl_secret_buf_deinit(&p->err.text);
     fl_free(p->name);
     fl_free(p);
 }
@@ -149,7 +146,7 @@ static int append(struct fl_buf *text, struct fl_str bytes) {
         if (!fl_buf_reserve(&grown, FL_MIN(2 * need, text->max))) return FL_ENOMEM;
         int rc = fl_buf_append(&grown, fl_buf_str(text));
         FL_ASSERT(rc == 0); /* there is room */
-        wipe(text);
+        fl_secret_buf_deinit(text);
         *text = grown;
     }
     return fl_buf_append(text, bytes);

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/parse.h"
+#include "base/secret.h"
 #include "base/sm.h"
 
 /* Bytes each of user name and password: tokens are long; RFC 1929 has one byte for the length. */
@@ -36,10 +37,6 @@ static int fail_garbage(const struct fl_proxy_session *s, const char *what, stru
     return fl_fail(err, FL_EPROTO, "%s does not speak %s", s->name, what);
 }
 
-static void wipe(void *secret, size_t n) {
-    if (secret) explicit_bzero(secret, n);
-}
-
 /* --- HTTP --- */
 
 static int add_credentials(struct fl_proxy_session *s) {
@@ -48,8 +45,8 @@ static int add_credentials(struct fl_proxy_session *s) {
     int n = snprintf(plain, sizeof(plain), "%s:%s", s->user, s->password);
     EVP_EncodeBlock(coded, (const unsigned char *)plain, n);
     int rc = fl_buf_printf(&s->out, "Proxy-Authorization: Basic %s\r\n", (const char *)coded);
-    wipe(plain, sizeof(plain));
-    wipe(coded, sizeof(coded));
+    explicit_bzero(plain, sizeof(plain));
+    explicit_bzero(coded, sizeof(coded));
     return rc;
 }
 
@@ -318,12 +315,9 @@ fail:
 
 void fl_proxy_session_free(struct fl_proxy_session *s) {
     if (!s) return;
-    if (s->user) wipe(s->user, strlen(s->user));
-    if (s->password) wipe(s->password, strlen(s->password));
-    wipe(s->out.data, s->out.cap);
     fl_free(s->host);
-    fl_free(s->user);
-    fl_free(s->password);
-    fl_buf_deinit(&s->out);
+    fl_secret_free(s->user);
+    fl_secret_free(s->password);
+    fl_secret_buf_deinit(&s->out);
     fl_free(s);
 }
