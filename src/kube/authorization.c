@@ -18,7 +18,7 @@ static int replace(struct fl_authorization *a, struct fl_buf *fresh) {
     return !same;
 }
 
-static bool token_valid(struct fl_str token) {
+bool fl_token_is_valid(struct fl_str token) {
     for (size_t i = 0; i < token.n; i++)
         if (token.p[i] <= ' ' || token.p[i] >= 0x7f) return false;
     return token.n <= FL_TOKEN_MAX;
@@ -29,8 +29,8 @@ int fl_authorization_bearer(struct fl_authorization *a, struct fl_str token, con
     static const struct fl_str scheme = FL_STR("Bearer ");
     struct fl_buf fresh;
     if (token.n == 0) return fl_fail(err, FL_ECONFIG, "%s: holds no token", source);
-    if (!token_valid(token))
-        return fl_fail(err, FL_ECONFIG, "%s: the token holds blanks or control characters", source);
+    if (!fl_token_is_valid(token))
+        return fl_fail(err, FL_ECONFIG, "%s: the token " FL_TOKEN_FAULT, source);
     fl_buf_init(&fresh, HEADER_MAX);
     if (!fl_buf_reserve(&fresh, scheme.n + token.n) || fl_buf_append(&fresh, scheme) < 0 ||
         fl_buf_append(&fresh, token) < 0) {

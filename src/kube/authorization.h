@@ -10,6 +10,9 @@ struct fl_authorization {
 };
 
 #define FL_TOKEN_MAX ((size_t)64 * 1024)
+/* May it stand in a header? Why not: FL_TOKEN_FAULT, for a message. */
+bool fl_token_is_valid(struct fl_str token);
+#define FL_TOKEN_FAULT "is over 64 KiB, or holds blanks or control characters"
 
 void fl_authorization_init(struct fl_authorization *a);
 void fl_authorization_deinit(struct fl_authorization *a); /* wiped */

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/alloc.h"
+#include "kube/authorization.h"
 #include "kube/base64.h"
 #include "kube/kubeconfig.h"
 #include "kube/secret.h"
@@ -49,18 +50,11 @@ static int check_kind(const json_t *root, const char *api_version, struct fl_err
                    (int)FL_MIN(version.n, (size_t)60), version.n ? version.p : "", api_version);
 }
 
-static bool token_valid(struct fl_str token) {
-    for (size_t i = 0; i < token.n; i++)
-        if (token.p[i] <= ' ' || token.p[i] >= 0x7f) return false;
-    return true;
-}
-
 static int take_token(const json_t *status, struct fl_exec_credential *out, struct fl_error *err) {
     struct fl_str token;
     int rc = text_of(status, "token", &token, err);
     if (rc < 0 || token.n == 0) return rc;
-    if (!token_valid(token))
-        return fl_fail(err, FL_ECONFIG, "its token holds blanks or control characters");
+    if (!fl_token_is_valid(token)) return fl_fail(err, FL_ECONFIG, "its token " FL_TOKEN_FAULT);
     out->token = fl_str_dup(token);
     return out->token ? FL_OK : fl_fail_nomem(err);
 }

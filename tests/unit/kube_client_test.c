@@ -338,7 +338,8 @@ static void test_bad_credentials_are_refused(void **state) {
     FL_UNUSED(state);
     setup(&f);
     f.config.token = fl_strdup("s3cret\r\nx: y");
-    expect_config_error(&f, "test: the token holds blanks or control characters");
+    expect_config_error(&f,
+                        "test: the token is over 64 KiB, or holds blanks or control characters");
     fl_free(f.config.token);
     f.config.token = NULL;
     f.config.token_file = fl_strdup(TOKEN_FILE);
