@@ -16,17 +16,51 @@
 
 struct fl_map_slot {
     uint64_t hash;
-    char *key; /* NULL: the slot is empty */
-    size_t key_len;
+    void *item; /* the value if it holds its key, else a struct pair; NULL: the slot is empty */
+};
+
+/* A value and the copy of its key. */
+struct pair {
     void *value;
+    uint32_t len;
+    char key[];
 };
 
 void fl_map_init(struct fl_map *m, uint64_t seed) { *m = (struct fl_map){.seed = seed}; }
 
+void fl_map_init_keyed(struct fl_map *m, uint64_t seed,
+                       struct fl_str (*key_of)(const void *value)) {
+    *m = (struct fl_map){.seed = seed, .key_of = key_of};
+}
+
 void fl_map_deinit(struct fl_map *m) {
-    for (size_t i = 0; i < m->cap; i++) fl_free(m->slots[i].key);
+    for (size_t i = 0; i < m->cap && !m->key_of; i++) fl_free(m->slots[i].item);
     fl_free(m->slots);
-    fl_map_init(m, m->seed);
+    fl_map_init_keyed(m, m->seed, m->key_of);
+}
+
+static struct fl_str key_of(const struct fl_map *m, const struct fl_map_slot *slot) {
+    const struct pair *pair = slot->item;
+    return m->key_of ? m->key_of(slot->item) : fl_str_n(pair->key, pair->len);
+}
+
+static void *value_of(const struct fl_map *m, const struct fl_map_slot *slot) {
+    return m->key_of ? slot->item : ((struct pair *)slot->item)->value;
+}
+
+/* NULL: no memory, or a key that is too long. */
+static void *item_new(const struct fl_map *m, struct fl_str key, void *value) {
+    if (m->key_of) return value;
+    struct pair *pair = key.n <= UINT32_MAX ? fl_alloc(sizeof(*pair) + key.n) : NULL;
+    if (!pair) return NULL;
+    pair->value = value;
+    pair->len = (uint32_t)key.n;
+    if (key.n) memcpy(pair->key, key.p, key.n);
+    return pair;
+}
+
+static void item_free(const struct fl_map *m, void *item) {
+    if (!m->key_of) fl_free(item);
 }
 
 static size_t home_of(const struct fl_map *m, uint64_t hash) {
@@ -40,19 +74,20 @@ static size_t distance(const struct fl_map *m, uint64_t hash, size_t i) {
     return (i - home_of(m, hash)) & (m->cap - 1);
 }
 
-static int compare(const struct fl_map_slot *slot, uint64_t hash, struct fl_str key) {
+static int compare(const struct fl_map *m, const struct fl_map_slot *slot, uint64_t hash,
+                   struct fl_str key) {
     if (slot->hash != hash) return slot->hash < hash ? -1 : 1;
-    return fl_str_cmp(fl_str_n(slot->key, slot->key_len), key);
+    return fl_str_cmp(key_of(m, slot), key);
 }
 
 /* The slot where the key is (true) or belongs (false). */
 static bool find(const struct fl_map *m, uint64_t hash, struct fl_str key, size_t *out) {
     size_t i = home_of(m, hash);
-    for (size_t d = 0; m->slots[i].key; d++, i = next_slot(m, i)) {
+    for (size_t d = 0; m->slots[i].item; d++, i = next_slot(m, i)) {
         const struct fl_map_slot *slot = &m->slots[i];
         size_t slot_d = distance(m, slot->hash, i);
         if (slot_d > d) continue; /* its home is before ours */
-        int order = slot_d < d ? 1 : compare(slot, hash, key);
+        int order = slot_d < d ? 1 : compare(m, slot, hash, key);
         if (order >= 0) {
             *out = i;
             return order == 0;
@@ -67,12 +102,12 @@ size_t fl_map_table_bytes(const struct fl_map *m) { return m->cap * sizeof(*m->s
 void *fl_map_get(const struct fl_map *m, struct fl_str key) {
     size_t i;
     if (m->count == 0) return NULL;
-    return find(m, fl_hash(key, m->seed), key, &i) ? m->slots[i].value : NULL;
+    return find(m, fl_hash(key, m->seed), key, &i) ? value_of(m, &m->slots[i]) : NULL;
 }
 
 /* Puts an entry at `i`, where it belongs; what is there moves on. */
 static void insert_at(struct fl_map *m, size_t i, struct fl_map_slot entry) {
-    while (m->slots[i].key) {
+    while (m->slots[i].item) {
         struct fl_map_slot moved = m->slots[i];
         m->slots[i] = entry;
         entry = moved;
@@ -89,13 +124,21 @@ static int grow(struct fl_map *m) {
     for (size_t from = 0; from < m->cap; from++) {
         struct fl_map_slot *slot = &m->slots[from];
         size_t i;
-        if (!slot->key) continue;
-        find(&bigger, slot->hash, fl_str_n(slot->key, slot->key_len), &i);
+        if (!slot->item) continue;
+        find(&bigger, slot->hash, key_of(m, slot), &i);
         insert_at(&bigger, i, *slot);
     }
     fl_free(m->slots);
     *m = bigger;
     return 0;
+}
+
+static void replace(struct fl_map *m, struct fl_map_slot *slot, void *value, void **old) {
+    if (old) *old = value_of(m, slot);
+    if (m->key_of)
+        slot->item = value;
+    else
+        ((struct pair *)slot->item)->value = value;
 }
 
 int fl_map_set(struct fl_map *m, struct fl_str key, void *value, void **old) {
@@ -104,18 +147,17 @@ int fl_map_set(struct fl_map *m, struct fl_str key, void *value, void **old) {
     size_t i;
     if (old) *old = NULL;
     if (m->count && find(m, hash, key, &i)) {
-        if (old) *old = m->slots[i].value;
-        m->slots[i].value = value;
+        replace(m, &m->slots[i], value, old);
         return 0;
     }
-    char *copy = fl_str_dup(key);
-    if (!copy) return FL_ENOMEM;
+    void *item = item_new(m, key, value);
+    if (!item) return FL_ENOMEM;
     if (m->count + 1 > m->cap / 4 * 3 && grow(m) < 0) {
-        fl_free(copy);
+        item_free(m, item);
         return FL_ENOMEM;
     }
     find(m, hash, key, &i);
-    insert_at(m, i, (struct fl_map_slot){hash, copy, key.n, value});
+    insert_at(m, i, (struct fl_map_slot){hash, item});
     m->count++;
     return 0;
 }
@@ -123,11 +165,11 @@ int fl_map_set(struct fl_map *m, struct fl_str key, void *value, void **old) {
 void *fl_map_remove(struct fl_map *m, struct fl_str key) {
     size_t i;
     if (m->count == 0 || !find(m, fl_hash(key, m->seed), key, &i)) return NULL;
-    void *value = m->slots[i].value;
-    fl_free(m->slots[i].key);
+    void *value = value_of(m, &m->slots[i]);
+    item_free(m, m->slots[i].item);
     for (size_t next = next_slot(m, i);; i = next, next = next_slot(m, next)) {
         struct fl_map_slot *slot = &m->slots[next];
-        if (!slot->key || distance(m, slot->hash, next) == 0) break;
+        if (!slot->item || distance(m, slot->hash, next) == 0) break;
         m->slots[i] = *slot;
     }
     m->slots[i] = (struct fl_map_slot){0};
@@ -138,7 +180,7 @@ void *fl_map_remove(struct fl_map *m, struct fl_str key) {
 /* How many slots at the beginning belong to the end. */
 static size_t wrapped(const struct fl_map *m) {
     size_t i = 0;
-    while (m->slots[i].key && home_of(m, m->slots[i].hash) > i) i++;
+    while (m->slots[i].item && home_of(m, m->slots[i].hash) > i) i++;
     return i;
 }
 
@@ -147,9 +189,9 @@ bool fl_map_next(const struct fl_map *m, size_t *cursor, struct fl_str *key, voi
     size_t first = wrapped(m);
     for (; *cursor < m->cap; (*cursor)++) {
         const struct fl_map_slot *slot = &m->slots[(first + *cursor) & (m->cap - 1)];
-        if (!slot->key) continue;
-        *key = fl_str_n(slot->key, slot->key_len);
-        *value = slot->value;
+        if (!slot->item) continue;
+        *key = key_of(m, slot);
+        *value = value_of(m, slot);
         (*cursor)++;
         return true;
     }

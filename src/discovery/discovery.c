@@ -130,13 +130,17 @@ static void make_metrics(struct fl_discovery *hub) {
     };
 }
 
+static struct fl_str key_of(const void *watch) {
+    return fl_str_of(((const struct fl_watch *)watch)->key);
+}
+
 int fl_discovery_open(struct fl_io *io, struct fl_discovery **out, struct fl_error *err) {
     struct fl_discovery *hub = *out = FL_NEW(struct fl_discovery);
     if (!hub) return fl_fail_nomem(err);
     hub->io = io;
     atomic_init(&hub->deliver_again, false);
     atomic_init(&hub->subscription_count, 0);
-    fl_map_init(&hub->loop_data.services, (uint64_t)(uintptr_t)hub);
+    fl_map_init_keyed(&hub->loop_data.services, (uint64_t)(uintptr_t)hub, key_of);
     fl_list_init(&hub->loop_data.watches);
     fl_list_init(&hub->loop_data.due);
     fl_list_init(&hub->loop_data.unplaced);

@@ -15,11 +15,13 @@ uint64_t fl_kube_store_version(struct fl_str text) {
     return fl_str_u64(text, &version) ? version : 0;
 }
 
+static struct fl_str key_of(const void *entry) { return fl_kube_entry_key(entry); }
+
 int fl_kube_store_new(uint64_t seed, fl_kube_tap *tap, void *arg, struct fl_kube_store **out) {
     struct fl_kube_store *store = FL_NEW(struct fl_kube_store);
     *out = store;
     if (!store) return FL_ENOMEM;
-    fl_map_init(&store->held, seed);
+    fl_map_init_keyed(&store->held, seed, key_of);
     fl_map_init(&store->doubts, seed);
     fl_map_init(&store->audit.suspects, seed);
     fl_map_init(&store->audit.removed, seed);

@@ -35,10 +35,9 @@ static size_t service_bytes(const struct fl_kube_service *service) {
     return size;
 }
 
-/* With the map's copy of its key, without its blocks. */
+/* Without its blocks. */
 static size_t entry_bytes(const struct fl_kube_entry *entry) {
-    size_t key = fl_kube_entry_key(entry).n;
-    size_t bytes = sizeof(*entry) + key + entry->owner_len + key + 1;
+    size_t bytes = sizeof(*entry) + fl_kube_entry_key(entry).n + entry->owner_len;
     if (entry->service) bytes += service_bytes(entry->service);
     return bytes + entry->more_count * sizeof(struct fl_block *);
 }

@@ -112,12 +112,32 @@ static struct fl_block *pack(struct fl_map *candidates, const struct fl_block *o
     return block;
 }
 
+void fl_hold_drop(struct fl_indexed_service *service) {
+    struct fl_held *held = service->held;
+    if (!held) return;
+    service->held = NULL;
+    fl_list_remove(&held->link);
+    fl_block_unref(held->block);
+    fl_free(held);
+}
+
+static struct fl_block *held_block(const struct fl_indexed_service *service) {
+    return service->held ? service->held->block : NULL;
+}
+
+/* Holds `block`, which is the callee's from now on, instead of what was held. */
 static void keep(struct fl_service_index *index, struct fl_indexed_service *service,
                  struct fl_block *block) {
-    fl_block_unref(service->held);
-    service->held = block;
-    fl_list_remove(&service->holding);
-    if (block) fl_list_push(&index->holding, &service->holding);
+    uint64_t until_ms = service->held ? service->held->until_ms : 0;
+    fl_hold_drop(service);
+    struct fl_held *held = block ? fl_alloc(sizeof(*held)) : NULL;
+    if (!held) {
+        fl_block_unref(block);
+        return;
+    }
+    *held = (struct fl_held){.service = service, .block = block, .until_ms = until_ms};
+    service->held = held;
+    fl_list_push(&index->holding, &held->link);
 }
 
 /* Is there a slice that an endpoint of the changed one may stand in next? */
@@ -130,10 +150,10 @@ static void rebuild(struct fl_service_index *index, struct fl_indexed_service *s
     struct fl_map candidates;
     fl_map_init(&candidates, index->services.seed);
     int rc = add_candidates(&candidates, vanished_from);
-    if (rc == 0) rc = add_candidates(&candidates, service->held);
+    if (rc == 0) rc = add_candidates(&candidates, held_block(service));
     for (size_t i = 0; i < service->slice_count && fl_map_count(&candidates); i++)
-        drop_present(&candidates, service->slices[i]->block);
-    keep(index, service, rc == 0 ? pack(&candidates, vanished_from, service->held) : NULL);
+        drop_present(&candidates, fl_indexed_service_slices(service)[i]->block);
+    keep(index, service, rc == 0 ? pack(&candidates, vanished_from, held_block(service)) : NULL);
     fl_map_deinit(&candidates);
 }
 
@@ -145,19 +165,20 @@ void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *o
                  !(now && now->block && same_addresses(old->block, now->block));
     if (!moves && !service->held) return;
     if (service->slice_count == 0) { /* there is no slice to appear in */
-        keep(index, service, NULL);
+        fl_hold_drop(service);
         return;
     }
     bool began = !service->held;
     rebuild(index, service, moves ? old->block : NULL);
-    if (service->held && (began || moves)) service->held_until_ms = now_ms + FL_HOLD_MS;
+    if (service->held && (began || moves)) service->held->until_ms = now_ms + FL_HOLD_MS;
 }
 
 void fl_hold_tick(struct fl_service_index *index, uint64_t now_ms) {
     FL_LIST_EACH (&index->holding, link, next) {
-        struct fl_indexed_service *service = FL_CONTAINER(link, struct fl_indexed_service, holding);
-        if (now_ms < service->held_until_ms && service->record) continue;
-        keep(index, service, NULL);
+        struct fl_held *held = FL_CONTAINER(link, struct fl_held, link);
+        struct fl_indexed_service *service = held->service;
+        if (now_ms < held->until_ms && service->record) continue;
+        fl_hold_drop(service);
         fl_service_index_mark(index, service, FL_DUE_PUBLISH);
     }
 }

@@ -11,6 +11,8 @@
  * Without memory nothing is held. */
 void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *old,
                    const struct fl_kube_entry *now, uint64_t now_ms);
+/* Lets go what is held of one service, without a word; nothing is fine. */
+void fl_hold_drop(struct fl_indexed_service *service);
 /* Lets go what was held long enough; those services are due. */
 void fl_hold_tick(struct fl_service_index *index, uint64_t now_ms);
 

@@ -2,20 +2,22 @@
 #include "registry/kubernetes_index.h"
 
 #include "base/alloc.h"
+#include "registry/kubernetes_hold.h"
 
 #define KEY_MAX_BYTES ((size_t)512) /* the store bounds both parts at 253 */
 
+static struct fl_str key_of(const void *service) { return fl_indexed_service_key(service); }
+
 void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scope, uint64_t seed) {
     index->scope = scope;
-    fl_map_init(&index->services, seed);
+    fl_map_init_keyed(&index->services, seed, key_of);
     fl_list_init(&index->due);
     fl_list_init(&index->holding);
 }
 
 static void service_free(struct fl_indexed_service *service) {
-    fl_list_remove(&service->holding);
-    fl_block_unref(service->held);
-    fl_free(service->slices);
+    fl_hold_drop(service);
+    if (service->slice_cap > 1) fl_free(service->slices.many);
     fl_free(service);
 }
 
@@ -38,10 +40,11 @@ struct fl_indexed_service *fl_service_index_need(struct fl_service_index *index,
     service = fl_calloc(1, sizeof(*service) + key.n);
     if (!service) return NULL;
     service->scope = index->scope;
-    service->key_len = key.n;
+    service->slice_cap = 1;
+    FL_ASSERT(key.n <= UINT16_MAX); /* the store and the targets bound it */
+    service->key_len = (uint16_t)key.n;
     if (key.n) memcpy(service->key, key.p, key.n);
     fl_list_init(&service->due);
-    fl_list_init(&service->holding);
     fl_list_init(&service->watchers);
     if (fl_map_set(&index->services, key, service, NULL) == FL_OK) return service;
     service_free(service);
@@ -103,28 +106,44 @@ struct fl_indexed_service *fl_service_index_owner(const struct fl_service_index 
     return fl_map_get(&index->services, owner_key(slice, room));
 }
 
+const struct fl_kube_entry *const *
+fl_indexed_service_slices(const struct fl_indexed_service *service) {
+    return service->slice_cap == 1 ? &service->slices.one : service->slices.many;
+}
+
+static const struct fl_kube_entry **places_of(struct fl_indexed_service *service) {
+    return service->slice_cap == 1 ? &service->slices.one : service->slices.many;
+}
+
+static int slices_grow(struct fl_indexed_service *service) {
+    uint32_t cap = service->slice_cap * 2;
+    bool was_one = service->slice_cap == 1;
+    const struct fl_kube_entry **many =
+        fl_realloc(was_one ? NULL : service->slices.many, cap * sizeof(*many));
+    if (!many) return FL_ENOMEM;
+    if (was_one) many[0] = service->slices.one;
+    service->slices.many = many;
+    service->slice_cap = cap;
+    return FL_OK;
+}
+
 static int slice_add(struct fl_indexed_service *service, const struct fl_kube_entry *slice) {
-    if (service->slice_count == service->slice_cap) {
-        size_t cap = service->slice_cap ? service->slice_cap * 2 : 1;
-        void *slices = fl_realloc(service->slices, cap * sizeof(struct fl_kube_entry *));
-        if (!slices) return FL_ENOMEM;
-        service->slices = slices;
-        service->slice_cap = cap;
-    }
-    service->slices[service->slice_count++] = slice;
+    if (service->slice_count == service->slice_cap && slices_grow(service) < 0) return FL_ENOMEM;
+    places_of(service)[service->slice_count++] = slice;
     return FL_OK;
 }
 
 static const struct fl_kube_entry **slice_find(struct fl_indexed_service *service,
                                                const struct fl_kube_entry *slice) {
+    const struct fl_kube_entry **slices = places_of(service);
     for (size_t i = 0; i < service->slice_count; i++)
-        if (service->slices[i] == slice) return &service->slices[i];
+        if (slices[i] == slice) return &slices[i];
     return NULL;
 }
 
 static void slice_remove(struct fl_indexed_service *service, const struct fl_kube_entry *slice) {
     const struct fl_kube_entry **place = slice_find(service, slice);
-    if (place) *place = service->slices[--service->slice_count];
+    if (place) *place = places_of(service)[--service->slice_count];
 }
 
 int fl_service_index_slice(struct fl_service_index *index, const struct fl_kube_entry *old,

@@ -28,14 +28,23 @@ struct fl_indexed_service {
     struct fl_list due; /* in the index's queue */
     struct fl_list watchers;
     const struct fl_kube_entry *record; /* NULL: no such Service */
-    const struct fl_kube_entry **slices;
-    size_t slice_count, slice_cap;
-    struct fl_list holding; /* in the index's list; kubernetes_hold.c */
-    struct fl_block *held;  /* endpoints that are in no slice for a moment; NULL: none */
-    uint64_t held_until_ms;
+    union {
+        const struct fl_kube_entry *one; /* slice_cap 1, as nearly all services are */
+        const struct fl_kube_entry **many;
+    } slices;
+    uint32_t slice_count, slice_cap;
+    struct fl_held *held; /* kubernetes_hold.c; NULL: nothing */
+    uint16_t key_len;
     bool named; /* its name was told */
-    size_t key_len;
     char key[]; /* "ns/name" */
+};
+
+/* Endpoints that are in no slice for a moment. */
+struct fl_held {
+    struct fl_list link; /* in the index's list */
+    struct fl_indexed_service *service;
+    struct fl_block *block;
+    uint64_t until_ms;
 };
 
 struct fl_service_index {
@@ -48,6 +57,9 @@ void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scop
 void fl_service_index_deinit(struct fl_service_index *index);
 
 struct fl_str fl_indexed_service_key(const struct fl_indexed_service *service);
+/* Its slices, slice_count of them; until the index changes. */
+const struct fl_kube_entry *const *
+fl_indexed_service_slices(const struct fl_indexed_service *service);
 
 /* The service of that name, made if it is not there; NULL: no memory. One with nothing in it is
  * freed by fl_service_index_settle. */

@@ -19,13 +19,18 @@
  * Everything is decided in `settle`, a task: scopes only say that they have turned. */
 #include "registry/kubernetes_reach.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
+
+#define KEY_MAX_BYTES 512 /* labels have at most 63 */
 
 #define RETRY_MS ((uint64_t)10 * 60 * 1000)
 
 /* A namespace, or the cluster. */
 struct fl_reach {
+    struct fl_reaches *reaches;
     struct fl_list due;
     struct fl_list watched;
     size_t count;          /* of them */
@@ -40,12 +45,9 @@ struct fl_reach {
 struct watched {
     struct fl_list link;   /* of its reach */
     struct fl_list moving; /* of all that are on their way */
-    struct fl_reaches *reaches;
     struct fl_reach *reach;
-    struct fl_service_watcher watchers[2]; /* the present one, and that of the scope it moves to */
-    unsigned present;
-    size_t ns_len, key_len;
-    char key[]; /* "ns/name" */
+    struct fl_service_watcher present;
+    struct fl_service_watcher *next; /* that of the scope it moves to; NULL: not on its way */
 };
 
 struct names {
@@ -75,6 +77,7 @@ static struct fl_reach *reach_need(struct fl_reaches *reaches, struct fl_str ns)
     if (!reach) return NULL;
     if (ns.n) memcpy(reach->ns, ns.p, ns.n);
     reach->ns_len = ns.n;
+    reach->reaches = reaches;
     fl_list_init(&reach->due);
     fl_list_init(&reach->watched);
     if (!ns.n) {
@@ -214,75 +217,84 @@ static struct fl_scope *wide_for(struct fl_reaches *reaches, struct fl_reach *re
     return permitted(reach);
 }
 
-static struct fl_service_watcher *present_of(struct watched *watched) {
-    return &watched->watchers[watched->present];
-}
-
-static struct fl_service_watcher *next_of(struct watched *watched) {
-    return &watched->watchers[!watched->present];
-}
-
 static bool suits(const struct fl_service_watcher *watcher, const struct fl_scope *wide) {
     const struct fl_scope *scope = fl_scope_of_watcher(watcher);
     return scope && (wide ? scope == wide : fl_scope_is_narrow(scope));
 }
 
-/* Attaches a watcher to `wide`, or with NULL to a scope of the service's own. */
-static int attach(struct watched *watched, struct fl_service_watcher *watcher,
+/* Attaches a watcher to `wide`, or with NULL to a scope of the service's own. `key`: "ns/name". */
+static int attach(struct fl_reach *reach, struct fl_str key, struct fl_service_watcher *watcher,
                   struct fl_scope *wide, struct fl_error *err) {
-    struct fl_str key = fl_str_n(watched->key, watched->key_len);
     struct fl_scope *scope = wide;
     int rc = FL_OK;
     if (!scope)
-        rc = scope_open(watched->reaches, fl_str_n(key.p, watched->ns_len),
-                        fl_str_from(key, watched->ns_len + 1), &scope, err);
+        rc = scope_open(reach->reaches, reach_ns(reach), fl_str_from(key, reach->ns_len + 1),
+                        &scope, err);
     if (rc < 0) return rc;
     rc = fl_scope_attach(scope, key, watcher, err);
-    if (rc < 0) scope_leave(watched->reaches, scope);
+    if (rc < 0) scope_leave(reach->reaches, scope);
     return rc;
 }
 
-static void detach(struct watched *watched, struct fl_service_watcher *watcher) {
+static void detach(struct fl_reach *reach, struct fl_service_watcher *watcher) {
     struct fl_scope *scope = fl_scope_of_watcher(watcher);
     if (!scope) return;
     fl_scope_detach(watcher);
-    scope_leave(watched->reaches, scope);
+    scope_leave(reach->reaches, scope);
 }
 
 /* --- moving --- */
 
-static bool may_change_over(struct watched *watched) {
-    const struct fl_scope *from = fl_scope_of_watcher(present_of(watched));
-    const struct fl_scope *to = fl_scope_of_watcher(next_of(watched));
+static bool may_change_over(const struct watched *watched) {
+    const struct fl_scope *from = fl_scope_of_watcher(&watched->present);
+    const struct fl_scope *to = fl_scope_of_watcher(watched->next);
     if (fl_scope_is_refused(from) && !fl_scope_synced(from)) return true;
     return fl_scope_synced(to) && fl_scope_is_level(to, from);
 }
 
+static void leave_next(struct watched *watched) {
+    if (!watched->next) return;
+    detach(watched->reach, watched->next);
+    fl_free(watched->next);
+    watched->next = NULL;
+}
+
 static void stay(struct watched *watched) {
     fl_list_remove(&watched->moving);
-    detach(watched, next_of(watched));
+    leave_next(watched);
 }
 
 static void change_over(struct watched *watched) {
     fl_list_remove(&watched->moving);
-    detach(watched, present_of(watched));
-    watched->present = !watched->present;
-    fl_scope_speak(present_of(watched));
+    detach(watched->reach, &watched->present);
+    fl_scope_hand_over(watched->next, &watched->present);
+    leave_next(watched);
+    fl_scope_speak(&watched->present);
+}
+
+/* FL_ENOMEM: it has no next watcher. */
+static int go_to(struct watched *watched, struct fl_scope *wide) {
+    leave_next(watched);
+    struct fl_service_watcher *next = watched->next = FL_NEW(struct fl_service_watcher);
+    if (!next) return FL_ENOMEM;
+    next->feed = watched->present.feed;
+    next->quiet = true;
+    struct fl_str key = fl_indexed_service_key(watched->present.service);
+    int rc = attach(watched->reach, key, next, wide, NULL);
+    if (rc < 0) leave_next(watched);
+    return rc;
 }
 
 static void settle_service(struct watched *watched) {
-    struct fl_service_watcher *next = next_of(watched);
-    struct fl_scope *wide = wide_for(watched->reaches, watched->reach);
-    if (suits(present_of(watched), wide)) {
+    struct fl_reaches *reaches = watched->reach->reaches;
+    struct fl_scope *wide = wide_for(reaches, watched->reach);
+    if (suits(&watched->present, wide)) {
         stay(watched);
         return;
     }
-    if (fl_list_empty(&watched->moving)) fl_list_push(&watched->reaches->moving, &watched->moving);
-    if (!suits(next, wide)) {
-        detach(watched, next);
-        next->quiet = true;
-        if (attach(watched, next, wide, NULL) < 0) return; /* the tick tries again */
-    }
+    if (fl_list_empty(&watched->moving)) fl_list_push(&reaches->moving, &watched->moving);
+    /* Without memory for it the tick tries again. */
+    if (!(watched->next && suits(watched->next, wide)) && go_to(watched, wide) < 0) return;
     if (may_change_over(watched)) change_over(watched);
 }
 
@@ -328,35 +340,37 @@ void fl_reaches_tick(struct fl_reaches *reaches) {
 
 /* --- feeds --- */
 
-static struct watched *watched_new(struct fl_reaches *reaches, struct fl_reach *reach,
-                                   struct fl_str name, struct fl_feed *feed) {
-    struct fl_str ns = reach_ns(reach);
-    struct watched *watched = fl_calloc(1, sizeof(*watched) + ns.n + 1 + name.n);
+static struct watched *watched_new(struct fl_reach *reach, struct fl_feed *feed) {
+    struct watched *watched = FL_NEW(struct watched);
     if (!watched) return NULL;
-    watched->reaches = reaches;
     watched->reach = reach;
-    watched->watchers[0].feed = watched->watchers[1].feed = feed;
-    watched->ns_len = ns.n;
-    watched->key_len = ns.n + 1 + name.n;
-    memcpy(watched->key, ns.p, ns.n);
-    watched->key[ns.n] = '/';
-    memcpy(watched->key + ns.n + 1, name.p, name.n);
+    watched->present.feed = feed;
     fl_list_init(&watched->link);
     fl_list_init(&watched->moving);
     fl_list_push(&reach->watched, &watched->link);
-    if (++reach->count == FL_REACH_NARROW_MAX + 1) make_due(reaches, reach);
+    if (++reach->count == FL_REACH_NARROW_MAX + 1) make_due(reach->reaches, reach);
     return watched;
 }
 
 static void watched_free(struct watched *watched) {
-    struct fl_reaches *reaches = watched->reaches;
     struct fl_reach *reach = watched->reach;
     stay(watched);
-    detach(watched, present_of(watched));
+    detach(reach, &watched->present);
     fl_list_remove(&watched->link);
     fl_free(watched);
     reach->count--;
-    reach_leave(reaches, reach);
+    reach_leave(reach->reaches, reach);
+}
+
+/* Attaches it for the first time. */
+static int begin(struct watched *watched, struct fl_str ns, struct fl_str name,
+                 struct fl_error *err) {
+    struct fl_reach *reach = watched->reach;
+    char text[KEY_MAX_BYTES];
+    int n = snprintf(text, sizeof(text), "%.*s/%.*s", FL_STR_ARG(ns), FL_STR_ARG(name));
+    FL_ASSERT(n > 0 && (size_t)n < sizeof(text)); /* both were checked to be labels */
+    struct fl_str key = fl_str_n(text, (size_t)n);
+    return attach(reach, key, &watched->present, wide_for(reach->reaches, reach), err);
 }
 
 int fl_reaches_watch(struct fl_reaches *reaches, struct fl_str ns, struct fl_str name,
@@ -364,12 +378,12 @@ int fl_reaches_watch(struct fl_reaches *reaches, struct fl_str ns, struct fl_str
     struct fl_reach *reach = reach_need(reaches, ns);
     fl_feed_set_data(feed, NULL);
     if (!reach) return fl_fail_nomem(err);
-    struct watched *watched = watched_new(reaches, reach, name, feed);
+    struct watched *watched = watched_new(reach, feed);
     if (!watched) {
         reach_leave(reaches, reach);
         return fl_fail_nomem(err);
     }
-    int rc = attach(watched, present_of(watched), wide_for(reaches, reach), err);
+    int rc = begin(watched, ns, name, err);
     if (rc < 0) {
         watched_free(watched);
         return rc;

@@ -205,22 +205,23 @@ static void fill_ports(const struct fl_kube_service *service, struct fl_set_port
 
 static size_t block_count(const struct fl_indexed_service *service) {
     size_t count = service->slice_count + (service->held != NULL);
-    for (size_t i = 0; i < service->slice_count; i++) count += service->slices[i]->more_count;
+    for (size_t i = 0; i < service->slice_count; i++)
+        count += fl_indexed_service_slices(service)[i]->more_count;
     return count;
 }
 
 static void fill_blocks(const struct fl_indexed_service *service, struct fl_block **blocks) {
     for (size_t i = 0; i < service->slice_count; i++) {
-        const struct fl_kube_entry *slice = service->slices[i];
+        const struct fl_kube_entry *slice = fl_indexed_service_slices(service)[i];
         *blocks++ = slice->block;
         for (size_t j = 0; j < slice->more_count; j++) *blocks++ = slice->more[j];
     }
-    if (service->held) *blocks = service->held;
+    if (service->held) *blocks = service->held->block;
 }
 
 static bool is_truncated(const struct fl_indexed_service *service) {
     for (size_t i = 0; i < service->slice_count; i++)
-        if (service->slices[i]->truncated) return true;
+        if (fl_indexed_service_slices(service)[i]->truncated) return true;
     return false;
 }
 
@@ -382,6 +383,13 @@ void fl_scope_detach(struct fl_service_watcher *watcher) {
     watcher->service = NULL;
     scope->watchers--;
     want_flush(scope);
+}
+
+void fl_scope_hand_over(struct fl_service_watcher *from, struct fl_service_watcher *to) {
+    *to = *from;
+    fl_list_push(&from->link, &to->link);
+    fl_list_remove(&from->link);
+    from->service = NULL;
 }
 
 void fl_scope_speak(struct fl_service_watcher *watcher) {

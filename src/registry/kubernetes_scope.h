@@ -51,6 +51,8 @@ bool fl_scope_is_level(const struct fl_scope *scope, const struct fl_scope *othe
 FL_MUST int fl_scope_attach(struct fl_scope *scope, struct fl_str service,
                             struct fl_service_watcher *watcher, struct fl_error *err);
 void fl_scope_detach(struct fl_service_watcher *watcher);
+/* `to`, which is not attached, takes the place of `from`, which is not attached afterwards. */
+void fl_scope_hand_over(struct fl_service_watcher *from, struct fl_service_watcher *to);
 struct fl_scope *fl_scope_of_watcher(const struct fl_service_watcher *watcher); /* NULL: none */
 /* A quiet watcher's feed is served from now on. */
 void fl_scope_speak(struct fl_service_watcher *watcher);

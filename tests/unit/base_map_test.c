@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/map.h"
@@ -45,6 +46,47 @@ static void test_keys_are_copied_and_may_be_any_bytes(void **state) {
     assert_ptr_equal(fl_map_get(&m, fl_str_n("a\0b", 3)), &value);
     assert_null(fl_map_get(&m, FL_STR("a")));
     assert_ptr_equal(fl_map_get(&m, FL_STR("")), &m);
+    fl_map_deinit(&m);
+}
+
+struct named {
+    char name[16];
+    struct fl_str key;
+};
+
+static struct fl_str name_of(const void *value) { return ((const struct named *)value)->key; }
+
+static void named_init(struct named *named, unsigned i) { named->key = key_of(named->name, i); }
+
+/* Nothing but the table is allocated, a value that replaces another brings its key along, and
+ * values may be gone before the map. */
+static void test_values_that_hold_their_keys(void **state) {
+    FL_UNUSED(state);
+    enum { COUNT = 100 };
+    struct named *values = fl_calloc(COUNT, sizeof(*values)), *again = fl_calloc(1, sizeof(*again));
+    struct fl_map m;
+    struct fl_str key;
+    size_t cursor = 0, seen = 0;
+    void *value, *old;
+    assert_non_null(values);
+    assert_non_null(again);
+    fl_map_init_keyed(&m, 7, name_of);
+    for (unsigned i = 0; i < COUNT; i++) {
+        named_init(&values[i], i);
+        assert_int_equal(fl_map_set(&m, values[i].key, &values[i], NULL), 0);
+    }
+    named_init(again, 5);
+    assert_int_equal(fl_map_set(&m, again->key, again, &old), 0);
+    assert_ptr_equal(old, &values[5]);
+    memset(&values[5], 0xff, sizeof(values[5]));
+    assert_ptr_equal(fl_map_get(&m, FL_STR("key-5")), again);
+    assert_ptr_equal(fl_map_remove(&m, FL_STR("key-9")), &values[9]);
+    assert_null(fl_map_get(&m, FL_STR("key-9")));
+    for (; fl_map_next(&m, &cursor, &key, &value); seen++)
+        assert_ptr_equal(key.p, ((struct named *)value)->name);
+    assert_int_equal(seen, COUNT - 1);
+    fl_free(values);
+    fl_free(again);
     fl_map_deinit(&m);
 }
 
@@ -164,6 +206,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_set_get_remove),
         cmocka_unit_test(test_keys_are_copied_and_may_be_any_bytes),
+        cmocka_unit_test(test_values_that_hold_their_keys),
         cmocka_unit_test(test_random_use_agrees_with_an_array),
         cmocka_unit_test(test_order_depends_on_keys_and_seed_only),
         cmocka_unit_test(test_iteration_finds_each_once),

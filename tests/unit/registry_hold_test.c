@@ -70,8 +70,8 @@ static void assert_shown(struct bed *bed, const char *text) {
     struct fl_block *blocks[8] = {NULL};
     size_t count = 0;
     for (; count < bed->service->slice_count; count++)
-        blocks[count] = fl_block_ref(bed->service->slices[count]->block);
-    if (bed->service->held) blocks[count++] = fl_block_ref(bed->service->held);
+        blocks[count] = fl_block_ref(fl_indexed_service_slices(bed->service)[count]->block);
+    if (bed->service->held) blocks[count++] = fl_block_ref(bed->service->held->block);
     struct fl_set *set = fl_test_set_of("", blocks, count, 1);
     assert_string_equal(fl_test_text(set), text);
     fl_set_unref(set);
@@ -179,7 +179,7 @@ static void test_without_memory_nothing_is_held(void **state) {
         struct bed bed;
         fl_test_alloc_fail_at(0);
         setup_two(&bed);
-        const struct fl_kube_entry *old = bed.service->slices[0];
+        const struct fl_kube_entry *old = fl_indexed_service_slices(bed.service)[0];
         struct fl_kube_entry *none = NULL;
         fl_test_alloc_fail_at(n);
         fl_hold_slice(&bed.index, old, none, bed.now_ms);
