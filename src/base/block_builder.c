@@ -354,7 +354,7 @@ static int stop_edit(struct fl_block_builder *b) {
 
 /* 1: the endpoint is a change of the edit; 0: it is for a row. */
 static int edit_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
-    uint32_t node, zone;
+    uint32_t node = 0, zone = 0;
     if (!fl_block_edit_fits(&b->edit, endpoint)) return stop_edit(b);
     int rc = fl_block_names_node(&b->names, endpoint->node, &node);
     if (rc == 0) rc = fl_block_names_zone(&b->names, endpoint->zone, &zone);
