@@ -220,6 +220,13 @@ static void begin(struct fl_audit *audit, uint64_t now_ms, const struct fl_audit
 static void refused(struct fl_audit *audit, uint64_t now_ms, int status) {
     struct fl_error why;
     audit->cancel = true;
+    if (fl_outage_is_status(status)) {
+        fl_fail(&why, status == 429 ? FL_ETHROTTLED : FL_ESERVER, "status %d", status);
+        (void)fl_outage_failed(&audit->server->outage, audit, audit->outage_round, now_ms, 0, &why);
+        fail(audit, now_ms, &why);
+        return;
+    }
+    fl_outage_answered(&audit->server->outage, audit, now_ms);
     if ((status == 406 || status == 415) && audit->asked_protobuf) {
         audit->json_only = true;
         move(audit, PAGE_DUE, now_ms);
@@ -234,10 +241,12 @@ void fl_audit_response(struct fl_audit *audit, uint64_t now_ms, int status,
     struct fl_error why;
     enum fl_k8s_format format;
     if (audit->state != HEAD) return;
-    fl_outage_answered(&audit->server->outage, audit, now_ms);
     if (status != 200) {
         refused(audit, now_ms, status);
-    } else if (!fl_resource_format(content_type, &format)) {
+        return;
+    }
+    fl_outage_answered(&audit->server->outage, audit, now_ms);
+    if (!fl_resource_format(content_type, &format)) {
         fl_fail(&why, FL_EPROTO, "Content-Type \"%.*s\"", FL_STR_ARG(content_type));
         fail_and_cancel(audit, now_ms, &why);
     } else {

@@ -84,3 +84,7 @@ bool fl_outage_is(int code) {
         return false;
     }
 }
+
+bool fl_outage_is_status(int status) {
+    return status == 429 || status == 502 || status == 503 || status == 504;
+}

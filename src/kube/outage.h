@@ -50,5 +50,7 @@ void fl_outage_forget(struct fl_outage *outage, const void *who);
 /* Whether a request that ended with `code` says that the server cannot be reached, rather than
  * something about that request or this side. */
 bool fl_outage_is(int code);
+/* Whether an answer's status says "not now", of the server rather than of what was asked for. */
+bool fl_outage_is_status(int status);
 
 #endif

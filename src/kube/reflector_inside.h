@@ -76,6 +76,7 @@ struct fl_reflector {
     int trouble_code;          /* as told last; FL_OK: none */
     unsigned relists;          /* in a row, each because of what the server said */
     unsigned barren_watches;   /* in a row: ended cleanly at once, without an event */
+    unsigned broken_watches;   /* in a row: ended at once by an ERROR event */
 
     /* lists */
     enum reflector_mode mode;

@@ -8,6 +8,7 @@
  *   429, 502, 503, 504          everybody stays away; the position is kept
  *   401, 403, 404, 5xx          the same again later; the position is kept
  *   other                       a list from the beginning, later
+ *   a second ERROR event        likewise: the server cannot tell what comes behind the position
  *
  * A first relist is nothing that people need to hear of; more in a row are. */
 #include "kube/reflector_inside.h"
@@ -48,12 +49,6 @@ static int code_of(const struct reflector_refusal *refusal) {
     default:
         return refusal->code >= 500 ? FL_ESERVER : FL_EHTTP;
     }
-}
-
-/* Says it of the server rather than of what was asked for. */
-static bool is_outage(const struct reflector_refusal *refusal) {
-    return refusal->code == 429 || refusal->code == 502 || refusal->code == 503 ||
-           refusal->code == 504;
 }
 
 /* Is it the streaming list that is refused? Servers without it call its parameters invalid (422,
@@ -97,14 +92,21 @@ static void relist(struct fl_reflector *r, int code) {
     if (reflector_goes_in_circles(r)) reflector_trouble(r, &why);
 }
 
+/* Watches break at the position, again: one that the server cannot get past, because of an object
+ * that it cannot read, would be asked for ever, and each time look alive. */
+static bool is_stuck(struct fl_reflector *r) {
+    if (r->work != REFLECTOR_WATCH || !r->refusal.event) return false;
+    return !fl_outage_is_status(r->refusal.code) && ++r->broken_watches > 1;
+}
+
 static void refused_for_long(struct fl_reflector *r, int code) {
     struct fl_error why = explain(r, code);
     enum reflector_mode mode =
         r->work == REFLECTOR_WATCH ? REFLECTOR_NOT_OLDER : REFLECTOR_CONSISTENT;
-    if (code == FL_EHTTP) {
+    if (code == FL_EHTTP || is_stuck(r)) {
         reflector_list_again(r, mode, FL_REFLECTOR_RELIST_REFUSED);
     } else {
-        if (is_outage(&r->refusal))
+        if (fl_outage_is_status(r->refusal.code))
             reflector_wait_for_server(r, &why, r->refusal.retry_after_s);
         else
             reflector_wait_after_failure(r, r->work, r->refusal.retry_after_s);
@@ -115,7 +117,7 @@ static void refused_for_long(struct fl_reflector *r, int code) {
 
 void reflector_refused(struct fl_reflector *r) {
     int code = code_of(&r->refusal);
-    if (code == FL_EAHEAD || !is_outage(&r->refusal))
+    if (code == FL_EAHEAD || !fl_outage_is_status(r->refusal.code))
         fl_outage_answered(&r->server->outage, r, r->now_ms);
     if (refuses_protobuf(r)) {
         fl_server_traits_protobuf_refused(&r->server->traits, r->now_ms);

@@ -47,12 +47,12 @@ static bool has_said_something(const struct fl_reflector *r) {
 
 /* The watch works. */
 static void settle(struct fl_reflector *r) {
-    r->relists = r->barren_watches = 0;
+    r->relists = r->barren_watches = r->broken_watches = 0;
     reflector_trouble_over(r);
 }
 
 static bool is_unsettled(const struct fl_reflector *r) {
-    return r->trouble_code || r->relists || r->barren_watches;
+    return r->trouble_code || r->relists || r->barren_watches || r->broken_watches;
 }
 
 void reflector_watch_read(struct fl_reflector *r) {

@@ -319,6 +319,31 @@ static void test_W12_an_audit_is_part_of_the_outage(void **state) {
     teardown(&f);
 }
 
+/* "Not now" is no end of one: it would wake everybody up. */
+static void test_W12_an_audit_told_to_come_later_ends_no_outage(void **state) {
+    static const int statuses[] = {429, 502, 503, 504};
+    const struct fl_error why = {.code = FL_EREFUSED};
+    struct fixture f;
+    FL_UNUSED(state);
+    for (size_t i = 0; i < FL_COUNT(statuses); i++) {
+        setup(&f);
+        expect_request(&f, MEAN_MS * 2);
+        fl_audit_response(f.audit, f.now_ms, statuses[i], FL_STR("application/json"));
+        assert_true(f.server.outage.on); /* it was the first to know */
+        expect_request(&f, MEAN_MS * 2); /* as the scout */
+        uint32_t round = f.server.outage.round;
+        fl_audit_response(f.audit, f.now_ms, statuses[i], FL_STR("application/json"));
+        assert_true(f.server.outage.on);
+        assert_int_equal(f.server.outage.round, round + 1);
+        expect_request(&f, MEAN_MS * 2);
+        (void)fl_outage_failed(&f.server.outage, NULL, round + 1, f.now_ms, 0, &why);
+        fl_audit_response(f.audit, f.now_ms, statuses[i], FL_STR("application/json"));
+        assert_true(f.server.outage.on);
+        assert_int_equal(f.server.outage.round, round + 2); /* that was counted already */
+        teardown(&f);
+    }
+}
+
 static void test_a_list_in_between_supersedes(void **state) {
     struct fixture f;
     FL_UNUSED(state);
@@ -448,6 +473,7 @@ int main(void) {
         cmocka_unit_test(test_an_audit_reads_all_pages),
         cmocka_unit_test(test_no_audit_without_a_watch),
         cmocka_unit_test(test_W12_an_audit_is_part_of_the_outage),
+        cmocka_unit_test(test_W12_an_audit_told_to_come_later_ends_no_outage),
         cmocka_unit_test(test_a_list_in_between_supersedes),
         cmocka_unit_test(test_json_where_metadata_comes_in_json_only),
         cmocka_unit_test(test_failures_are_counted_and_nothing_else),

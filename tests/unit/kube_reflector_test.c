@@ -348,6 +348,34 @@ static void test_W11_error_event_makes_a_list(void **state) {
     }
 }
 
+/* What the server cannot tell by a watch, a list may go past. */
+static void test_a_watch_that_breaks_twice_at_its_position_makes_a_list(void **state) {
+    const struct fl_k8s_status error = {.code = 500, .reason = FL_STR("InternalError")};
+    struct fl_rbed f;
+    FL_UNUSED(state);
+    fl_rbed_setup_watching(&f);
+    fl_rbed_error_event(&f, &error);
+    assert_int_equal(f.trouble.code, FL_ESERVER);
+    fl_rbed_expect_request(&f, 60000);
+    assert_true(fl_rbed_path_has(&f, "watch=1&allowWatchBookmarks=true&resourceVersion=10&"));
+    fl_rbed_watch_head(&f);
+    fl_rbed_error_event(&f, &error);
+    fl_rbed_expect_request(&f, 60000);
+    assert_true(fl_rbed_path_has(&f, "resourceVersion=10&resourceVersionMatch=NotOlderThan"));
+    assert_int_equal(f.notes[FL_REFLECTOR_RELIST_REFUSED], 1);
+    FL_RBED_LIST(&f, "30", {"b", "10"});
+    fl_rbed_expect_request(&f, 0);
+    assert_true(fl_rbed_path_has(&f, "resourceVersion=30"));
+    fl_rbed_watch_head(&f);
+    f.now_ms += 1000;
+    fl_rbed_act(&f);
+    assert_int_equal(f.trouble.code, FL_OK);
+    fl_rbed_error_event(&f, &error); /* it is the first one again */
+    fl_rbed_expect_request(&f, 60000);
+    assert_true(fl_rbed_path_has(&f, "watch=1&allowWatchBookmarks=true&resourceVersion=30&"));
+    fl_rbed_teardown(&f);
+}
+
 /* A server that says 410 to every watch is asked at the pace of the backoff. */
 static void test_W12_endless_410_backs_off(void **state) {
     struct fl_rbed f;
@@ -782,6 +810,7 @@ int main(void) {
         cmocka_unit_test(test_W11_410_status_makes_a_list),
         cmocka_unit_test(test_W11_410_without_a_status_body_makes_a_list),
         cmocka_unit_test(test_W11_error_event_makes_a_list),
+        cmocka_unit_test(test_a_watch_that_breaks_twice_at_its_position_makes_a_list),
         cmocka_unit_test(test_W12_endless_410_backs_off),
         cmocka_unit_test(test_W7_410_in_mid_paging_lists_in_one_piece),
         cmocka_unit_test(test_W4_an_older_cached_list_is_refused),
