@@ -22,9 +22,9 @@ extern const struct fl_backoff_policy fl_backoff_client_go;
 
 struct fl_backoff {
     struct fl_backoff_policy policy;
-    uint64_t delay_ms; /* before jitter; 0: no failure yet */
-    uint64_t success_at_ms;
+    uint32_t delay_ms; /* before jitter; 0: no failure yet */
     bool succeeded;
+    uint64_t success_at_ms;
 };
 
 void fl_backoff_init(struct fl_backoff *b, const struct fl_backoff_policy *policy);

@@ -8,10 +8,15 @@
 #include "discovery/feed.h"
 #include "discovery/hub.h"
 
+struct told {
+    uint16_t len;
+    char name[];
+};
+
 struct fl_names {
     struct fl_discovery *hub;
     struct fl_feed feed;
-    struct fl_map told;
+    struct fl_map told; /* name -> struct told */
     struct fl_names_events events;
     void *arg;
     struct fl_task task; /* opens the feed; once closed, frees */
@@ -22,6 +27,21 @@ struct fl_names {
 
 static struct fl_names *names_of(struct fl_feed *feed) {
     return FL_CONTAINER(feed, struct fl_names, feed);
+}
+
+static struct fl_str name_of(const void *told) {
+    const struct told *t = told;
+    return fl_str_n(t->name, t->len);
+}
+
+static int note_told(struct fl_names *names, struct fl_str service) {
+    struct told *told = service.n <= UINT16_MAX ? fl_alloc(sizeof(*told) + service.n) : NULL;
+    if (!told) return FL_ENOMEM;
+    told->len = (uint16_t)service.n;
+    if (service.n) memcpy(told->name, service.p, service.n);
+    if (fl_map_set(&names->told, name_of(told), told, NULL) == 0) return 0;
+    fl_free(told);
+    return FL_ENOMEM;
 }
 
 static int on_ask(struct fl_feed *feed, struct fl_error *err) {
@@ -45,7 +65,7 @@ static int on_name(struct fl_feed *feed, struct fl_str service) {
         fl_fail(&err, FL_EFULL, "more than %d services", FL_DISCOVERY_SERVICES_MAX);
         return on_trouble(feed, &err);
     }
-    if (fl_map_set(&names->told, service, names, NULL) < 0) {
+    if (note_told(names, service) < 0) {
         fl_metric_add(names->hub->metrics.retries, 1);
         return FL_ENOMEM;
     }
@@ -68,7 +88,11 @@ static const struct fl_feed_sink names_sink = {
 };
 
 static void names_free(struct fl_names *names) {
+    size_t cursor = 0;
+    struct fl_str name;
+    void *told;
     fl_feed_deinit(&names->feed);
+    while (fl_map_next(&names->told, &cursor, &name, &told)) fl_free(told);
     fl_map_deinit(&names->told);
     fl_free(names);
 }
@@ -94,7 +118,7 @@ static int names_new(struct fl_discovery *hub, struct fl_provider *provider, str
     names->hub = hub;
     uint64_t seed;
     fl_io_random(hub->io, &seed, sizeof(seed));
-    fl_map_init(&names->told, seed);
+    fl_map_init_keyed(&names->told, seed, name_of);
     fl_task_init(&names->task, run);
     if (fl_feed_init(&names->feed, hub->io, provider, &names_sink) < 0) {
         names_free(names);

@@ -9,6 +9,9 @@
  *                          hub  --finish--> loop: drops what it held, calls `done`
  *                          loop --free----> hub: frees the memory
  *
+ * `join` and `deliver` share a task's memory, and so do `leave`, `finish` and `free`: the next one
+ * is posted by the run of the one before.
+ *
  * So it is freed only when close was called, the hub has let go and the loop has let go, and on one
  * thread. A step is begun by its task and never by a flag: a flag may be seen by a task that was
  * queued for something else, and then the post that should have begun the step comes too late, or a
@@ -46,6 +49,14 @@ static void move(struct fl_subscription *s, int state) {
     fl_sm_move(&s->hub_data.state, sub_moves, state);
 }
 
+static struct fl_str key_of(const struct fl_subscription *s) {
+    return fl_str_n(s->text, s->key_len);
+}
+
+static struct fl_str port_of(const struct fl_subscription *s) {
+    return fl_str_n(s->text + s->key_len, s->port_len);
+}
+
 /* ---- the subscriber's loop ---- */
 
 /* The set as this subscriber sees it. One that only brings another trouble gives the same pointer
@@ -53,7 +64,7 @@ static void move(struct fl_subscription *s, int state) {
 static int look(struct fl_subscription *s, const struct fl_news *news, struct fl_set **view,
                 struct fl_error *trouble) {
     struct fl_set *previous = s->loop_data.previous;
-    int rc = fl_set_select(news->set, s->port, view, trouble);
+    int rc = fl_set_select(news->set, port_of(s), view, trouble);
     if (rc == FL_EPORT) {
         bool known = previous && fl_set_state(previous) != FL_SET_UNKNOWN;
         rc = fl_set_hide(news->set, known ? FL_SET_EMPTY : FL_SET_UNKNOWN, view);
@@ -75,7 +86,7 @@ static void put_off(struct fl_subscription *s, struct fl_news *news) {
 }
 
 static void run_deliver(struct fl_task *task) {
-    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, deliver_task);
+    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, news_task);
     struct fl_set *view, *previous = s->loop_data.previous;
     struct fl_error trouble = {0};
     struct fl_news *news = fl_mailbox_steal(&s->shared_data.mailbox);
@@ -93,13 +104,16 @@ static void run_deliver(struct fl_task *task) {
     fl_news_unref(news);
 }
 
+static void run_free(struct fl_task *task);
+
 static void run_finish(struct fl_task *task) {
-    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, finish_task);
-    FL_ASSERT(!atomic_load(&s->deliver_task.queued));
+    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, end_task);
+    FL_ASSERT(!atomic_load(&s->news_task.queued));
     fl_mailbox_deinit(&s->shared_data.mailbox);
     fl_set_unref(s->loop_data.previous);
     if (s->done) s->done(s->done_arg);
-    fl_io_post(s->hub->io, &s->free_task);
+    fl_task_init(&s->end_task, run_free);
+    fl_io_post(s->hub->io, &s->end_task);
 }
 
 /* ---- the hub's loop ---- */
@@ -112,7 +126,7 @@ static void give_to_loop(struct fl_subscription *s, struct fl_task *task) {
     }
 }
 
-void fl_subscription_wake(struct fl_subscription *s) { give_to_loop(s, &s->deliver_task); }
+void fl_subscription_wake(struct fl_subscription *s) { give_to_loop(s, &s->news_task); }
 
 void fl_subscription_put(struct fl_subscription *s, struct fl_news *news) {
     if (fl_mailbox_put(&s->shared_data.mailbox, news)) {
@@ -128,7 +142,7 @@ static void tell_unplaced(struct fl_subscription *s, const struct fl_error *trou
     struct fl_set *set;
     struct fl_news *news;
     if (s->hub_data.told == trouble->code) return;
-    fl_str_split(s->key, ':', &scheme, &spec.service);
+    fl_str_split(key_of(s), ':', &scheme, &spec.service);
     if (fl_set_new(&spec, 0, &set) < 0) return;
     if (fl_news_new(set, trouble, &news) == 0) {
         s->hub_data.told = trouble->code;
@@ -141,7 +155,8 @@ static void tell_unplaced(struct fl_subscription *s, const struct fl_error *trou
 void fl_subscription_place(struct fl_subscription *s) {
     struct fl_error err = {0};
     struct fl_watch *watch;
-    if (fl_watch_get(s->hub, s->provider, s->key, &watch, &err) < 0) {
+    struct fl_provider *provider = fl_discovery_provider(s->hub, fl_str_n(s->text, s->scheme_len));
+    if (fl_watch_get(s->hub, provider, key_of(s), &watch, &err) < 0) {
         fl_metric_add(s->hub->metrics.retries, 1);
         tell_unplaced(s, &err);
         return;
@@ -156,26 +171,28 @@ static void leave(struct fl_subscription *s) {
     if (s->hub_data.state == SUB_PLACED) fl_watch_remove(s->hub_data.watch, s);
     if (s->hub_data.state == SUB_UNPLACED) fl_list_remove(&s->hub_data.link);
     move(s, SUB_LEFT);
-    give_to_loop(s, &s->finish_task);
+    fl_task_init(&s->end_task, run_finish);
+    give_to_loop(s, &s->end_task);
 }
 
 static void run_join(struct fl_task *task) {
-    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, join_task);
+    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, news_task);
     if (s->hub_data.state == SUB_LEAVING) {
         leave(s);
         return;
     }
     if (fl_discovery_tick_soon(s->hub) < 0) {
-        fl_io_post(s->hub->io, &s->join_task); /* without a timer only a next turn can try again */
+        fl_io_post(s->hub->io, &s->news_task); /* without a timer only a next turn can try again */
         return;
     }
+    fl_task_init(&s->news_task, run_deliver);
     move(s, SUB_UNPLACED);
     fl_list_push(&s->hub->loop_data.unplaced, &s->hub_data.link);
     fl_subscription_place(s);
 }
 
 static void run_leave(struct fl_task *task) {
-    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, leave_task);
+    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, end_task);
     if (s->hub_data.state == SUB_NEW) {
         move(s, SUB_LEAVING);
     } else {
@@ -184,7 +201,7 @@ static void run_leave(struct fl_task *task) {
 }
 
 static void run_free(struct fl_task *task) {
-    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, free_task);
+    struct fl_subscription *s = FL_CONTAINER(task, struct fl_subscription, end_task);
     struct fl_discovery *hub = s->hub;
     fl_free(s);
     fl_metric_add(hub->metrics.subscriptions, -1);
@@ -194,35 +211,29 @@ static void run_free(struct fl_task *task) {
 
 /* ---- any thread ---- */
 
-static struct fl_str put_text(char **at, struct fl_str s) {
-    struct fl_str copy = fl_str_n(*at, s.n);
-    if (s.n) memcpy(*at, s.p, s.n);
-    *at += s.n;
-    return copy;
+static char *put_text(char *at, struct fl_str s) {
+    if (s.n) memcpy(at, s.p, s.n);
+    return at + s.n;
 }
 
 static struct fl_subscription *subscription_new(struct fl_discovery *hub, struct fl_io *io,
                                                 const struct fl_target *target) {
     struct fl_str service = fl_buf_str(&target->service), port = fl_buf_str(&target->port);
     struct fl_str scheme = fl_str_of(target->provider->scheme);
-    struct fl_subscription *s = fl_calloc(1, sizeof(*s) + scheme.n + 1 + service.n + port.n);
+    size_t key_len = scheme.n + 1 + service.n;
+    FL_ASSERT(key_len <= UINT32_MAX && port.n <= UINT32_MAX); /* targets are bounded */
+    struct fl_subscription *s = fl_calloc(1, sizeof(*s) + key_len + port.n);
     if (!s) return NULL;
-    char *text = s->text;
-    put_text(&text, scheme);
-    put_text(&text, FL_STR(":"));
-    put_text(&text, service);
-    s->key = fl_str_n(s->text, (size_t)(text - s->text));
-    s->port = put_text(&text, port);
+    put_text(put_text(put_text(put_text(s->text, scheme), FL_STR(":")), service), port);
+    s->scheme_len = (uint32_t)scheme.n;
+    s->key_len = (uint32_t)key_len;
+    s->port_len = (uint32_t)port.n;
     s->hub = hub;
     s->io = io;
-    s->provider = target->provider;
     fl_list_init(&s->hub_data.link);
     fl_mailbox_init(&s->shared_data.mailbox);
-    fl_task_init(&s->join_task, run_join);
-    fl_task_init(&s->leave_task, run_leave);
-    fl_task_init(&s->deliver_task, run_deliver);
-    fl_task_init(&s->finish_task, run_finish);
-    fl_task_init(&s->free_task, run_free);
+    fl_task_init(&s->news_task, run_join);
+    fl_task_init(&s->end_task, run_leave);
     return s;
 }
 
@@ -254,7 +265,7 @@ int fl_discovery_subscribe_on(struct fl_discovery *hub, struct fl_io *io, const 
     s->arg = arg;
     *out = s;
     fl_metric_add(hub->metrics.subscriptions, 1);
-    fl_io_post(hub->io, &s->join_task);
+    fl_io_post(hub->io, &s->news_task);
     return 0;
 }
 
@@ -269,5 +280,5 @@ void fl_subscription_close(struct fl_subscription *s, void (*done)(void *arg), v
     s->done = done;
     s->done_arg = arg;
     atomic_store(&s->shared_data.closing, true);
-    fl_io_post(s->hub->io, &s->leave_task);
+    fl_io_post(s->hub->io, &s->end_task);
 }

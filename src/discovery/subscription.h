@@ -11,10 +11,9 @@ struct fl_subscription {
     /* Constant. */
     struct fl_discovery *hub;
     struct fl_io *io; /* the subscriber's loop */
-    struct fl_provider *provider;
     fl_set_cb *cb;
     void *arg;
-    struct fl_str key, port; /* "scheme:service"; empty: all ports */
+    uint32_t scheme_len, key_len, port_len; /* of `text` */
 
     struct {
         struct fl_list link; /* of the watch's, or of the hub's unplaced */
@@ -30,13 +29,15 @@ struct fl_subscription {
         atomic_bool closing; /* fl_subscription_close was called: nothing is delivered any more */
     } shared_data;
 
-    struct fl_task join_task, leave_task; /* on the hub's loop; once each */
-    struct fl_task deliver_task;          /* on the subscriber's loop, as often as there is news */
-    struct fl_task finish_task;           /* on the subscriber's loop, once, the last there */
-    struct fl_task free_task;             /* on the hub's loop, once, the last of all */
+    /* To join, on the hub's loop, once; then to deliver, on the subscriber's, as often as there is
+     * news. */
+    struct fl_task news_task;
+    /* Once each: to leave, on the hub's loop; to finish, on the subscriber's, the last there; to be
+     * freed, on the hub's, the last of all. */
+    struct fl_task end_task;
     void (*done)(void *arg);
     void *done_arg;
-    char text[]; /* key, port */
+    char text[]; /* "scheme:service", the key; the port, empty for all */
 };
 
 /* The hub's loop. */

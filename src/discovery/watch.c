@@ -120,7 +120,7 @@ static int watch_new(struct fl_discovery *hub, struct fl_provider *provider, str
     *out = watch;
     if (!watch) return FL_ENOMEM;
     memcpy(watch->key, key.p, key.n);
-    watch->scheme_len = strlen(provider->scheme);
+    watch->scheme_len = (uint32_t)strlen(provider->scheme);
     watch->hub = hub;
     watch->idle_since_ms = fl_io_now_ms(hub->io);
     fl_list_init(&watch->subscriptions);

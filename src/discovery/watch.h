@@ -16,7 +16,7 @@ struct fl_watch {
     uint64_t version;
     uint64_t idle_since_ms; /* without subscriptions */
     int logged;             /* code of the trouble that the log was told of */
-    size_t scheme_len;
+    uint32_t scheme_len;
     char key[]; /* "scheme:service" */
 };
 

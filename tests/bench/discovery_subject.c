@@ -18,13 +18,13 @@
 #include "base/area.h"
 #include "discovery/discovery.h"
 
-#define NAME_BYTES 64
+#define NAME_BYTES 253
 
 struct service {
     struct subject *subject;
     struct fl_subscription *subscription;
     struct fl_set *set; /* the newest, held */
-    char name[NAME_BYTES];
+    char *name;
 };
 
 struct told { /* a call of the callback */
@@ -107,13 +107,14 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
 static void on_name(void *arg, struct fl_str name) {
     struct subject *s = arg;
     struct fl_error err = {0};
-    char target[NAME_BYTES + 32];
+    char target[320];
     if (s->count == s->wanted) return; /* "kubernetes" in "default", say */
     struct service *service = &s->services[s->count];
-    if (name.n >= NAME_BYTES || !fl_str_starts(name, FL_STR("benchmark/"))) return;
+    if (name.n > NAME_BYTES || !fl_str_starts(name, FL_STR("benchmark/"))) return;
     s->count++;
     service->subject = s;
-    memcpy(service->name, name.p, name.n);
+    service->name = fl_str_dup(name);
+    if (!service->name) die("memory", NULL);
     snprintf(target, sizeof(target), "kubernetes:///%s", service->name);
     if (fl_discovery_subscribe(s->discovery, s->runtime, target, on_set, service,
                                &service->subscription, &err) < 0)
