@@ -7,11 +7,13 @@
  * endpoint stands nowhere.
  *
  * So an endpoint that vanishes from a slice while it is ready and not terminating, though the
- * service has another slice that it may move to, is held: it stays in the set, in a block of its
- * own, until it appears in a slice or FL_HOLD_MS are over (up to the next tick). A pod that ends
- * the usual way becomes terminating first and is not held; neither is anything of a service with a
- * single slice, or without a Service. What it costs: one that is taken out abruptly, as by a
- * changed label, is shown for a second longer where the service has several slices.
+ * service has another slice that it may move to, is held: it stays in the set until it appears in a
+ * slice or FL_HOLD_MS are over (up to the next tick). What one change makes vanish is held in a
+ * block of its own, on the ports that it had and to its own end: nothing is held for longer because
+ * of what vanishes after it. A pod that ends the usual way becomes terminating first and is not
+ * held; neither is anything of a service with a single slice, or without a Service. What it costs:
+ * one that is taken out abruptly, as by a changed label, is shown for a second longer where the
+ * service has several slices.
  *
  * Nearly all updates leave a slice's addresses as they are, and are done with after one look. */
 #include "registry/kubernetes_hold.h"
@@ -70,7 +72,7 @@ static void drop_present(struct fl_map *candidates, const struct fl_block *block
 
 /* ---- the block of what is held ---- */
 
-static int add_port(struct fl_block_builder *builder, const struct fl_block *block) {
+static int add_ports(struct fl_block_builder *builder, const struct fl_block *block) {
     int rc = 0;
     for (size_t i = 0; i < fl_block_port_count(block) && rc == 0; i++) {
         struct fl_block_port port;
@@ -98,44 +100,74 @@ static int add_endpoints(struct fl_block_builder *builder, struct fl_map *candid
     return rc;
 }
 
-static struct fl_block *pack(struct fl_map *candidates, const struct fl_block *old,
-                             const struct fl_block *held) {
+/* The candidates among the endpoints of `from`, on its ports. NULL: none, or no memory. */
+static struct fl_block *pack(struct fl_map *candidates, const struct fl_block *from) {
     struct fl_block_builder *builder;
     struct fl_block *block = NULL;
     if (fl_map_count(candidates) == 0 || fl_block_builder_new(HELD_MAX, &builder) < 0) return NULL;
     fl_block_builder_start(builder, NULL);
-    int rc = add_port(builder, old ? old : held);
-    if (rc == 0) rc = add_endpoints(builder, candidates, old);
-    if (rc == 0) rc = add_endpoints(builder, candidates, held);
-    if (rc == 0 && fl_block_builder_finish(builder, &block) < 0) block = NULL;
+    int rc = add_ports(builder, from);
+    size_t before = fl_map_count(candidates);
+    if (rc == 0) rc = add_endpoints(builder, candidates, from);
+    bool any = fl_map_count(candidates) < before;
+    if (rc == 0 && any && fl_block_builder_finish(builder, &block) < 0) block = NULL;
     fl_block_builder_free(builder);
     return block;
 }
 
-void fl_hold_drop(struct fl_indexed_service *service) {
-    struct fl_held *held = service->held;
-    if (!held) return;
-    service->held = NULL;
+/* ---- what a service holds ---- */
+
+static void end_held(struct fl_held **at) {
+    struct fl_held *held = *at;
+    *at = held->next;
     fl_list_remove(&held->link);
     fl_block_unref(held->block);
     fl_free(held);
 }
 
-static struct fl_block *held_block(const struct fl_indexed_service *service) {
-    return service->held ? service->held->block : NULL;
+void fl_hold_drop(struct fl_indexed_service *service) {
+    while (service->held) end_held(&service->held);
 }
 
-/* Holds `block`, which is the callee's from now on, instead of what was held. */
-static void keep(struct fl_service_index *index, struct fl_indexed_service *service,
-                 struct fl_block *block) {
-    uint64_t until_ms = service->held ? service->held->until_ms : 0;
-    fl_hold_drop(service);
+static bool are_candidates(const struct fl_map *candidates, const struct fl_block *block) {
+    struct fl_address address;
+    for (size_t i = 0; i < fl_block_count(block); i++) {
+        fl_block_address_at(block, i, &address);
+        if (!fl_map_get(candidates, bytes_of(&address))) return false;
+    }
+    return true;
+}
+
+/* Leaves what is still to be held; false: nothing. */
+static bool narrow(struct fl_held *held, struct fl_map *candidates) {
+    if (are_candidates(candidates, held->block)) {
+        drop_present(candidates, held->block);
+        return true;
+    }
+    struct fl_block *left = pack(candidates, held->block);
+    fl_block_unref(held->block);
+    held->block = left;
+    return left != NULL;
+}
+
+static void narrow_all(struct fl_indexed_service *service, struct fl_map *candidates) {
+    for (struct fl_held **at = &service->held; *at;) {
+        if (narrow(*at, candidates))
+            at = &(*at)->next;
+        else
+            end_held(at);
+    }
+}
+
+static void begin(struct fl_service_index *index, struct fl_indexed_service *service,
+                  struct fl_block *block, uint64_t until_ms) {
     struct fl_held *held = block ? fl_alloc(sizeof(*held)) : NULL;
     if (!held) {
         fl_block_unref(block);
         return;
     }
-    *held = (struct fl_held){.service = service, .block = block, .until_ms = until_ms};
+    *held = (struct fl_held){
+        .service = service, .next = service->held, .block = block, .until_ms = until_ms};
     service->held = held;
     fl_list_push(&index->holding, &held->link);
 }
@@ -145,15 +177,29 @@ static bool may_move(const struct fl_indexed_service *service, const struct fl_k
     return service->record && service->slice_count > (now ? 1u : 0u);
 }
 
+/* FL_EFULL, FL_ENOMEM. */
+static int find_candidates(struct fl_map *candidates, const struct fl_indexed_service *service,
+                           const struct fl_block *vanished_from) {
+    int rc = add_candidates(candidates, vanished_from);
+    for (const struct fl_held *held = service->held; held && rc == 0; held = held->next)
+        rc = add_candidates(candidates, held->block);
+    for (size_t i = 0; i < service->slice_count && fl_map_count(candidates); i++)
+        drop_present(candidates, fl_indexed_service_slices(service)[i]->block);
+    return rc;
+}
+
+/* What vanishes is held from now on, what was held before no longer for it. */
 static void rebuild(struct fl_service_index *index, struct fl_indexed_service *service,
-                    const struct fl_block *vanished_from) {
+                    const struct fl_block *vanished_from, uint64_t now_ms) {
     struct fl_map candidates;
     fl_map_init(&candidates, index->services.seed);
-    int rc = add_candidates(&candidates, vanished_from);
-    if (rc == 0) rc = add_candidates(&candidates, held_block(service));
-    for (size_t i = 0; i < service->slice_count && fl_map_count(&candidates); i++)
-        drop_present(&candidates, fl_indexed_service_slices(service)[i]->block);
-    keep(index, service, rc == 0 ? pack(&candidates, vanished_from, held_block(service)) : NULL);
+    if (find_candidates(&candidates, service, vanished_from) < 0) {
+        fl_hold_drop(service);
+    } else {
+        narrow_all(service, &candidates);
+        if (vanished_from)
+            begin(index, service, pack(&candidates, vanished_from), now_ms + FL_HOLD_MS);
+    }
     fl_map_deinit(&candidates);
 }
 
@@ -161,16 +207,14 @@ void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *o
                    const struct fl_kube_entry *now, uint64_t now_ms) {
     struct fl_indexed_service *service = fl_service_index_owner(index, now ? now : old);
     if (!service) return;
-    bool moves = old && old->block && may_move(service, now) &&
+    bool same = old && fl_service_index_owner(index, old) == service;
+    bool moves = same && old->block && may_move(service, now) &&
                  !(now && now->block && same_addresses(old->block, now->block));
     if (!moves && !service->held) return;
-    if (service->slice_count == 0) { /* there is no slice to appear in */
+    if (service->slice_count == 0) /* there is no slice to appear in */
         fl_hold_drop(service);
-        return;
-    }
-    bool began = !service->held;
-    rebuild(index, service, moves ? old->block : NULL);
-    if (service->held && (began || moves)) service->held->until_ms = now_ms + FL_HOLD_MS;
+    else
+        rebuild(index, service, moves ? old->block : NULL, now_ms);
 }
 
 void fl_hold_tick(struct fl_service_index *index, uint64_t now_ms) {
@@ -178,7 +222,9 @@ void fl_hold_tick(struct fl_service_index *index, uint64_t now_ms) {
         struct fl_held *held = FL_CONTAINER(link, struct fl_held, link);
         struct fl_indexed_service *service = held->service;
         if (now_ms < held->until_ms && service->record) continue;
-        fl_hold_drop(service);
+        struct fl_held **at = &service->held;
+        while (*at != held) at = &(*at)->next;
+        end_held(at);
         fl_service_index_mark(index, service, FL_DUE_PUBLISH);
     }
 }

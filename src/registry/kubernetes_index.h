@@ -33,7 +33,7 @@ struct fl_indexed_service {
         const struct fl_kube_entry **many;
     } slices;
     uint32_t slice_count, slice_cap;
-    struct fl_held *held; /* kubernetes_hold.c; NULL: nothing */
+    struct fl_held *held; /* kubernetes_hold.c, newest first; NULL: nothing */
     uint16_t key_len;
     bool named; /* its name was told */
     char key[]; /* "ns/name" */
@@ -43,6 +43,7 @@ struct fl_indexed_service {
 struct fl_held {
     struct fl_list link; /* in the index's list */
     struct fl_indexed_service *service;
+    struct fl_held *next; /* of the service, older */
     struct fl_block *block;
     uint64_t until_ms;
 };

@@ -204,7 +204,8 @@ static void fill_ports(const struct fl_kube_service *service, struct fl_set_port
 }
 
 static size_t block_count(const struct fl_indexed_service *service) {
-    size_t count = service->slice_count + (service->held != NULL);
+    size_t count = service->slice_count;
+    for (const struct fl_held *held = service->held; held; held = held->next) count++;
     for (size_t i = 0; i < service->slice_count; i++)
         count += fl_indexed_service_slices(service)[i]->more_count;
     return count;
@@ -216,7 +217,8 @@ static void fill_blocks(const struct fl_indexed_service *service, struct fl_bloc
         *blocks++ = slice->block;
         for (size_t j = 0; j < slice->more_count; j++) *blocks++ = slice->more[j];
     }
-    if (service->held) *blocks = service->held->block;
+    for (const struct fl_held *held = service->held; held; held = held->next)
+        *blocks++ = held->block;
 }
 
 static bool is_truncated(const struct fl_indexed_service *service) {

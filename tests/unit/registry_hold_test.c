@@ -24,19 +24,24 @@ static int on_slice(void *arg, const struct fl_kube_entry *old, const struct fl_
     return rc;
 }
 
-static void apply(struct bed *bed, const char *slice, const char *endpoints) {
+static void apply_as(struct bed *bed, const char *slice, const char *service, const char *ports,
+                     const char *endpoints) {
     char version[24];
     snprintf(version, sizeof(version), "%llu", (unsigned long long)++bed->version);
     struct fl_k8s_object object = {.kind = FL_K8S_ENDPOINTSLICE,
                                    .ns = FL_STR("ns"),
                                    .name = fl_str_of(slice),
-                                   .service = FL_STR("echo"),
+                                   .service = fl_str_of(service),
                                    .resource_version = fl_str_of(version)};
-    object.block = fl_test_block("http:8080", endpoints ? endpoints : "");
+    object.block = fl_test_block(ports, endpoints ? endpoints : "");
     int rc =
         fl_kube_store_apply(bed->slices, endpoints ? FL_K8S_MODIFIED : FL_K8S_DELETED, &object);
     assert_int_equal(rc, FL_OK);
     fl_block_unref(object.block);
+}
+
+static void apply(struct bed *bed, const char *slice, const char *endpoints) {
+    apply_as(bed, slice, "echo", "http:8080", endpoints);
 }
 
 static void setup(struct bed *bed) {
@@ -71,7 +76,8 @@ static void assert_shown(struct bed *bed, const char *text) {
     size_t count = 0;
     for (; count < bed->service->slice_count; count++)
         blocks[count] = fl_block_ref(fl_indexed_service_slices(bed->service)[count]->block);
-    if (bed->service->held) blocks[count++] = fl_block_ref(bed->service->held->block);
+    for (const struct fl_held *held = bed->service->held; held; held = held->next)
+        blocks[count++] = fl_block_ref(held->block);
     struct fl_set *set = fl_test_set_of("", blocks, count, 1);
     assert_string_equal(fl_test_text(set), text);
     fl_set_unref(set);
@@ -149,6 +155,50 @@ static void test_what_does_not_come_back_is_let_go(void **state) {
     teardown(&bed);
 }
 
+/* However much goes on around it. */
+static void test_nothing_is_held_longer_for_what_vanishes_later(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    bed.now_ms += FL_HOLD_MS - 1;
+    apply(&bed, "b", "10.0.0.4 rs pod=p4");
+    assert_shown(&bed, ALL "; 10.0.0.4:8080 http rs pod=p4");
+    fl_hold_tick(&bed.index, bed.now_ms + 1);
+    assert_shown(&bed, "10.0.0.1:8080 http rs pod=p1; 10.0.0.3:8080 http rs pod=p3; "
+                       "10.0.0.4:8080 http rs pod=p4");
+    fl_hold_tick(&bed.index, bed.now_ms + FL_HOLD_MS);
+    assert_shown(&bed, "10.0.0.1:8080 http rs pod=p1; 10.0.0.4:8080 http rs pod=p4");
+    teardown(&bed);
+}
+
+/* Pods of two versions may have another number behind one name of a port. */
+static void test_what_is_held_keeps_its_ports(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup(&bed);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1, 10.0.0.2 rs pod=p2");
+    apply_as(&bed, "b", "echo", "http:9090", "10.0.0.3 rs pod=p3, 10.0.0.4 rs pod=p4");
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    apply_as(&bed, "b", "echo", "http:9090", "10.0.0.3 rs pod=p3");
+    assert_shown(&bed, "10.0.0.1:8080 http rs pod=p1; 10.0.0.2:8080 http rs pod=p2; "
+                       "10.0.0.3:9090 http rs pod=p3; 10.0.0.4:9090 http rs pod=p4");
+    apply(&bed, "a", "10.0.0.1 rs pod=p1, 10.0.0.4 rs pod=p4");
+    assert_shown(&bed, "10.0.0.1:8080 http rs pod=p1; 10.0.0.2:8080 http rs pod=p2; "
+                       "10.0.0.3:9090 http rs pod=p3; 10.0.0.4:8080 http rs pod=p4");
+    teardown(&bed);
+}
+
+static void test_what_was_of_another_service_is_not_held(void **state) {
+    struct bed bed;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply_as(&bed, "c", "other", "http:8080", "10.0.0.9 rs pod=p9");
+    apply(&bed, "c", "10.0.0.5 rs pod=p5");
+    assert_null(bed.service->held);
+    teardown(&bed);
+}
+
 static void test_pods_that_end_are_not_held(void **state) {
     struct bed bed;
     FL_UNUSED(state);
@@ -194,6 +244,9 @@ int main(void) {
         cmocka_unit_test(test_W6_a_slice_that_is_dissolved_shows_no_gap),
         cmocka_unit_test(test_what_appears_elsewhere_is_not_held),
         cmocka_unit_test(test_what_does_not_come_back_is_let_go),
+        cmocka_unit_test(test_nothing_is_held_longer_for_what_vanishes_later),
+        cmocka_unit_test(test_what_is_held_keeps_its_ports),
+        cmocka_unit_test(test_what_was_of_another_service_is_not_held),
         cmocka_unit_test(test_pods_that_end_are_not_held),
         cmocka_unit_test(test_a_single_slice_holds_nothing),
         cmocka_unit_test(test_without_memory_nothing_is_held),
