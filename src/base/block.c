@@ -11,9 +11,25 @@ struct fl_block *fl_block_ref(struct fl_block *block) {
     return block;
 }
 
+void fl_block_ref_ids(const struct fl_block *block) {
+    size_t count = 2 * (size_t)block->count;
+    if (block->wide_ids)
+        fl_intern_ref_ids(block_at(block, block->node_at), count);
+    else
+        fl_intern_ref_short_ids(block_at(block, block->node_at), count);
+}
+
+void fl_block_unref_ids(const struct fl_block *block) {
+    size_t count = 2 * (size_t)block->count;
+    if (block->wide_ids)
+        fl_intern_unref_ids(block_at(block, block->node_at), count);
+    else
+        fl_intern_unref_short_ids(block_at(block, block->node_at), count);
+}
+
 struct fl_block *fl_block_unref(struct fl_block *block) {
     if (!block || atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) > 1) return NULL;
-    fl_intern_unref_ids(block_places(block), 2 * (size_t)block->count);
+    fl_block_unref_ids(block);
     const struct block_hints *hints = block_hints(block);
     if (hints) fl_intern_unref_ids(block_hint_ids(hints), hints->id_count);
     fl_area_add(FL_AREA_BLOCKS, -(ptrdiff_t)block->bytes);
@@ -62,12 +78,11 @@ void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_bloc
     FL_ASSERT(i < block->count);
     unsigned flags = block_flags(block, i);
     const uint8_t *uid = block_uid(block, i);
-    const uint32_t *places = block_places(block);
     read_address(block, i, &out->address);
     memset(out->uid, 0, 16);
     if (uid) memcpy(out->uid, uid, 16);
-    out->node = fl_intern_str(places[i]);
-    out->zone = fl_intern_str(places[block->count + i]);
+    out->node = fl_intern_str(block_node(block, i));
+    out->zone = fl_intern_str(block_zone(block, i));
     out->pod_prefix = block_pod_prefix(block, flags);
     out->pod_suffix = block_pod_suffix(block, i);
     out->flags = flags & BLOCK_PUBLIC_FLAGS;

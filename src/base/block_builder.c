@@ -313,8 +313,8 @@ static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
     unsigned flags = block_flags(from, i);
     row->hash = from->hashes[i];
     row->flags = flags & (BLOCK_PUBLIC_FLAGS | BLOCK_V6);
-    row->node = block_places(from)[i];
-    row->zone = block_places(from)[from->count + i];
+    row->node = block_node(from, i);
+    row->zone = block_zone(from, i);
     if (uid) memcpy(row->uid, uid, sizeof(row->uid));
     int rc = set_pod(b, block_pod_prefix(from, flags), block_pod_suffix(from, i), row);
     if (rc == 0) rc = copy_hints(b, i, row);
@@ -359,6 +359,7 @@ static int edit_add(struct fl_block_builder *b, const struct fl_block_endpoint *
     int rc = fl_block_names_node(&b->names, endpoint->node, &node);
     if (rc == 0) rc = fl_block_names_zone(&b->names, endpoint->zone, &zone);
     if (rc < 0) return rc;
+    if (!b->edit.from->wide_ids && block_id_is_wide(node | zone)) return stop_edit(b);
     fl_block_edit_change(&b->edit, endpoint, node, zone);
     return 1;
 }
@@ -396,6 +397,12 @@ bool fl_block_builder_reuse(struct fl_block_builder *b, uint64_t hash) {
     return true;
 }
 
+static bool any_wide_id(const struct fl_block_builder *b) {
+    uint32_t ids = 0;
+    for (size_t i = 0; i < b->count; i++) ids |= b->rows[i].node | b->rows[i].zone;
+    return block_id_is_wide(ids);
+}
+
 /* Where the arrays of the block lie, in its header; its size. */
 static size_t lay_out(const struct fl_block_builder *b, struct fl_block *block) {
     size_t text_bytes =
@@ -407,7 +414,8 @@ static size_t lay_out(const struct fl_block_builder *b, struct fl_block *block) 
     block->address_size = b->any_v6 ? 16 : 4;
     block->wide = text_bytes > UINT16_MAX;
     block->node_at = (uint32_t)at;
-    at += 2 * n * sizeof(uint32_t);
+    block->wide_ids = any_wide_id(b);
+    at += 2 * n * (block->wide_ids ? sizeof(uint32_t) : sizeof(uint16_t));
     size_t hint_bytes = fl_hint_lists_bytes(&b->hints, n);
     block->hint_at = hint_bytes ? (uint32_t)at : 0;
     at += hint_bytes;
@@ -493,14 +501,12 @@ static void fill_hints(const struct fl_block_builder *b, struct fl_block *block)
 }
 
 static void fill_arrays(const struct fl_block_builder *b, struct fl_block *block) {
-    uint32_t *nodes = block_places(block), *zones = nodes + b->count;
     uint8_t *flags = block_at(block, block->flags_at);
     uint8_t *uids = block->uid_at ? block_at(block, block->uid_at) : NULL;
     for (size_t i = 0; i < b->count; i++) {
         const struct row *row = &b->rows[i];
         block->hashes[i] = row->hash;
-        nodes[i] = row->node;
-        zones[i] = row->zone;
+        block_set_node_zone(block, i, row->node, row->zone);
         flags[i] = row->flags;
         if (uids) memcpy(uids + 16 * i, row->uid, 16);
     }
@@ -530,7 +536,7 @@ int fl_block_builder_finish(struct fl_block_builder *b, struct fl_block **out) {
     fill_ports(b, block, &c);
     fill_addresses(b, block, &c);
     FL_ASSERT(block->text_at + c.at == block->bytes);
-    fl_intern_ref_ids(block_places(block), 2 * b->count);
+    fl_block_ref_ids(block);
     *out = block;
     return 0;
 }

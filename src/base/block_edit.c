@@ -80,8 +80,7 @@ static void write_change(struct fl_block *block, const struct fl_block_change *c
     uint8_t *flags = block_at(block, block->flags_at);
     uint8_t *addresses = block_at(block, block->address_at);
     block->hashes[i] = change->hash;
-    block_places(block)[i] = change->node;
-    block_places(block)[block->count + i] = change->zone;
+    block_set_node_zone(block, i, change->node, change->zone);
     flags[i] = change->flags;
     memcpy(addresses + i * block->address_size, change->ip, block->address_size);
     if (block->uid_at) memcpy((uint8_t *)block_at(block, block->uid_at) + 16 * i, change->uid, 16);
@@ -96,7 +95,7 @@ struct fl_block *fl_block_edit_finish(const struct fl_block_edit *edit) {
            edit->from->bytes - offsetof(struct fl_block, bytes));
     atomic_init(&block->refs, 1);
     for (size_t i = 0; i < edit->change_count; i++) write_change(block, &edit->changes[i]);
-    fl_intern_ref_ids(block_places(block), 2 * (size_t)block->count);
+    fl_block_ref_ids(block);
     const struct block_hints *hints = block_hints(block);
     if (hints) fl_intern_ref_ids(block_hint_ids(hints), hints->id_count);
     return block;

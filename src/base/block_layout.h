@@ -2,7 +2,7 @@
  *
  * struct fl_block, then arrays in the order of their alignment, each of `count` items:
  *
- *     hash u64 | node u32 | zone u32 | hints or none | ports | address 4 or 16 | uid 16 or none |
+ *     hash u64 | node, zone u16 or u32 | hints or none | ports | address 4 or 16 | uid 16 or none |
  *     suffix u16 or u32 (count + 1) | flags u8 | text
  *
  * The text is the prefix that all pod names share, their suffixes (item i of `suffix` is where the
@@ -50,7 +50,8 @@ struct fl_block {
     uint32_t prefix_len;
     uint16_t port_count;
     uint8_t address_size;
-    bool wide; /* suffixes are u32 */
+    bool wide;     /* suffixes are u32 */
+    bool wide_ids; /* ids of nodes and zones are u32: one is too great for 16 bits */
     uint64_t hashes[];
 };
 
@@ -75,10 +76,33 @@ static inline struct fl_str block_host_name(const struct fl_block *block, const 
 static inline const uint8_t *block_uid(const struct fl_block *block, size_t i) { /* NULL: zeros */
     return block->uid_at ? (const uint8_t *)block_at(block, block->uid_at) + 16 * i : NULL;
 }
-/* Node ids, and behind them as many zone ids. */
-static inline uint32_t *block_places(const struct fl_block *block) {
-    return block_at(block, block->node_at);
+/* Ids of names that endpoints refer to: those of the nodes, and behind them as many of zones. */
+static inline uint32_t block_id(const struct fl_block *block, size_t place) {
+    const void *ids = block_at(block, block->node_at);
+    return block->wide_ids ? ((const uint32_t *)ids)[place] : ((const uint16_t *)ids)[place];
 }
+static inline uint32_t block_node(const struct fl_block *block, size_t i) {
+    return block_id(block, i);
+}
+static inline uint32_t block_zone(const struct fl_block *block, size_t i) {
+    return block_id(block, block->count + i);
+}
+static inline bool block_id_is_wide(uint32_t id) { return id > UINT16_MAX; }
+static inline void block_set_node_zone(struct fl_block *block, size_t i, uint32_t node,
+                                       uint32_t zone) {
+    uint32_t *wide = block_at(block, block->node_at);
+    uint16_t *narrow = block_at(block, block->node_at);
+    if (block->wide_ids) {
+        wide[i] = node;
+        wide[block->count + i] = zone;
+    } else {
+        narrow[i] = (uint16_t)node;
+        narrow[block->count + i] = (uint16_t)zone;
+    }
+}
+/* A reference, one more or one less, to each of them. */
+void fl_block_ref_ids(const struct fl_block *block);
+void fl_block_unref_ids(const struct fl_block *block);
 /* NULL: no endpoint has any. */
 static inline struct block_hints *block_hints(const struct fl_block *block) {
     return block->hint_at ? block_at(block, block->hint_at) : NULL;

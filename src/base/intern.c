@@ -162,19 +162,35 @@ int fl_intern_ref(struct fl_str text, uint32_t *id) {
     return rc;
 }
 
+static inline void ref_held(uint32_t id) {
+    if (id) entry_of(id)->refs++;
+}
+
+static inline void unref_held(uint32_t id) {
+    if (id && --entry_of(id)->refs == 0) remove_entry(id);
+}
+
 void fl_intern_ref_ids(const uint32_t *ids, size_t count) {
     pthread_mutex_lock(&table.lock);
-    for (size_t i = 0; i < count; i++) {
-        if (ids[i]) entry_of(ids[i])->refs++;
-    }
+    for (size_t i = 0; i < count; i++) ref_held(ids[i]);
     pthread_mutex_unlock(&table.lock);
 }
 
 void fl_intern_unref_ids(const uint32_t *ids, size_t count) {
     pthread_mutex_lock(&table.lock);
-    for (size_t i = 0; i < count; i++) {
-        if (ids[i] && --entry_of(ids[i])->refs == 0) remove_entry(ids[i]);
-    }
+    for (size_t i = 0; i < count; i++) unref_held(ids[i]);
+    pthread_mutex_unlock(&table.lock);
+}
+
+void fl_intern_ref_short_ids(const uint16_t *ids, size_t count) {
+    pthread_mutex_lock(&table.lock);
+    for (size_t i = 0; i < count; i++) ref_held(ids[i]);
+    pthread_mutex_unlock(&table.lock);
+}
+
+void fl_intern_unref_short_ids(const uint16_t *ids, size_t count) {
+    pthread_mutex_lock(&table.lock);
+    for (size_t i = 0; i < count; i++) unref_held(ids[i]);
     pthread_mutex_unlock(&table.lock);
 }
 

@@ -14,6 +14,9 @@ void fl_intern_unref(uint32_t id);
 /* One more, or one less, for each of `count` ids, all under one lock; 0 among them is allowed. */
 void fl_intern_ref_ids(const uint32_t *ids, size_t count);
 void fl_intern_unref_ids(const uint32_t *ids, size_t count);
+/* The same for ids that were kept in 16 bits. */
+void fl_intern_ref_short_ids(const uint16_t *ids, size_t count);
+void fl_intern_unref_short_ids(const uint16_t *ids, size_t count);
 const char *fl_intern_text(uint32_t id); /* terminated; valid while the id is held */
 struct fl_str fl_intern_str(uint32_t id);
 

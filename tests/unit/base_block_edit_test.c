@@ -207,10 +207,46 @@ static void test_each_allocation_failing(void **state) {
     }
 }
 
+enum { MANY_NAMES = 66000 }; /* more than 16 bits can tell apart */
+
+/* Endpoints on nodes that come late, in a process that knows more names than 16 bits can tell
+ * apart, in place of ones that came early, and the other way round. */
+static void test_ids_beyond_16_bits(void **state) {
+    static uint32_t ids[MANY_NAMES];
+    struct fl_block_builder *builder;
+    struct fl_block *early, *late, *again;
+    struct slice slice = {.count = ENDPOINTS, .port = 80};
+    char name[32];
+    FL_UNUSED(state);
+    assert_int_equal(fl_block_builder_new(100, &builder), 0);
+    for (uint32_t i = 0; i < ENDPOINTS; i++)
+        slice.list[i] = (struct model){.pod = i, .node = i % 5, .address = i + 1, .uid = true};
+    assert_int_equal(build(builder, &slice, NULL, &early), 0);
+    for (uint32_t i = 0; i < MANY_NAMES; i++) {
+        int n = snprintf(name, sizeof(name), "name-%u", i);
+        assert_int_equal(fl_intern_ref(fl_str_n(name, (size_t)n), &ids[i]), 0);
+    }
+    assert_true(ids[MANY_NAMES - 1] > UINT16_MAX);
+    slice.list[3].node = 900;
+    assert_int_equal(build(builder, &slice, early, &late), 0);
+    assert_block(late, &slice);
+    assert_int_equal(fl_block_bytes(late), fl_block_bytes(early) + (size_t)4 * ENDPOINTS);
+    slice.list[3].node = 1;
+    slice.list[7].node = 901;
+    assert_int_equal(build(builder, &slice, late, &again), 0);
+    assert_block(again, &slice);
+    fl_block_unref(early);
+    fl_block_unref(late);
+    fl_block_unref(again);
+    fl_block_builder_free(builder);
+    for (uint32_t i = 0; i < MANY_NAMES; i++) fl_intern_unref(ids[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_edit_gives_the_block_that_was_asked_for),
         cmocka_unit_test(test_a_change_in_place_keeps_the_layout),
+        cmocka_unit_test(test_ids_beyond_16_bits),
         cmocka_unit_test(test_each_allocation_failing),
     };
     return fl_test_run(tests, FL_COUNT(tests));
