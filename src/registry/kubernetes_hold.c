@@ -217,6 +217,14 @@ void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *o
         rebuild(index, service, moves ? old->block : NULL, now_ms);
 }
 
+void fl_hold_copy(struct fl_service_index *index, struct fl_indexed_service *service,
+                  const struct fl_indexed_service *from) {
+    if (!from->held || !may_move(service, NULL)) return;
+    for (const struct fl_held *held = from->held; held; held = held->next)
+        begin(index, service, fl_block_ref(held->block), held->until_ms);
+    rebuild(index, service, NULL, 0);
+}
+
 void fl_hold_tick(struct fl_service_index *index, uint64_t now_ms) {
     FL_LIST_EACH (&index->holding, link, next) {
         struct fl_held *held = FL_CONTAINER(link, struct fl_held, link);

@@ -266,6 +266,7 @@ static void stay(struct watched *watched) {
 
 static void change_over(struct watched *watched) {
     fl_list_remove(&watched->moving);
+    fl_scope_copy_held(watched->next, &watched->present);
     detach(watched->reach, &watched->present);
     fl_scope_hand_over(watched->next, &watched->present);
     leave_next(watched);

@@ -387,6 +387,10 @@ void fl_scope_detach(struct fl_service_watcher *watcher) {
     want_flush(scope);
 }
 
+void fl_scope_copy_held(struct fl_service_watcher *to, const struct fl_service_watcher *from) {
+    fl_hold_copy(&to->service->scope->index, to->service, from->service);
+}
+
 void fl_scope_hand_over(struct fl_service_watcher *from, struct fl_service_watcher *to) {
     *to = *from;
     fl_list_push(&from->link, &to->link);

@@ -51,6 +51,8 @@ bool fl_scope_is_level(const struct fl_scope *scope, const struct fl_scope *othe
 FL_MUST int fl_scope_attach(struct fl_scope *scope, struct fl_str service,
                             struct fl_service_watcher *watcher, struct fl_error *err);
 void fl_scope_detach(struct fl_service_watcher *watcher);
+/* What is held for `from` in its scope is held for `to` in that one's. */
+void fl_scope_copy_held(struct fl_service_watcher *to, const struct fl_service_watcher *from);
 /* `to`, which is not attached, takes the place of `from`, which is not attached afterwards. */
 void fl_scope_hand_over(struct fl_service_watcher *from, struct fl_service_watcher *to);
 struct fl_scope *fl_scope_of_watcher(const struct fl_service_watcher *watcher); /* NULL: none */

@@ -199,6 +199,29 @@ static void test_what_was_of_another_service_is_not_held(void **state) {
     teardown(&bed);
 }
 
+/* Another watch takes over in the middle of a move: it may have seen all of it, or the gap only. */
+static void test_W6_a_hand_over_in_the_middle_shows_no_gap(void **state) {
+    struct bed bed, gap, all;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "a", "10.0.0.1 rs pod=p1");
+    setup(&gap);
+    apply(&gap, "a", "10.0.0.1 rs pod=p1");
+    apply(&gap, "b", "10.0.0.3 rs pod=p3");
+    fl_hold_copy(&gap.index, gap.service, bed.service);
+    assert_shown(&gap, ALL);
+    fl_hold_tick(&gap.index, bed.now_ms + FL_HOLD_MS);
+    assert_null(gap.service->held);
+    setup(&all);
+    apply(&all, "b",
+          "10.0.0.1 rs pod=p1, 10.0.0.2 rs pod=p2 node=n for-zone=z, 10.0.0.3 rs pod=p3");
+    fl_hold_copy(&all.index, all.service, bed.service);
+    assert_null(all.service->held);
+    teardown(&all);
+    teardown(&gap);
+    teardown(&bed);
+}
+
 static void test_pods_that_end_are_not_held(void **state) {
     struct bed bed;
     FL_UNUSED(state);
@@ -247,6 +270,7 @@ int main(void) {
         cmocka_unit_test(test_nothing_is_held_longer_for_what_vanishes_later),
         cmocka_unit_test(test_what_is_held_keeps_its_ports),
         cmocka_unit_test(test_what_was_of_another_service_is_not_held),
+        cmocka_unit_test(test_W6_a_hand_over_in_the_middle_shows_no_gap),
         cmocka_unit_test(test_pods_that_end_are_not_held),
         cmocka_unit_test(test_a_single_slice_holds_nothing),
         cmocka_unit_test(test_without_memory_nothing_is_held),
