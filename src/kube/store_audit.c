@@ -131,10 +131,6 @@ int fl_kube_store_audit_end(struct fl_kube_store *store, uint64_t version,
     fl_kube_store_audit_drop(store);
     if (!on || full) return on ? FL_EFULL : FL_ECANCELLED;
     if (counts[FL_KUBE_MISSING] || counts[FL_KUBE_OLDER] || counts[FL_KUBE_NEWER]) return FL_EGONE;
-    while (first) {
-        struct fl_kube_entry *next = first->swept;
-        store_release(store, fl_kube_entry_key(first));
-        first = next;
-    }
+    store_release_all(store, first);
     return FL_OK;
 }

@@ -106,11 +106,7 @@ static void sweep(struct fl_kube_store *store, uint64_t version) {
         entry->swept = first;
         first = entry;
     }
-    while (first) {
-        struct fl_kube_entry *next = first->swept;
-        store_release(store, fl_kube_entry_key(first));
-        first = next;
-    }
+    store_release_all(store, first);
 }
 
 int fl_kube_store_list_end(struct fl_kube_store *store, uint64_t version,
