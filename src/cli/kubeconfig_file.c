@@ -29,6 +29,8 @@ static void put(FILE *file, const struct fl_kubeconfig_spec *spec, const char *c
     fputs("\nusers:\n- name: fairlead-sim\n  user: ", file);
     if (spec->token.n)
         fprintf(file, "\n    token: \"%.*s\"\n", FL_STR_ARG(spec->token));
+    else if (spec->ca_pem.n) /* over TLS kubectl asks who is without credentials for a name */
+        fputs("\n    token: anybody\n", file);
     else
         fputs("{}\n", file);
     fputs("contexts:\n- name: fairlead-sim\n  context:\n    cluster: fairlead-sim\n"
