@@ -95,8 +95,13 @@ struct fl_k8s_endpoint {
     uint64_t hash;
 };
 static inline void fl_k8s_endpoint_init(struct fl_k8s_endpoint *endpoint) {
-    *endpoint = (struct fl_k8s_endpoint){
-        .target_is_pod = true, .ready = -1, .serving = -1, .terminating = -1};
+    /* One by one: a literal becomes a string instruction that costs more than the walk. */
+    endpoint->address = endpoint->uid = endpoint->node = endpoint->zone = endpoint->pod =
+        FL_STR_NONE;
+    endpoint->has_address = endpoint->has_hints = false;
+    endpoint->target_is_pod = true;
+    endpoint->ready = endpoint->serving = endpoint->terminating = -1;
+    endpoint->hash = 0;
 }
 /* The endpoint has hints: they begin anew. */
 void fl_k8s_reader_start_hints(struct fl_k8s_reader *reader, struct fl_k8s_endpoint *endpoint);

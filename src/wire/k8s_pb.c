@@ -192,13 +192,13 @@ static void take_address(struct fl_k8s_endpoint *out, struct fl_str address) {
 }
 
 /* discovery/v1 Endpoint */
-static int read_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+static int decode_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, uint64_t hash,
+                           struct fl_error *err) {
     struct fl_k8s_endpoint out;
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     fl_k8s_endpoint_init(&out);
-    out.hash = fl_hash(bytes, 0);
-    if (reader->previous && fl_block_builder_reuse(reader->builder, out.hash)) return 0;
+    out.hash = hash;
     while (fl_pb_next(&r, &f)) switch (f.tag) {
         case FL_PB_LEN(1):
             take_address(&out, f.bytes);
@@ -223,6 +223,13 @@ static int read_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, stru
         }
     if (r.bad) return ended(&r, "endpoint", err);
     return explain(fl_k8s_reader_add(reader, &out), "too many endpoints", err);
+}
+
+/* One that the previous block has, as nearly all of an update are, is not decoded. */
+static int read_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, struct fl_error *err) {
+    uint64_t hash = fl_hash(bytes, 0);
+    if (reader->previous && fl_block_builder_reuse(reader->builder, hash)) return 0;
+    return decode_endpoint(reader, bytes, hash, err);
 }
 
 /* EndpointPort, of discovery/v1 (2 protocol, 3 port) or of core/v1 (2 port, 3 protocol). */

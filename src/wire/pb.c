@@ -38,22 +38,8 @@ static bool read_value(struct fl_parse *r, struct fl_pb_field *out) {
     return false;
 }
 
-/* A tag of one byte and a length of two: an endpoint in its slice. */
-static bool next_of_two_byte_length(struct fl_parse *r, struct fl_pb_field *out) {
-    const uint8_t *p = r->p;
-    size_t left = fl_parse_left(r);
-    if (left < 3 || (p[0] & 0x87) != FL_PB_WIRE_LEN || p[0] < 8 || p[1] < 0x80 || p[2] >= 0x80)
-        return false;
-    size_t length = (size_t)(p[1] & 0x7f) | (size_t)p[2] << 7;
-    if (left - 3 < length) return false;
-    *out = (struct fl_pb_field){p[0], 0, fl_str_n(p + 3, length)};
-    r->p = p + 3 + length;
-    return true;
-}
-
 bool fl_pb_next_any(struct fl_parse *r, struct fl_pb_field *out) {
     uint64_t tag;
-    if (next_of_two_byte_length(r, out)) return true;
     *out = (struct fl_pb_field){0};
     if (!fl_parse_varint(r, &tag)) return false;
     if (tag > UINT32_MAX || tag >> 3 == 0) {

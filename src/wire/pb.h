@@ -28,21 +28,30 @@ struct fl_pb_field {
 /* Slow path of fl_pb_next: any tag, any wire type, any length. */
 bool fl_pb_next_any(struct fl_parse *r, struct fl_pb_field *out);
 
+/* A field of `tag` with its `length` bytes at `p`; false if they do not lie in front of the end. */
+static inline bool fl_pb_take(struct fl_parse *r, struct fl_pb_field *out, uint8_t tag,
+                              const uint8_t *p, size_t length) {
+    if (__builtin_expect((size_t)(r->end - p) < length, 0)) return false;
+    out->tag = tag;
+    out->value = 0;
+    out->bytes = fl_str_n(p, length);
+    r->p = p + length;
+    return true;
+}
+
 /* The next field; false at the end and, with r->bad set, at malformed bytes. Inline for what nearly
- * every field of a Kubernetes object is: a tag of one byte, wire type LEN, and less than 128 bytes.
- * The slow path works on copies so that *r and *out may live in registers. */
+ * every field of a Kubernetes object is: a tag of one byte, wire type LEN, and a length of one byte
+ * or, as of an endpoint in its slice, two. The slow path works on copies so that *r and *out may
+ * live in registers. */
 static inline bool fl_pb_next(struct fl_parse *r, struct fl_pb_field *out) {
     const uint8_t *p = r->p;
     size_t left = (size_t)(r->end - p);
-    if (__builtin_expect(left >= 2, 1)) {
-        unsigned head = (unsigned)p[0] | (unsigned)p[1] << 8, length = p[1];
-        bool usual = (head & 0x8087) == FL_PB_WIRE_LEN && p[0] >= 8;
-        if (__builtin_expect(usual && left - 2 >= length, 1)) {
-            out->tag = p[0];
-            out->value = 0;
-            out->bytes = fl_str_n(p + 2, length);
-            r->p = p + 2 + length;
-            return true;
+    if (__builtin_expect(left >= 3 && (p[0] & 0x87) == FL_PB_WIRE_LEN && p[0] >= 8, 1)) {
+        if (__builtin_expect(p[1] < 0x80, 1)) {
+            if (fl_pb_take(r, out, p[0], p + 2, p[1])) return true;
+        } else if (p[2] < 0x80) {
+            size_t length = (size_t)(p[1] & 0x7f) | (size_t)p[2] << 7;
+            if (fl_pb_take(r, out, p[0], p + 3, length)) return true;
         }
     }
     if (p >= r->end) return false;
