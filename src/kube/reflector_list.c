@@ -7,7 +7,8 @@
  *
  * A list whose own version is older than the position is refused: a cached one is asked again
  * consistently; a consistent one is asked once more after a pause, and if it is still older etcd
- * was restored and the list is the truth (W4). */
+ * was restored and the list is the truth (W4). So is a consistent one that is older than an object
+ * which it does not know: a list that was not read whole may have brought it. */
 #include "kube/reflector_inside.h"
 
 #define STREAM_CUTS_MAX 2 /* then pages: smaller answers may come through */
@@ -102,12 +103,17 @@ static void complete(struct fl_reflector *r, enum fl_kube_trust trust) {
     r->events->on_synced(r->arg);
 }
 
+static bool contradicts(const struct fl_reflector *r) {
+    uint64_t version = fl_kube_store_version(fl_str_of(r->list_version));
+    return fl_kube_store_list_contradicts(r->store, version);
+}
+
 /* A whole list was read: is it newer than what is held? */
 static void judge(struct fl_reflector *r) {
     bool consistent = r->mode == REFLECTOR_CONSISTENT;
     bool older = r->position[0] &&
                  fl_k8s_version_cmp(fl_str_of(r->list_version), reflector_position(r)) == -1;
-    if (!older && !(consistent && fl_kube_store_list_contradicts(r->store))) {
+    if (!older && !(consistent && contradicts(r))) {
         complete(r, FL_KUBE_ADVANCE);
     } else if (consistent && r->older_seen > 0) {
         complete(r, FL_KUBE_REPLACE);

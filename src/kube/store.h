@@ -76,8 +76,9 @@ FL_MUST int fl_kube_store_list_item(struct fl_kube_store *store, struct fl_k8s_o
 FL_MUST int fl_kube_store_list_delete(struct fl_kube_store *store, struct fl_k8s_object *object);
 /* How many different objects the list has shown. */
 size_t fl_kube_store_list_seen(const struct fl_kube_store *store);
-/* An item was older than what is held: no list of the same history that is newer says so. */
-bool fl_kube_store_list_contradicts(const struct fl_kube_store *store);
+/* A consistent list at `version`, which was read whole, is of another history: an item was older
+ * than what is held, or what was held before it is newer than all of it and not in it. */
+bool fl_kube_store_list_contradicts(const struct fl_kube_store *store, uint64_t version);
 
 enum fl_kube_trust {
     FL_KUBE_REFUSE,  /* doubts are dropped, nothing is deleted */

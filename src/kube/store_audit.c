@@ -4,7 +4,7 @@
  * listed object that is held in that version is marked, and so is whatever changes meanwhile; of
  * what is removed meanwhile the key is kept. At the end, when the watch has told everything up to
  * the list's version, a suspicion counts if its object was not touched since, and what is held
- * without a mark, and is not newer than the list, is not on the server. So what is kept grows with
+ * without a mark is not on the server. So what is kept grows with
  * the differences and not with the store. */
 #include "base/alloc.h"
 #include "kube/store_inside.h"
@@ -99,7 +99,8 @@ static void count_suspects(const struct fl_kube_store *store, size_t counts[FL_K
         count_suspect(store, key, what, counts);
 }
 
-/* Those that the server does not have, by `swept`. */
+/* Those that the server does not have, by `swept`. What is newer than the list was held before it
+ * was asked for, so it is of a history that the server does not know. */
 static struct fl_kube_entry *find_extra(struct fl_kube_store *store, uint64_t version,
                                         size_t counts[FL_KUBE_DIFFERENCES]) {
     size_t cursor = 0;
@@ -108,7 +109,11 @@ static struct fl_kube_entry *find_extra(struct fl_kube_store *store, uint64_t ve
     struct fl_kube_entry *first = NULL;
     while (fl_map_next(&store->held, &cursor, &key, &value)) {
         struct fl_kube_entry *entry = value;
-        if (entry->audit == store->audit.number || store_older(version, entry->version)) continue;
+        if (entry->audit == store->audit.number) continue;
+        if (store_older(version, entry->version)) {
+            counts[FL_KUBE_NEWER]++;
+            continue;
+        }
         entry->swept = first;
         first = entry;
         counts[FL_KUBE_EXTRA]++;
@@ -119,7 +124,7 @@ static struct fl_kube_entry *find_extra(struct fl_kube_store *store, uint64_t ve
 bool fl_kube_store_audit_agrees(struct fl_kube_store *store, uint64_t version) {
     size_t counts[FL_KUBE_DIFFERENCES] = {0};
     return !store->audit.full && fl_map_count(&store->audit.suspects) == 0 &&
-           !find_extra(store, version, counts);
+           !find_extra(store, version, counts) && !counts[FL_KUBE_NEWER];
 }
 
 int fl_kube_store_audit_end(struct fl_kube_store *store, uint64_t version,

@@ -71,8 +71,17 @@ int fl_kube_store_list_delete(struct fl_kube_store *store, struct fl_k8s_object 
 
 size_t fl_kube_store_list_seen(const struct fl_kube_store *store) { return store->seen; }
 
-bool fl_kube_store_list_contradicts(const struct fl_kube_store *store) {
-    return store->contradicts;
+bool fl_kube_store_list_contradicts(const struct fl_kube_store *store, uint64_t version) {
+    size_t cursor = 0;
+    struct fl_str key;
+    void *value;
+    if (store->contradicts) return true;
+    while (fl_map_next(&store->held, &cursor, &key, &value)) {
+        const struct fl_kube_entry *entry = value;
+        if (entry->generation != store->generation && store_older(version, entry->version))
+            return true;
+    }
+    return false;
 }
 
 /* Moves the doubts into what is held: all of them, or those whose key is not held. */

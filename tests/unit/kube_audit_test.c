@@ -238,6 +238,22 @@ static void test_W4_an_older_audit_wants_a_list(void **state) {
     teardown(&f);
 }
 
+/* So is one that is older than an object which was held before it was asked for. */
+static void test_W4_an_audit_older_than_what_it_lacks_wants_a_list(void **state) {
+    struct fixture f;
+    FL_UNUSED(state);
+    setup(&f);
+    apply(&f, FL_K8S_ADDED, "c", "20");
+    expect_request(&f, MEAN_MS * 2);
+    LIST(&f, "12", {"a", "5"}, {"b", "10"});
+    assert_int_equal(f.ended, 0);
+    f.view.position = FL_STR("12");
+    settle(&f);
+    expect(&f, FL_AUDIT_DIVERGED, 0, 0, 0, 1);
+    assert_int_equal(fl_kube_store_count(f.store), 3); /* for the list to judge */
+    teardown(&f);
+}
+
 /* The list shows a moment that the watch had not reached, or had left behind: no difference. */
 static void test_W3_what_changes_meanwhile_is_skipped(void **state) {
     struct fixture f;
@@ -468,6 +484,7 @@ int main(void) {
         cmocka_unit_test(test_W3_missing_and_older_objects_want_a_list),
         cmocka_unit_test(test_W3_a_version_the_server_does_not_know),
         cmocka_unit_test(test_W4_an_older_audit_wants_a_list),
+        cmocka_unit_test(test_W4_an_audit_older_than_what_it_lacks_wants_a_list),
         cmocka_unit_test(test_W3_what_changes_meanwhile_is_skipped),
         cmocka_unit_test(test_W3_a_watch_that_lags_for_long_is_not_trusted),
         cmocka_unit_test(test_an_audit_reads_all_pages),

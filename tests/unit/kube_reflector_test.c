@@ -510,6 +510,28 @@ static void test_W4_an_older_consistent_list_is_accepted_the_second_time(void **
     fl_rbed_teardown(&f);
 }
 
+/* What a list that was not read whole had brought is of another history, too. */
+static void test_W4_a_restored_server_does_not_know_what_half_a_list_brought(void **state) {
+    struct fl_rbed f;
+    FL_UNUSED(state);
+    fl_rbed_setup_watching(&f);
+    fl_rbed_error_event(&f, &(struct fl_k8s_status){.code = 410});
+    fl_rbed_expect_request(&f, 60000);
+    fl_rbed_reply_page(&f, (const struct fl_rbed_item[]){{"c", "35"}}, 1, "40", "token");
+    fl_rbed_expect_request(&f, 0);
+    fl_rbed_expect_changes(&f, "+c@35 ");
+    fl_rbed_refuse(&f, 410, &(struct fl_k8s_status){.code = 410});
+    fl_rbed_expect_request(&f, 60000);
+    FL_RBED_LIST(&f, "32", {"a", "5"}, {"b", "10"});
+    assert_int_equal(f.notes[FL_REFLECTOR_RELIST_DOUBTED], 1);
+    fl_rbed_expect_request(&f, 60000);
+    FL_RBED_LIST(&f, "32", {"a", "5"}, {"b", "10"});
+    assert_int_equal(f.notes[FL_REFLECTOR_RESTORED], 1);
+    fl_rbed_expect_changes(&f, "-c@35 ");
+    assert_string_equal(fl_reflector_position(f.r), "32");
+    fl_rbed_teardown(&f);
+}
+
 static void test_a_key_is_not_taken_back_by_the_watch(void **state) {
     struct fl_rbed f;
     FL_UNUSED(state);
@@ -815,6 +837,7 @@ int main(void) {
         cmocka_unit_test(test_W7_410_in_mid_paging_lists_in_one_piece),
         cmocka_unit_test(test_W4_an_older_cached_list_is_refused),
         cmocka_unit_test(test_W4_an_older_consistent_list_is_accepted_the_second_time),
+        cmocka_unit_test(test_W4_a_restored_server_does_not_know_what_half_a_list_brought),
         cmocka_unit_test(test_a_key_is_not_taken_back_by_the_watch),
         cmocka_unit_test(test_W5_too_large_version_lists_consistently),
         cmocka_unit_test(test_retry_after_is_honoured_and_the_position_kept),

@@ -147,7 +147,7 @@ static void test_W4_doubts_of_a_refused_list_leave_no_trace(void **state) {
     fl_kube_store_list_begin(store, 10);
     assert_int_equal(item(store, "deleted", "4"), FL_OK);
     assert_int_equal(item(store, "b", "7"), FL_OK);
-    assert_true(fl_kube_store_list_contradicts(store));
+    assert_true(fl_kube_store_list_contradicts(store, 12));
     assert_int_equal(fl_kube_store_list_end(store, 8, FL_KUBE_REFUSE), FL_OK);
     expect(&seen, "");
     assert_int_equal(fl_kube_store_count(store), 2);
