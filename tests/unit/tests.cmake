@@ -66,7 +66,6 @@ fl_unit_test(discovery_snapshot ROOMS discovery sim
   SOURCES unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
-fl_unit_test(registry_hold ROOMS registry SOURCES unit/support/sets.c)
 
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
@@ -79,6 +78,7 @@ fl_unit_test(channel_server ROOMS sim)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 
+fl_unit_test(registry_hold ROOMS registry SOURCES unit/support/sets.c)
 fl_unit_test(registry_kubernetes ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_reach ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
