@@ -37,7 +37,7 @@ static const json_t *item_of(const struct file *file, const char *list, const ch
     size_t i;
     const json_t *item, *found = NULL;
     *twice = false;
-    json_array_foreach(json_object_get(file->root, list), i, item) {
+    json_array_foreach (json_object_get(file->root, list), i, item) {
         if (strcmp(name_of(item), name) != 0) continue;
         if (found) *twice = true;
         if (!found) found = item;
@@ -72,7 +72,7 @@ static void list_contexts(const struct parse *p, char *out, size_t size) {
     const json_t *item;
     snprintf(out, size, "none");
     for (size_t f = 0; f < p->count; f++) {
-        json_array_foreach(json_object_get(p->files[f].root, "contexts"), i, item) {
+        json_array_foreach (json_object_get(p->files[f].root, "contexts"), i, item) {
             int n = snprintf(out + used, size - used, "%s%.40s", used ? ", " : "", name_of(item));
             if (n < 0 || (size_t)n >= size - used) {
                 snprintf(out + size - 4, 4, "...");
