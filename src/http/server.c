@@ -118,6 +118,8 @@ uint16_t fl_http_server_port(const struct fl_http_server *server) {
     return fl_listener_port(server->io, server->listener);
 }
 
+size_t fl_http_server_conns(const struct fl_http_server *server) { return server->peer_count; }
+
 static void abort_all(struct fl_http_server *server, int code, const char *text) {
     struct fl_error why;
     fl_fail(&why, code, "%s", text);

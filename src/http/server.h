@@ -26,6 +26,7 @@ FL_MUST int fl_http_server_new(struct fl_io *io, const struct fl_http_server_opt
                                fl_http_server_request *on_request, void *arg,
                                struct fl_http_server **out, struct fl_error *err);
 uint16_t fl_http_server_port(const struct fl_http_server *server);
+size_t fl_http_server_conns(const struct fl_http_server *server); /* open ones */
 /* Every connection is reset; listening goes on. */
 void fl_http_server_cut(struct fl_http_server *server);
 /* Every connection gets GOAWAY, or closes after its exchange; listening goes on. */

@@ -1,4 +1,4 @@
-/* apiserver.c - the simulated API server: listener, connections, faults, and who answers what.
+/* apiserver.c - the simulated API server: faults, and who answers what.
  *
  * Requests are taken apart by api_request.c, answered by api_reply.c, api_list.c and
  * api_document.c, watches live in api_watch.c. A change of the cluster defers one task that lets
@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "base/alloc.h"
+#include "http/server.h"
 #include "sim/api_access.h"
 #include "sim/api_watch.h"
 #include "sim/api_write.h"
@@ -16,6 +17,7 @@
 #define BOOKMARK_MS       60000
 #define RESTORED_VERSIONS 10
 #define RECONCILE_MS      2000
+#define CONNS_MAX         100000
 
 struct fl_apiserver {
     struct fl_io *io;
@@ -24,23 +26,15 @@ struct fl_apiserver {
     struct fl_apiserver_options options; /* host is not kept */
     struct fl_api_access access;
     struct fl_endpoints_controller endpoints;
-    struct fl_listener *listener;
-    struct fl_list clients, watches, uploads;
+    struct fl_http_server *http;
+    struct fl_list watches, uploads;
     struct fl_store_observer observer;
     struct fl_task pump, upheave;
     struct fl_api_faults faults;
     struct fl_timer reconcile; /* after a restore */
     uint64_t requests;
-    bool closing;
-    struct fl_task closed;
     void (*done)(void *arg);
     void *done_arg;
-};
-
-struct client { /* a connection */
-    struct fl_list link;
-    struct fl_apiserver *server;
-    struct fl_http_conn *conn;
 };
 
 struct upload { /* a request whose body is still coming */
@@ -53,22 +47,10 @@ struct upload { /* a request whose body is still coming */
 
 /* --- faults of connections and of the cluster --- */
 
-static void cut_all(struct fl_apiserver *server) {
-    struct fl_error why;
-    fl_fail(&why, FL_ESHUTDOWN, "API server cut the connection");
-    FL_LIST_EACH (&server->clients, item, next)
-        fl_http_conn_abort(FL_CONTAINER(item, struct client, link)->conn, &why);
-}
-
-static void drain_all(struct fl_apiserver *server) {
-    FL_LIST_EACH (&server->clients, item, next)
-        fl_http_conn_drain(FL_CONTAINER(item, struct client, link)->conn);
-}
-
 /* The server starts anew on an older state; what runs in the cluster makes itself known later. */
 static void restore(struct fl_apiserver *server) {
     fl_cluster_restore(server->cluster, RESTORED_VERSIONS);
-    cut_all(server);
+    fl_http_server_cut(server->http);
     fl_io_timer_set(server->io, &server->reconcile, fl_io_now_ms(server->io) + RECONCILE_MS);
 }
 
@@ -81,10 +63,10 @@ static void run_reconcile(struct fl_timer *timer) {
 static void run_upheave(struct fl_task *task) {
     struct fl_apiserver *server = FL_CONTAINER(task, struct fl_apiserver, upheave);
     struct fl_api_faults *faults = &server->faults;
-    if (server->closing) return;
-    bool alone = fl_list_empty(&server->clients);
-    if (!alone && fl_api_faults_take(faults, FL_FAULT_CUT)) cut_all(server);
-    if (!alone && fl_api_faults_take(faults, FL_FAULT_GOAWAY)) drain_all(server);
+    if (server->done) return; /* it is closing */
+    bool alone = fl_http_server_conns(server->http) == 0;
+    if (!alone && fl_api_faults_take(faults, FL_FAULT_CUT)) fl_http_server_cut(server->http);
+    if (!alone && fl_api_faults_take(faults, FL_FAULT_GOAWAY)) fl_http_server_drain(server->http);
     if (fl_api_faults_take(faults, FL_FAULT_RESTORED)) restore(server);
 }
 
@@ -289,13 +271,11 @@ static void start_upload(struct fl_apiserver *server, struct fl_api_call *call) 
     fl_http_stream_attach(call->stream, &upload_events, upload);
 }
 
-static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stream *stream,
+static void on_request(void *arg, struct fl_http_stream *stream,
                        const struct fl_http_request *head) {
-    struct client *client = arg;
-    struct fl_apiserver *server = client->server;
+    struct fl_apiserver *server = arg;
     struct fl_api_call call = {.io = server->io, .stream = stream};
     struct fl_api_status status;
-    FL_UNUSED(conn);
     server->requests++;
     fl_io_defer(server->io, &server->upheave);
     int code = fl_api_request_parse(&call.request, head, server->options.no_protobuf, &status);
@@ -308,42 +288,6 @@ static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stre
     else
         answer(server, &call);
     fl_api_request_deinit(&call.request);
-}
-
-/* --- connections --- */
-
-static void maybe_closed(struct fl_apiserver *server) {
-    if (server->closing && fl_list_empty(&server->clients))
-        fl_io_defer(server->io, &server->closed);
-}
-
-static void on_conn_close(void *arg, struct fl_http_conn *conn, const struct fl_error *why) {
-    struct client *client = arg;
-    struct fl_apiserver *server = client->server;
-    FL_UNUSED(conn);
-    FL_UNUSED(why);
-    fl_list_remove(&client->link);
-    fl_free(client);
-    maybe_closed(server);
-}
-
-static const struct fl_http_conn_events conn_events = {.on_request = on_request,
-                                                       .on_close = on_conn_close};
-
-static void on_accept(void *arg, struct fl_sock *sock) {
-    struct fl_apiserver *server = arg;
-    const struct fl_http_options options = {0};
-    struct client *client = FL_NEW(struct client);
-    if (!client) {
-        fl_sock_abort(server->io, sock);
-        return;
-    }
-    client->server = server;
-    if (fl_http_conn_take_accepted(server->io, sock, &options, &conn_events, client, &client->conn,
-                                   NULL))
-        fl_free(client);
-    else
-        fl_list_push(&server->clients, &client->link);
 }
 
 /* --- life --- */
@@ -361,24 +305,25 @@ static void run_pump(struct fl_task *task) {
 static void server_free(struct fl_apiserver *server) {
     if (!server) return;
     fl_list_remove(&server->observer.link);
-    if (server->listener) fl_listener_close(server->io, server->listener);
     fl_io_timer_deinit(server->io, &server->reconcile);
     fl_endpoints_controller_deinit(&server->endpoints);
     fl_api_access_deinit(&server->access);
     fl_free(server);
 }
 
-static void run_closed(struct fl_task *task) {
-    struct fl_apiserver *server = FL_CONTAINER(task, struct fl_apiserver, closed);
+static void on_closed(void *arg) {
+    struct fl_apiserver *server = arg;
     void (*done)(void *arg) = server->done;
-    void *arg = server->done_arg;
+    void *done_arg = server->done_arg;
     server_free(server);
-    done(arg);
+    done(done_arg);
 }
 
 int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,
                      const struct fl_apiserver_options *options, struct fl_apiserver **out,
                      struct fl_error *err) {
+    const struct fl_http_server_options http = {
+        .host = options->host, .port = options->port, .tls = options->tls, .conns_max = CONNS_MAX};
     struct fl_apiserver *server = FL_NEW(struct fl_apiserver);
     int rc;
     *out = NULL;
@@ -389,12 +334,10 @@ int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,
     server->faults.io = io;
     server->options = *options;
     if (!server->options.bookmark_ms) server->options.bookmark_ms = BOOKMARK_MS;
-    fl_list_init(&server->clients);
     fl_list_init(&server->watches);
     fl_list_init(&server->uploads);
     fl_task_init(&server->pump, run_pump);
     fl_task_init(&server->upheave, run_upheave);
-    fl_task_init(&server->closed, run_closed);
     server->observer.on_event = on_event;
     fl_list_push(&server->store->observers, &server->observer.link);
     if (fl_io_timer_init(io, &server->reconcile, run_reconcile) ||
@@ -403,8 +346,7 @@ int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,
         rc = fl_fail_nomem(err);
         goto fail;
     }
-    rc = fl_io_listen(io, options->host, options->port, options->tls, on_accept, server,
-                      &server->listener, err);
+    rc = fl_http_server_new(io, &http, on_request, server, &server->http, err);
     if (rc) goto fail;
     *out = server;
     return 0;
@@ -414,25 +356,17 @@ fail:
 }
 
 uint16_t fl_apiserver_port(const struct fl_apiserver *server) {
-    return fl_listener_port(server->io, server->listener);
+    return fl_http_server_port(server->http);
 }
 
 uint64_t fl_apiserver_requests(const struct fl_apiserver *server) { return server->requests; }
 
 void fl_apiserver_close(struct fl_apiserver *server, void (*done)(void *arg), void *arg) {
-    struct fl_error why;
-    FL_ASSERT(!server->closing);
-    server->closing = true;
     server->done = done;
     server->done_arg = arg;
     fl_list_remove(&server->observer.link);
     fl_endpoints_controller_stop(&server->endpoints);
-    fl_listener_close(server->io, server->listener);
-    server->listener = NULL;
-    fl_fail(&why, FL_ESHUTDOWN, "API server closed");
-    FL_LIST_EACH (&server->clients, item, next)
-        fl_http_conn_abort(FL_CONTAINER(item, struct client, link)->conn, &why);
-    maybe_closed(server);
+    fl_http_server_close(server->http, on_closed, server);
 }
 
 void fl_apiserver_fault(struct fl_apiserver *server, enum fl_fault_kind kind, unsigned times) {
