@@ -89,7 +89,7 @@ json_t *fl_tally_json(struct fl_tally *tally) {
     struct fl_str key;
     void *count;
     while (fl_map_next(&tally->peers, &cursor, &key, &count))
-        json_object_set_new(by_peer, key.p, json_integer((json_int_t) * (uint64_t *)count));
+        json_object_setn_new(by_peer, key.p, key.n, json_integer((json_int_t) * (uint64_t *)count));
     return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "calls", (json_int_t)tally->calls,
                      "failures", (json_int_t)fl_tally_failures(tally), "retries",
                      (json_int_t)tally->retries, "byStatus", by_status, "byPeer", by_peer,
