@@ -214,7 +214,6 @@ set(FL_SOURCES_cli
   src/cli/echo_message.c
   src/cli/explain.c
   src/cli/get.c
-  src/cli/insecure.c
   src/cli/kubeconfig_file.c
   src/cli/load.c
   src/cli/main.c

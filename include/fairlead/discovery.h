@@ -119,8 +119,11 @@ FL_API const char *fl_set_service(const struct fl_set *set);   /* "namespace/nam
 FL_API uint64_t fl_set_version(const struct fl_set *set); /* our counter, rises with each set */
 FL_API const char *fl_set_external_name(const struct fl_set *set); /* NULL unless ExternalName */
 
-/* Milliseconds for which the source gave no sign of life, beyond the 45 s it may be quiet; 0 while
- * it is fresh. */
+/* What a source may be quiet for: a PING after 30 s of silence, and 15 s for its answer. */
+#define FL_FRESH_MS 45000
+
+/* Milliseconds for which the source gave no sign of life, beyond FL_FRESH_MS; 0 while it is fresh.
+ */
 FL_API uint64_t fl_set_stale_ms(const struct fl_set *set);
 
 /* True: read from the snapshot file; nothing was heard from the source yet. fl_set_stale_ms is then

@@ -101,6 +101,7 @@ static void on_channel_closed(void *arg) {
 static int make_calls(struct caller *caller, const struct fl_client_options *options,
                       const char *target, struct fl_load_options *load, struct fl_error *err) {
     int rc = fl_client_open(&caller->client, options, err);
+    if (!rc) fl_client_warn(&caller->client, target);
     if (!rc)
         rc = fl_channel_new(caller->client.runtime, caller->client.discovery, target, NULL,
                             &caller->channel, err);

@@ -2,8 +2,9 @@
 #include "cli/client.h"
 
 #include <signal.h>
+#include <stdio.h>
 
-#include "cli/insecure.h"
+#include "kube/config.h"
 #include "loop/loop.h"
 
 static void on_signal(void *arg, int signal) {
@@ -18,7 +19,6 @@ int fl_client_open(struct fl_client *client, const struct fl_client_options *opt
                                                    .context = options->context,
                                                    .snapshot = options->snapshot};
     int rc = fl_loop_new(&client->runtime, err);
-    if (!rc) fl_insecure_warn(client->runtime->io, options->kubeconfig, options->context);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGINT, on_signal, client);
     if (!rc) rc = fl_loop_on_signal(client->runtime, SIGTERM, on_signal, client);
     if (!rc) rc = fl_discovery_new(client->runtime, &discovery, &client->discovery, err);
@@ -45,6 +45,21 @@ void fl_client_close(struct fl_client *client) {
 void fl_client_run(struct fl_client *client) { fl_loop_run(client->runtime); }
 
 void fl_client_stop(void *client) { fl_loop_stop(((struct fl_client *)client)->runtime); }
+
+void fl_client_warn(const struct fl_client *client, const char *target) {
+    const struct fl_kube_config_options options = {.kubeconfig = client->options->kubeconfig,
+                                                   .context = client->options->context};
+    struct fl_kube_config config;
+    struct fl_error err;
+    if (!fl_str_starts(fl_str_of(target), FL_STR("kubernetes:"))) return;
+    if (fl_kube_config_load(client->runtime->io, &options, &config, &err) == FL_OK && config.tls &&
+        config.insecure_skip_verify)
+        fprintf(stderr,
+                "fairlead: warning: %s: insecure-skip-tls-verify: anybody on the way can pose "
+                "as the API server\n",
+                config.source);
+    fl_kube_config_deinit(&config);
+}
 
 char *fl_client_target(const struct fl_client *client, const char *service) {
     struct fl_str text = fl_str_of(service);

@@ -42,6 +42,11 @@ void fl_client_close(struct fl_client *client);
 void fl_client_run(struct fl_client *client);
 void fl_client_stop(void *client); /* a struct fl_client *; fits close callbacks */
 
+/* One line on standard error if `target` is a cluster's and its configuration says
+ * insecure-skip-tls-verify: the library logs that too, but below what commands show. What is wrong
+ * with the configuration is told by who uses it. */
+void fl_client_warn(const struct fl_client *client, const char *target);
+
 /* SERVICE[:PORT] with the namespace of the options, or a whole target, as a target; caller frees
  * with fl_free; NULL on no memory. */
 FL_MUST char *fl_client_target(const struct fl_client *client, const char *service);

@@ -94,12 +94,14 @@ static void on_names_trouble(void *arg, const struct fl_error *trouble) {
 static int open_all(struct fl_services *services, struct fl_error *err) {
     static const struct fl_names_events events = {on_name, on_synced, on_names_trouble};
     struct fl_client *client = services->client;
+    fl_client_warn(client, "kubernetes:");
     return fl_discovery_watch_names(client->discovery, "kubernetes", fl_str_of(client->options->ns),
                                     &events, services, &services->names, err);
 }
 
 static int open_one(struct fl_services *services, const char *service, struct fl_error *err) {
     char *target = fl_client_target(services->client, service);
+    if (target) fl_client_warn(services->client, target);
     int rc = target ? subscribe(services, target, err) : fl_fail_nomem(err);
     fl_free(target);
     return rc;

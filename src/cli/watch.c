@@ -10,8 +10,6 @@
 #include "cli/services.h"
 #include "cli/terminal.h"
 
-#define QUIET_MS 45000 /* silence that is no staleness: fl_set_stale_ms counts from there */
-
 struct watch {
     struct fl_client client;
     struct fl_services *services;
@@ -104,7 +102,7 @@ static void print_stale_text(const struct fl_set *set, const struct fl_error *tr
         puts("fresh again");
         return;
     }
-    printf("stale: no sign of life for %.0f s", ceil((double)(ms + QUIET_MS) / 1000));
+    printf("stale: no sign of life for %.0f s", ceil((double)(ms + FL_FRESH_MS) / 1000));
     if (trouble) printf(": %s: %s", fl_error_name(trouble->code), trouble->detail);
     putchar('\n');
 }

@@ -277,7 +277,7 @@ static void on_written(void *arg, const struct fl_error *why) {
     if (why->code != FL_OK) {
         tell(s, "snapshot file cannot be written", why);
         s->changed = true;
-    } else if (s->told == FL_ESYS) {
+    } else if (s->told == FL_ESYS || s->told == FL_EFULL) {
         s->told = FL_OK;
         FL_LOG(s->io, FL_LOG_INFO, "snapshot file is written again",
                FL_LOG_TEXT_OF("path", s->path));
@@ -398,7 +398,9 @@ void fl_snapshot_changed(struct fl_snapshot *s) { s->changed = s->heard = true; 
 
 void fl_snapshot_tick(struct fl_snapshot *s) {
     uint64_t now_ms = fl_io_now_ms(s->io), since_ms = now_ms - s->written_at_ms;
-    bool due = since_ms >= (s->changed ? FL_SNAPSHOT_EVERY_MS : FL_SNAPSHOT_PROOF_MS);
+    /* What was too large a moment ago is not packed in vain every few seconds. */
+    bool soon = s->changed && s->told != FL_EFULL;
+    bool due = since_ms >= (soon ? FL_SNAPSHOT_EVERY_MS : FL_SNAPSHOT_PROOF_MS);
     tick_ages(s);
     if (s->heard && due && !s->writing) begin(s);
     if (s->was_read && now_ms - s->read_at_ms >= FL_SNAPSHOT_CLAIM_MS && !s->items) forget_file(s);

@@ -4,6 +4,8 @@
  * the watch is and may want a relist. */
 #include "kube/listwatch.h"
 
+#include <fairlead/discovery.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "kube/audit.h"
@@ -11,8 +13,7 @@
 #include "kube/listwatch_metrics.h"
 #include "kube/resource.h"
 
-#define FRESH_MS 45000 /* a PING after 30 s of silence, and 15 s for its answer */
-#define STALE_MS 5000  /* how often the gauge of staleness grows */
+#define STALE_MS 5000 /* how often the gauge of staleness grows */
 
 struct fl_listwatch {
     struct fl_io *io;
@@ -249,7 +250,7 @@ uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw) {
 }
 
 static uint64_t fresh_until_ms(const struct fl_listwatch *lw) {
-    return FL_MAX(fl_listwatch_proof_ms(lw), lw->began_ms) + FRESH_MS;
+    return FL_MAX(fl_listwatch_proof_ms(lw), lw->began_ms) + FL_FRESH_MS;
 }
 
 uint64_t fl_listwatch_stale_ms(const struct fl_listwatch *lw) {
@@ -351,7 +352,7 @@ int fl_listwatch_new(struct fl_io *io, const struct fl_listwatch_options *option
     fl_listwatch_metrics_init(&lw->metrics, io->metrics, &scope);
     fl_outage_join(&lw->server->outage, &lw->waiter, on_outage_over);
     lw->joined = true;
-    fl_io_timer_set(io, &lw->stale_timer, lw->began_ms + FRESH_MS + 1);
+    fl_io_timer_set(io, &lw->stale_timer, lw->began_ms + FL_FRESH_MS + 1);
     fl_io_defer(io, &lw->task);
     *out = lw;
     return FL_OK;

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import urllib.request
 
-from support import FAIRLEAD, Case, run, wait_for
+from support import FAIRLEAD, Case, free_port, run, wait_for, write_kubeconfig
 
 MEMBERS = {"address", "port", "portName", "protocol", "appProtocol", "ready", "serving",
            "terminating", "node", "zone", "pod"}
@@ -190,6 +190,17 @@ class Seen(Case):
             with self.watch(kubeconfig, "--snapshot", snapshot) as process:
                 self.assertIn("some", process.stdout.readline())
             self.assertEqual(process.errors.count(snapshot), 1, process.errors)
+
+    def test_tls_without_verification_is_warned_of(self):
+        server = f"https://127.0.0.1:{free_port()}"
+        kubeconfig = write_kubeconfig(self.folder, server,
+                                      cluster={"insecure-skip-tls-verify": True})
+        for arguments in (["get", "echo"], ["get", "-A"]):
+            answer = run(*arguments, "--kubeconfig", kubeconfig, "--timeout", "1s")
+            self.assertEqual(answer.returncode, 5)
+            self.assertEqual(answer.stderr.count("insecure-skip-tls-verify"), 1, answer.stderr)
+        answer = run("get", "static:127.0.0.1:1", "--kubeconfig", kubeconfig)
+        self.assertEqual((answer.returncode, answer.stderr), (0, ""))
 
     def test_the_log_in_both_formats(self):
         with self.simulator() as kubeconfig:
