@@ -10,10 +10,11 @@
 
 #define SHORT_MS       500
 #define TIMEOUT_MS_MIN ((uint64_t)30 * 60 * 1000) /* without timeoutSeconds: up to twice this */
+#define RETRY_AFTER_S  1 /* where the server is full */
 #define REORDER_MS     1000 /* an event waits so long for one to change places with */
 
 struct fl_api_watch {
-    struct fl_list link;
+    struct fl_list link; /* of all watches, once it has started */
     struct fl_io *io;
     const struct fl_store *store;
     struct fl_http_stream *stream;
@@ -224,12 +225,12 @@ static void pump(struct fl_api_watch *watch) {
         end(watch);
 }
 
-void fl_api_watch_pump(struct fl_list *watches) {
-    FL_LIST_EACH (watches, item, next) pump(FL_CONTAINER(item, struct fl_api_watch, link));
+void fl_api_watch_pump(struct fl_api_watches *watches) {
+    FL_LIST_EACH (&watches->list, item, next) pump(FL_CONTAINER(item, struct fl_api_watch, link));
 }
 
-void fl_api_watch_end_all(struct fl_list *watches) {
-    FL_LIST_EACH (watches, item, next) end(FL_CONTAINER(item, struct fl_api_watch, link));
+void fl_api_watch_end_all(struct fl_api_watches *watches) {
+    FL_LIST_EACH (&watches->list, item, next) end(FL_CONTAINER(item, struct fl_api_watch, link));
 }
 
 /* --- events --- */
@@ -252,6 +253,7 @@ static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_e
     FL_UNUSED(stream);
     FL_UNUSED(why);
     FL_UNUSED(h2_code);
+    ((struct fl_api_watch *)arg)->options.watches->count--;
     watch_free(arg);
 }
 
@@ -331,7 +333,8 @@ static int respond(struct fl_http_stream *stream, enum fl_k8s_format format) {
 
 static void start(struct fl_api_watch *watch) {
     fl_http_stream_attach(watch->stream, &watch_events, watch);
-    fl_list_push(watch->options.watches, &watch->link);
+    fl_list_push(&watch->options.watches->list, &watch->link);
+    watch->options.watches->count++;
     watch->end_ms = end_time(watch->io, watch);
     watch->bookmark_ms = fl_io_now_ms(watch->io) + watch->options.bookmark_ms;
     set_timer(watch);
@@ -341,12 +344,21 @@ static void start(struct fl_api_watch *watch) {
         pump(watch);
 }
 
+static void fail_full(const struct fl_api_watches *watches, struct fl_api_status *status) {
+    fl_api_fail(status, 429, "TooManyRequests",
+                "too many requests, please try again later: %zu watches are open", watches->count);
+    status->retry_after_s = RETRY_AFTER_S;
+}
+
 void fl_api_watch_start(struct fl_api_call *call, const struct fl_store *store,
                         const struct fl_api_watch_options *options) {
     const struct fl_api_request *request = &call->request;
     struct fl_api_status status;
     struct fl_api_watch *watch;
-    if (request->initial_events && fl_api_check_reached(store, request->version, &status)) {
+    if (options->watches->count >= options->watches->max) {
+        fail_full(options->watches, &status);
+        fl_api_reply_status(call, &status);
+    } else if (request->initial_events && fl_api_check_reached(store, request->version, &status)) {
         fl_api_reply_status(call, &status);
     } else if (!request->initial_events && request->version && request->version < store->oldest) {
         fl_api_expired(&status, request->version, store->oldest);

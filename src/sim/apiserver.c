@@ -18,6 +18,7 @@
 #define RESTORED_VERSIONS 10
 #define RECONCILE_MS      2000
 #define CONNS_MAX         100000
+#define WATCHES_MAX       100000
 
 struct fl_apiserver {
     struct fl_io *io;
@@ -27,7 +28,8 @@ struct fl_apiserver {
     struct fl_api_access access;
     struct fl_endpoints_controller endpoints;
     struct fl_http_server *http;
-    struct fl_list watches, uploads;
+    struct fl_api_watches watches;
+    struct fl_list uploads;
     struct fl_store_observer observer;
     struct fl_task pump, upheave;
     struct fl_api_faults faults;
@@ -334,7 +336,8 @@ int fl_apiserver_new(struct fl_io *io, struct fl_cluster *cluster,
     server->faults.io = io;
     server->options = *options;
     if (!server->options.bookmark_ms) server->options.bookmark_ms = BOOKMARK_MS;
-    fl_list_init(&server->watches);
+    fl_list_init(&server->watches.list);
+    server->watches.max = options->watches_max ? options->watches_max : WATCHES_MAX;
     fl_list_init(&server->uploads);
     fl_task_init(&server->pump, run_pump);
     fl_task_init(&server->upheave, run_upheave);

@@ -27,6 +27,7 @@ struct fl_apiserver_options {
     uint16_t port;          /* 0: any */
     struct fl_tls *tls;     /* NULL: cleartext; counted by the listener */
     uint32_t bookmark_ms;   /* between bookmarks; 0: 60000 */
+    size_t watches_max;     /* open at once, beyond it 429; 0: 100000 */
     bool no_streaming_list; /* as an old server: sendInitialEvents is refused with 422 */
     bool no_endpointslices; /* as a very old one: 404, Endpoints only */
     bool no_protobuf;       /* as aggregated APIs: JSON is all it writes */

@@ -363,6 +363,28 @@ static void test_ending_watches(void **state) {
     bench_close(&b);
 }
 
+/* Who comes when the server is full is told when to come again, and may when another has gone. */
+static void test_watches_have_a_bound(void **state) {
+    struct fl_apiserver_options options = {.watches_max = 2};
+    struct bench b;
+    FL_UNUSED(state);
+    bench_open(&b, &options, FL_HTTP_2);
+    struct answer *first = get(&b, SLICES "?watch=1", JSON);
+    struct answer *second = get(&b, "/api/v1/services?watch=1", JSON);
+    struct answer *third = get(&b, SLICES "?watch=1", JSON);
+    assert_status(third, 429, "TooManyRequests");
+    assert_has(third, "too many requests, please try again later: 2 watches are open");
+    assert_string_equal(third->retry_after, "1");
+    assert_int_equal(get(&b, SLICES, JSON)->status, 200); /* lists go on */
+    cancel(&b, first);
+    third = get(&b, SLICES "?watch=1", JSON);
+    assert_int_equal(third->status, 200);
+    assert_false(third->ended || second->ended);
+    cancel(&b, second);
+    cancel(&b, third);
+    bench_close(&b);
+}
+
 /* --- who may ask, and how --- */
 
 static void test_token(void **state) {
@@ -585,6 +607,7 @@ int main(void) {
         cmocka_unit_test(test_W11_watch_from_a_forgotten_version),
         cmocka_unit_test(test_slow_watcher_is_ended),
         cmocka_unit_test(test_ending_watches),
+        cmocka_unit_test(test_watches_have_a_bound),
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_odd_urls),
