@@ -4,15 +4,11 @@
 #include <jansson.h>
 
 #include "base/alloc.h"
+#include "base/secret.h"
 #include "sim/json_patch.h"
 
 static int copy(char **out, struct fl_str text) {
     return text.n && !(*out = fl_str_dup(text)) ? FL_ENOMEM : 0;
-}
-
-static void wipe(char *secret) {
-    if (secret) explicit_bzero(secret, strlen(secret));
-    fl_free(secret);
 }
 
 int fl_api_access_init(struct fl_api_access *access, const struct fl_apiserver_options *options) {
@@ -23,8 +19,8 @@ int fl_api_access_init(struct fl_api_access *access, const struct fl_apiserver_o
 }
 
 void fl_api_access_deinit(struct fl_api_access *access) {
-    wipe(access->token);
-    wipe(access->reader_token);
+    fl_secret_free(access->token);
+    fl_secret_free(access->reader_token);
     fl_free(access->reader_namespace);
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "sim/resource.h"
 #include "wire/pb.h"
 
 #define DEPTH_MAX 16
@@ -31,6 +32,9 @@ struct field {
     { name, number, MESSAGE, true, fields }
 #define END                                                                                        \
     { NULL, 0, TEXT, false, NULL }
+/* An object: its metadata and what else it has. */
+#define OBJECT(...)                                                                                \
+    { M("metadata", 1, meta), __VA_ARGS__, END }
 
 static const struct field owner[] = {F("kind", 1, TEXT),
                                      F("name", 3, TEXT),
@@ -74,8 +78,8 @@ static const struct field endpoint[] = {L("addresses", 1, TEXT),
                                         END};
 static const struct field slice_port[] = {F("name", 1, TEXT), F("protocol", 2, TEXT),
                                           F("port", 3, NUMBER), F("appProtocol", 4, TEXT), END};
-static const struct field slice[] = {M("metadata", 1, meta), ML("endpoints", 2, endpoint),
-                                     ML("ports", 3, slice_port), F("addressType", 4, TEXT), END};
+static const struct field slice[] =
+    OBJECT(ML("endpoints", 2, endpoint), ML("ports", 3, slice_port), F("addressType", 4, TEXT));
 
 static const struct field address[] = {F("ip", 1, TEXT), M("targetRef", 2, reference),
                                        F("hostname", 3, TEXT), F("nodeName", 4, TEXT), END};
@@ -84,7 +88,7 @@ static const struct field subset_port[] = {F("name", 1, TEXT), F("port", 2, NUMB
 static const struct field subset[] = {ML("addresses", 1, address),
                                       ML("notReadyAddresses", 2, address),
                                       ML("ports", 3, subset_port), END};
-static const struct field endpoints[] = {M("metadata", 1, meta), ML("subsets", 2, subset), END};
+static const struct field endpoints[] = OBJECT(ML("subsets", 2, subset));
 
 static const struct field service_port[] = {F("name", 1, TEXT),
                                             F("protocol", 2, TEXT),
@@ -116,8 +120,8 @@ static const struct field service_spec[] = {L("externalIPs", 5, TEXT),
                                             F("internalTrafficPolicy", 22, TEXT),
                                             F("trafficDistribution", 23, TEXT),
                                             END};
-static const struct field service[] = {M("metadata", 1, meta), M("spec", 2, service_spec),
-                                       M("status", 3, service_status), END};
+static const struct field service[] =
+    OBJECT(M("spec", 2, service_spec), M("status", 3, service_status));
 
 static const struct field container_port[] = {F("name", 1, TEXT), F("containerPort", 3, NUMBER),
                                               F("protocol", 4, TEXT), END};
@@ -140,18 +144,17 @@ static const struct field pod_status[] = {F("phase", 1, TEXT),
                                           F("startTime", 7, TIME),
                                           ML("podIPs", 12, pod_ip),
                                           END};
-static const struct field pod[] = {M("metadata", 1, meta), M("spec", 2, pod_spec),
-                                   M("status", 3, pod_status), END};
+static const struct field pod[] = OBJECT(M("spec", 2, pod_spec), M("status", 3, pod_status));
 
 static const struct field namespace_spec[] = {L("finalizers", 1, TEXT), END};
 static const struct field namespace_status[] = {F("phase", 1, TEXT), END};
-static const struct field namespace[] = {M("metadata", 1, meta), M("spec", 2, namespace_spec),
-                                         M("status", 3, namespace_status), END};
+static const struct field namespace[] =
+    OBJECT(M("spec", 2, namespace_spec), M("status", 3, namespace_status));
 
 static const struct field lease_spec[] = {F("holderIdentity", 1, TEXT),
                                           F("leaseDurationSeconds", 2, NUMBER),
                                           F("leaseTransitions", 5, NUMBER), END};
-static const struct field lease[] = {M("metadata", 1, meta), M("spec", 2, lease_spec), END};
+static const struct field lease[] = OBJECT(M("spec", 2, lease_spec));
 
 static const struct field preconditions[] = {F("uid", 1, TEXT), F("resourceVersion", 2, TEXT), END};
 static const struct field delete_options[] = {
@@ -165,8 +168,26 @@ static const struct field other_attributes[] = {F("path", 1, TEXT), F("verb", 2,
 static const struct field review_spec[] = {M("resourceAttributes", 1, attributes),
                                            M("nonResourceAttributes", 2, other_attributes), END};
 static const struct field review_status[] = {F("allowed", 1, FLAG), END};
-static const struct field review[] = {M("metadata", 1, meta), M("spec", 2, review_spec),
-                                      M("status", 3, review_status), END};
+static const struct field review[] =
+    OBJECT(M("spec", 2, review_spec), M("status", 3, review_status));
+
+/* NULL: a kind that is not in the table. */
+static const struct field *root_of(struct fl_str kind) {
+    static const struct {
+        const char *kind;
+        const struct field *root;
+    } roots[] = {{"EndpointSlice", slice},
+                 {"Service", service},
+                 {"Endpoints", endpoints},
+                 {"Namespace", namespace},
+                 {"Lease", lease},
+                 {"DeleteOptions", delete_options},
+                 {"Pod", pod},
+                 {"SelfSubjectAccessReview", review}};
+    for (size_t i = 0; i < FL_COUNT(roots); i++)
+        if (fl_str_eq(kind, fl_str_of(roots[i].kind))) return roots[i].root;
+    return NULL;
+}
 
 int64_t fl_schema_time(const char *text) {
     struct tm tm = {0};
@@ -257,11 +278,9 @@ static void put_fields(struct fl_pb_writer *w, const struct field *fields, const
 }
 
 int fl_schema_encode(enum fl_k8s_kind kind, const json_t *tree, struct fl_buf *out) {
-    static const struct field *const roots[] = {[FL_K8S_ENDPOINTSLICE] = slice,
-                                                [FL_K8S_SERVICE] = service,
-                                                [FL_K8S_ENDPOINTS] = endpoints,
-                                                [FL_K8S_POD] = pod};
-    const struct field *root = (size_t)kind < FL_COUNT(roots) ? roots[kind] : NULL;
+    const struct fl_resource *resource = fl_resource_of(kind);
+    const struct field *root =
+        resource && resource->has_protobuf ? root_of(fl_str_of(resource->kind_name)) : NULL;
     if (!root) return FL_EUSAGE;
     struct fl_pb_writer w = fl_pb_writer_of(out);
     put_fields(&w, root, tree);
@@ -392,23 +411,6 @@ static int decode_fields(const struct field *fields, struct fl_str bytes, unsign
             rc = FL_EUSAGE;
     }
     return rc ? rc : r.bad ? FL_EPROTO : 0;
-}
-
-static const struct field *root_of(struct fl_str kind) {
-    static const struct {
-        const char *kind;
-        const struct field *root;
-    } roots[] = {{"EndpointSlice", slice},
-                 {"Service", service},
-                 {"Endpoints", endpoints},
-                 {"Namespace", namespace},
-                 {"Lease", lease},
-                 {"DeleteOptions", delete_options},
-                 {"Pod", pod},
-                 {"SelfSubjectAccessReview", review}};
-    for (size_t i = 0; i < FL_COUNT(roots); i++)
-        if (fl_str_eq(kind, fl_str_of(roots[i].kind))) return roots[i].root;
-    return NULL;
 }
 
 static int set_type(json_t *tree, struct fl_str version, struct fl_str kind) {
