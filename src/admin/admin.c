@@ -104,13 +104,8 @@ static void on_request(void *arg, struct fl_http_stream *stream,
                        const struct fl_http_request *head) {
     static const struct fl_http_stream_events events = {.on_data = on_data, .on_close = on_close};
     struct fl_admin *admin = arg;
-    struct fl_error why;
     fl_http_stream_attach(stream, &events, NULL);
-    if (fl_http_stream_deadline(stream, fl_io_now_ms(admin->io) + ANSWER_MS) < 0) {
-        fl_fail_nomem(&why);
-        fl_http_stream_reset(stream, H2_INTERNAL, &why);
-        return;
-    }
+    fl_http_stream_deadline(stream, fl_io_now_ms(admin->io) + ANSWER_MS);
     answer(admin, stream, head);
 }
 

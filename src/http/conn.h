@@ -135,6 +135,6 @@ void fl_http_stream_consume(struct fl_http_stream *stream, size_t n);
 void fl_http_stream_reset(struct fl_http_stream *stream, uint32_t h2_code,
                           const struct fl_error *why);
 /* The exchange ends with FL_EDEADLINE unless it is over by then; 0: no deadline. */
-FL_MUST int fl_http_stream_deadline(struct fl_http_stream *stream, uint64_t at_ms); /* FL_ENOMEM */
+void fl_http_stream_deadline(struct fl_http_stream *stream, uint64_t at_ms);
 
 #endif

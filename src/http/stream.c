@@ -286,11 +286,10 @@ void fl_http_stream_reset(struct fl_http_stream *stream, uint32_t h2_code,
     stream->conn->proto->reset(stream, h2_code);
 }
 
-int fl_http_stream_deadline(struct fl_http_stream *stream, uint64_t at_ms) {
-    if (stream->now.ended) return 0;
+void fl_http_stream_deadline(struct fl_http_stream *stream, uint64_t at_ms) {
+    if (stream->now.ended) return;
     if (at_ms)
         fl_io_timer_set(stream->conn->io, &stream->deadline, at_ms);
     else
         fl_io_timer_clear(stream->conn->io, &stream->deadline);
-    return 0;
 }

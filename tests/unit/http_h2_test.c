@@ -429,7 +429,7 @@ static void test_stream_deadline(void **state) {
     bed_h2(&b, &plain);
     bed_connect(&b);
     struct heard *h = bed_ask(&b, "GET", "/");
-    assert_int_equal(fl_http_stream_deadline(h->stream, fl_io_now_ms(b.io) + 500), 0);
+    fl_http_stream_deadline(h->stream, fl_io_now_ms(b.io) + 500);
     bed_run(&b, 400);
     assert_int_equal(h->closes, 0);
     bed_run(&b, 200);
@@ -444,8 +444,8 @@ static void test_deadline_taken_back(void **state) {
     FL_UNUSED(state);
     bed_echo(&b, &plain);
     struct heard *h = bed_ask_open(&b, "POST", "/");
-    assert_int_equal(fl_http_stream_deadline(h->stream, fl_io_now_ms(b.io) + 50), 0);
-    assert_int_equal(fl_http_stream_deadline(h->stream, 0), 0);
+    fl_http_stream_deadline(h->stream, fl_io_now_ms(b.io) + 50);
+    fl_http_stream_deadline(h->stream, 0);
     bed_run(&b, 100);
     bed_write(h, FL_STR("x"), true);
     bed_run_closed(&b, h);
