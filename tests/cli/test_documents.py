@@ -50,6 +50,25 @@ class Explain(Case):
         self.assertEqual(document, run("explain", "-o", "markdown").stdout, "run: make docs")
 
 
+class Proofs(Case):
+    """Documents name the tests that try to break what they promise."""
+
+    def test_every_test_that_a_document_names_exists(self):
+        files = [path for path in (ROOT / "tests").rglob("*") if path.suffix in (".c", ".py")]
+        names = {path.stem for path in files} | {path.name for path in files}
+        for path in files:
+            names.update(re.findall(r"\btest_\w+", path.read_text(encoding="utf-8")))
+        named = set()
+        for document in (ROOT / "doc").glob("*.md"):
+            text = document.read_text(encoding="utf-8")
+            named.update(re.findall(r"`(test_\w+…?|\w+_test|\w+_fuzz|\w+\.py)`", text))
+        self.assertGreater(len(named), 40)
+        for name in sorted(named):
+            start = name.rstrip("…")
+            found = any(known.startswith(start) for known in names) if start != name else start in names
+            self.assertTrue(found, name)
+
+
 class Manual(Case):
     def test_every_command_has_a_page(self):
         overview = run("manual").stdout
