@@ -80,15 +80,15 @@ struct fl_reflector {
 
     /* lists */
     enum reflector_mode mode;
-    bool listed;            /* a first one was asked for */
-    bool unpaged;           /* the next one in one piece */
-    bool streamed;          /* the one under way */
-    bool stream_forbidden;  /* may list, may not watch */
-    unsigned stream_cuts;   /* in a row: streams that broke before their end */
-    bool list_read;         /* this page's metadata was read */
-    unsigned older_seen;    /* consistent ones in a row that were older */
-    size_t list_seen;       /* objects of a stream, to see that it gets on */
-    uint64_t list_began_ms; /* its first page was asked for */
+    bool listed;                        /* a first one was asked for */
+    bool unpaged;                       /* the next one in one piece */
+    bool streamed;                      /* the one under way */
+    bool list_read;                     /* this page's metadata was read */
+    unsigned stream_cuts;               /* in a row: streams that broke before their end */
+    uint64_t stream_forbidden_until_ms; /* may list, may not watch; 0: never was */
+    unsigned older_seen;                /* consistent ones in a row that were older */
+    size_t list_seen;                   /* objects of a stream, to see that it gets on */
+    uint64_t list_began_ms;             /* its first page was asked for */
     uint64_t list_events_before;
     struct fl_buf continue_token;
     char list_version[REFLECTOR_POSITION_MAX];

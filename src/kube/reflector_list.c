@@ -3,7 +3,8 @@
  * A list is streamed (as the beginning of a watch) where the server can, else read in pages. Items
  * are applied as they arrive; what vanished is deleted when the list is known to be whole. A stream
  * says so by a bookmark, and goes on as a watch. It must get on: END_MS after its last new object
- * it is given up, and for an hour nobody asks this server for another (W10).
+ * it is given up, and for an hour nobody asks this server for another (W10). Where a right is
+ * missing the next hour's lists of this collection are read in pages.
  *
  * A list whose own version is older than the position is refused: a cached one is asked again
  * consistently; a consistent one is asked once more after a pause, and if it is still older etcd
@@ -33,8 +34,8 @@ void reflector_list_again(struct fl_reflector *r, enum reflector_mode mode,
 
 /* Without a version a stream is as new as etcd. */
 void reflector_list_choose(struct fl_reflector *r) {
-    r->streamed = !r->continue_token.len && !r->unpaged && !r->stream_forbidden &&
-                  r->stream_cuts < STREAM_CUTS_MAX &&
+    r->streamed = !r->continue_token.len && !r->unpaged && r->stream_cuts < STREAM_CUTS_MAX &&
+                  r->now_ms >= r->stream_forbidden_until_ms &&
                   fl_server_traits_may_stream(&r->server->traits, r->now_ms);
     if (r->streamed && r->mode == REFLECTOR_CACHED) r->mode = REFLECTOR_CONSISTENT;
 }
@@ -53,7 +54,7 @@ void reflector_stream_refused(struct fl_reflector *r, bool by_server) {
     if (by_server)
         fl_server_traits_stream_refused(&r->server->traits, r->now_ms);
     else
-        r->stream_forbidden = true;
+        r->stream_forbidden_until_ms = r->now_ms + FL_SERVER_TRAITS_MS;
     reflector_wait(r, REFLECTOR_LIST, r->now_ms);
     reflector_note(r, FL_REFLECTOR_STREAM_REFUSED);
 }

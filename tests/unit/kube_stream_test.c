@@ -201,6 +201,26 @@ static void test_who_may_not_watch_may_list(void **state) {
     fl_rbed_teardown(&f);
 }
 
+/* A right may be granted later: what was forbidden is asked for again, an hour after. */
+static void test_W10_a_forbidden_stream_is_asked_for_again(void **state) {
+    struct fl_rbed f;
+    FL_UNUSED(state);
+    fl_rbed_setup_stream(&f);
+    expect_stream(&f, 0);
+    fl_rbed_refuse(&f, 403, &(struct fl_k8s_status){.code = 403});
+    expect_pages(&f);
+    FL_RBED_LIST(&f, "10", {"a", "5"});
+    for (int hour = 0; hour < 2; hour++) {
+        fl_rbed_expect_request(&f, 60000);
+        fl_rbed_refuse(&f, 410, &(struct fl_k8s_status){.code = 410});
+        fl_rbed_expect_request(&f, 60000);
+        assert_int_equal(fl_rbed_path_has(&f, "sendInitialEvents"), hour);
+        if (!hour) FL_RBED_LIST(&f, "10", {"a", "5"});
+        f.now_ms += HOUR_MS;
+    }
+    fl_rbed_teardown(&f);
+}
+
 static void test_W9_a_stream_that_breaks_twice_is_read_in_pages(void **state) {
     struct fl_rbed f;
     FL_UNUSED(state);
@@ -357,6 +377,7 @@ int main(void) {
         cmocka_unit_test(test_W10_a_stream_without_end_is_given_up),
         cmocka_unit_test(test_W10_a_stream_that_gets_on_is_waited_for),
         cmocka_unit_test(test_who_may_not_watch_may_list),
+        cmocka_unit_test(test_W10_a_forbidden_stream_is_asked_for_again),
         cmocka_unit_test(test_W9_a_stream_that_breaks_twice_is_read_in_pages),
         cmocka_unit_test(test_W4_a_stream_of_a_restored_etcd_is_accepted_the_second_time),
         cmocka_unit_test(test_W5_a_stream_ahead_of_the_server),
