@@ -86,6 +86,7 @@ set(FL_SOURCES_kube
   src/kube/audit.c
   src/kube/authorization.c
   src/kube/base64.c
+  src/kube/body_pace.c
   src/kube/client.c
   src/kube/config.c
   src/kube/credentials.c

@@ -13,10 +13,10 @@
 
 #include "base/alloc.h"
 #include "base/sm.h"
+#include "kube/body_pace.h"
 #include "kube/resource.h"
 
 #define HEAD_MS        30000
-#define SILENCE_MS     30000
 #define SETTLE_MS      120000
 #define LOOK_MS        1000  /* in SETTLING: how often the position is looked at */
 #define POSTPONE_MS    30000 /* nothing is audited while the watch is not established */
@@ -51,6 +51,8 @@ struct fl_audit {
     bool cancel;                    /* the driver has yet to cancel what is under way */
     bool asked_protobuf, json_only; /* this server writes no metadata in protobuf */
     bool page_read;
+    bool object_read; /* by the bytes that are being read */
+    struct fl_body_pace pace;
     struct fl_k8s_decoder *decoder; /* while an audit is under way */
     struct fl_buf path, continue_token;
     char began_at[VERSION_MAX]; /* the watch's position then */
@@ -171,6 +173,7 @@ static bool send_page(struct fl_audit *audit, uint64_t now_ms,
 static int on_object(void *arg, enum fl_k8s_event event, struct fl_k8s_object *object) {
     struct fl_audit *audit = arg;
     FL_UNUSED(event);
+    audit->object_read = true;
     return fl_kube_store_audit_item(audit->store, object->ns, object->name,
                                     object->resource_version);
 }
@@ -251,15 +254,16 @@ void fl_audit_response(struct fl_audit *audit, uint64_t now_ms, int status,
         fail_and_cancel(audit, now_ms, &why);
     } else {
         fl_k8s_decoder_start(audit->decoder, FL_K8S_BODY_LIST, format);
-        move(audit, BODY, now_ms + SILENCE_MS);
+        move(audit, BODY, fl_body_pace_begin(&audit->pace, now_ms));
     }
 }
 
 void fl_audit_data(struct fl_audit *audit, uint64_t now_ms, struct fl_str bytes) {
     struct fl_error why;
     if (audit->state != BODY) return;
+    audit->object_read = false;
     int rc = fl_k8s_decoder_feed(audit->decoder, bytes, &why);
-    audit->deadline_ms = now_ms + SILENCE_MS;
+    audit->deadline_ms = fl_body_pace_read(&audit->pace, now_ms, bytes.n, audit->object_read);
     if (rc == FL_OK) return;
     if (why.code != rc) fl_fail(&why, rc, "%s", "");
     fail_and_cancel(audit, now_ms, &why);

@@ -6,9 +6,9 @@
  *                        └──other──> REFUSED ──────────────────────────────> WAITING
  *
  * From every state but WAITING a deadline, a failure or something unreadable leads to WAITING,
- * where `work` says what comes next. Deadlines: HEAD_MS for a response's head, SILENCE_MS between
- * bytes of a list or a refusal, END_MS between new objects of a stream before it is complete; for a
- * watch see reflector_watch.c. */
+ * where `work` says what comes next. Deadlines: HEAD_MS for a response's head, the pace of a list's
+ * body (body_pace.h), REFUSAL_MS for a refusal's, END_MS between new objects of a stream before it
+ * is complete; for a watch see reflector_watch.c. */
 #include "kube/reflector.h"
 
 #include "base/alloc.h"
@@ -17,7 +17,7 @@
 #include "kube/resource.h"
 
 #define HEAD_MS        30000
-#define SILENCE_MS     30000
+#define REFUSAL_MS     30000
 #define END_MS         15000
 #define REFUSAL_MAX    ((size_t)64 * 1024)
 #define TOKEN_MAX      ((size_t)16 * 1024)
@@ -123,7 +123,7 @@ static void body_begins(struct fl_reflector *r) {
         r->deadline_ms = r->now_ms + END_MS;
     } else {
         reflector_move(r, LIST_BODY);
-        r->deadline_ms = r->now_ms + SILENCE_MS;
+        r->deadline_ms = fl_body_pace_begin(&r->pace, r->now_ms);
     }
 }
 
@@ -154,7 +154,7 @@ void fl_reflector_response(struct fl_reflector *r, uint64_t now_ms, int status,
         return;
     }
     reflector_move(r, REFUSED);
-    r->deadline_ms = now_ms + SILENCE_MS;
+    r->deadline_ms = now_ms + REFUSAL_MS;
     reflector_refusal_head(r, status, retry_after);
 }
 
@@ -166,13 +166,13 @@ static void refusal_data(struct fl_reflector *r, struct fl_str bytes) {
     reflector_refused(r);
 }
 
-/* A body that goes on: new deadlines. */
-static void progress(struct fl_reflector *r) {
+/* A body that goes on: new deadlines. `n` bytes came, and with them a whole object or none. */
+static void progress(struct fl_reflector *r, size_t n, bool object) {
     size_t seen = fl_kube_store_list_seen(r->store);
     if (r->state == WATCHING) {
         reflector_watch_read(r);
     } else if (r->state == LIST_BODY) {
-        r->deadline_ms = r->now_ms + SILENCE_MS;
+        r->deadline_ms = fl_body_pace_read(&r->pace, r->now_ms, n, object);
     } else if (seen != r->list_seen) {
         r->list_seen = seen;
         r->deadline_ms = r->now_ms + END_MS;
@@ -194,6 +194,7 @@ void fl_reflector_data(struct fl_reflector *r, uint64_t now_ms, struct fl_str by
     if (r->state == REFUSED) refusal_data(r, bytes);
     if (!in_body(r)) return;
     struct fl_error why = {.code = FL_OK};
+    uint64_t events_before = r->event_count;
     int rc = fl_k8s_decoder_feed(r->decoder, bytes, &why);
     if (r->state == WAITING) return; /* a stream's list was not believed */
     if (r->refusal.said) {
@@ -205,7 +206,7 @@ void fl_reflector_data(struct fl_reflector *r, uint64_t now_ms, struct fl_str by
         if (why.code != rc) fl_fail(&why, rc, "an object could not be kept");
         reflector_give_up(r, &why);
     } else {
-        progress(r);
+        progress(r, bytes.n, r->event_count != events_before);
     }
 }
 

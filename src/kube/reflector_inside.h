@@ -10,6 +10,7 @@
 #define FL_KUBE_REFLECTOR_INSIDE_H
 
 #include "base/backoff.h"
+#include "kube/body_pace.h"
 #include "kube/reflector.h"
 
 enum reflector_state {
@@ -88,6 +89,7 @@ struct fl_reflector {
     uint64_t stream_forbidden_until_ms; /* may list, may not watch; 0: never was */
     unsigned older_seen;                /* consistent ones in a row that were older */
     size_t list_seen;                   /* objects of a stream, to see that it gets on */
+    struct fl_body_pace pace;           /* of a page */
     uint64_t list_began_ms;             /* its first page was asked for */
     uint64_t list_events_before;
     struct fl_buf continue_token;

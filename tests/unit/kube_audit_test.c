@@ -477,6 +477,29 @@ static void test_each_failed_allocation_is_survived(void **state) {
     teardown(&f);
 }
 
+/* W9: bytes that come now and then are not an answer that comes. */
+static void test_W9_an_audit_that_trickles_is_given_up(void **state) {
+    struct fixture f;
+    struct fl_buf bytes;
+    FL_UNUSED(state);
+    setup(&f);
+    expect_request(&f, 2 * MEAN_MS);
+    encode(&f, &bytes, (const struct item[]){{"a", "5"}, {"b", "10"}}, 2, "10", "");
+    fl_audit_response(f.audit, f.now_ms, 200, FL_STR(PROTOBUF));
+    uint64_t start_ms = f.now_ms;
+    for (size_t i = 0; i < bytes.len && !f.cancels; i++) {
+        fl_audit_data(f.audit, f.now_ms, fl_str_n(fl_buf_str(&bytes).p + i, 1));
+        f.now_ms += 2000;
+        assert_false(act(&f));
+    }
+    assert_int_equal(f.cancels, 1);
+    assert_in_range(f.now_ms - start_ms, 30000, 32000);
+    assert_int_equal(f.result.outcome, FL_AUDIT_FAILED);
+    assert_int_equal(f.result.why.code, FL_ETIMEOUT);
+    fl_buf_deinit(&bytes);
+    teardown(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_audit_that_agrees),
@@ -497,6 +520,7 @@ int main(void) {
         cmocka_unit_test(test_broken_answers_fail_it),
         cmocka_unit_test(test_W9_silence_ends_an_audit),
         cmocka_unit_test(test_each_failed_allocation_is_survived),
+        cmocka_unit_test(test_W9_an_audit_that_trickles_is_given_up),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }
