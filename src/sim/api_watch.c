@@ -10,7 +10,7 @@
 
 #define SHORT_MS       500
 #define TIMEOUT_MS_MIN ((uint64_t)30 * 60 * 1000) /* without timeoutSeconds: up to twice this */
-#define RETRY_AFTER_S  1 /* where the server is full */
+#define RETRY_AFTER_S  1
 #define REORDER_MS     1000 /* an event waits so long for one to change places with */
 
 struct fl_api_watch {
