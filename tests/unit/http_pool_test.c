@@ -1,70 +1,10 @@
-/* http_pool_test.c - the pool: connections as exchanges need them, over a simulated network. */
-#include "support/http_bed.h"
+/* http_pool_test.c - the HTTP pool: connections, bounds, ends, over a simulated network. */
+#include "support/pool_bed.h"
 
 #include <stdio.h>
 
 #include "base/area.h"
 #include "http/limits.h"
-#include "http/pool.h"
-
-static const struct fl_world_options plain = {.seed = 1};
-
-struct pool_bed {
-    struct bed b;
-    struct fl_http_pool *pool;
-    int done;
-};
-
-static void on_done(void *arg) {
-    struct pool_bed *p = arg;
-    assert_false(p->b.in_call);
-    p->done++;
-}
-
-static int pool_try_open(struct pool_bed *p, const struct fl_http_pool_options *options) {
-    struct fl_http_pool_options o = *options;
-    o.host = FL_STR("127.0.0.1");
-    o.port = BED_PORT;
-    return fl_http_pool_new(p->b.io, &o, &p->pool, NULL);
-}
-
-static void pool_open(struct pool_bed *p, const struct fl_http_pool_options *options) {
-    memset(p, 0, sizeof *p);
-    bed_init(&p->b, &plain);
-    p->b.echo = true;
-    assert_int_equal(pool_try_open(p, options), 0);
-}
-
-static void pool_shut(struct pool_bed *p) {
-    p->b.in_call = true;
-    fl_http_pool_close(p->pool, on_done, p);
-    p->b.in_call = false;
-    bed_run(&p->b, 5000);
-    assert_int_equal(p->done, 1);
-    bed_deinit(&p->b);
-}
-
-static int pool_try_ask(struct pool_bed *p, const char *method, uint64_t deadline_ms,
-                        struct heard *h, struct fl_http_exchange **x) {
-    struct fl_http_request head = {.method = fl_str_of(method),
-                                   .scheme = FL_STR("http"),
-                                   .authority = FL_STR("bed"),
-                                   .path = FL_STR("/p")};
-    p->b.in_call = true;
-    int rc = fl_http_pool_request(p->pool, &head, deadline_ms, &bed_events, h, x, NULL);
-    p->b.in_call = false;
-    return rc;
-}
-
-static struct heard *pool_ask(struct pool_bed *p, const char *method) {
-    struct fl_http_exchange *x;
-    struct heard *h = bed_heard(&p->b);
-    assert_int_equal(pool_try_ask(p, method, 0, h, &x), 0);
-    return h;
-}
-
-static const struct fl_http_pool_options h1 = {.http.version = FL_HTTP_1};
-static const struct fl_http_pool_options h2 = {.http.version = FL_HTTP_2};
 
 /* --- connections --- */
 
@@ -72,7 +12,7 @@ static void test_h2_shares_one_connection(void **state) {
     struct pool_bed p;
     struct heard *h[50];
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     for (size_t i = 0; i < FL_COUNT(h); i++) h[i] = pool_ask(&p, "GET");
     bed_run(&p.b, 1000);
     for (size_t i = 0; i < FL_COUNT(h); i++) assert_complete(h[i], 200);
@@ -85,7 +25,7 @@ static void test_h2_shares_one_connection(void **state) {
 static void test_C13_another_connection_at_the_stream_limit(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     p.b.echo = false;
     p.b.server_options.streams_max = 10;
     for (int i = 0; i < 25; i++) pool_ask(&p, "GET");
@@ -98,7 +38,7 @@ static void test_C13_another_connection_at_the_stream_limit(void **state) {
 static void test_h1_one_per_exchange_and_kept(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h1);
+    pool_open(&p, &pool_h1);
     p.b.echo = false;
     for (int i = 0; i < 5; i++) pool_ask(&p, "GET");
     bed_run(&p.b, 1000);
@@ -136,196 +76,6 @@ static void test_waiting_is_bounded(void **state) {
     assert_int_equal(fl_metric_value(fl_http_limit_metric(p.b.io, FL_HTTP_LIMIT_POOL_QUEUE)), 1);
     bed_run(&p.b, 1000);
     for (int i = 0; i < 3; i++) assert_complete(p.b.asked[i], 200);
-    pool_shut(&p);
-}
-
-/* --- failures --- */
-
-static void count_dials(void *arg, const char *line) {
-    if (strstr(line, " dial ")) ++*(int *)arg;
-}
-
-static void test_refused_dial_ends_those_waiting(void **state) {
-    const struct fl_http_pool_options *versions[] = {&h1, &h2};
-    FL_UNUSED(state);
-    for (size_t v = 0; v < FL_COUNT(versions); v++) {
-        struct pool_bed p;
-        pool_open(&p, versions[v]);
-        fl_world_fault(p.b.world, FL_STR("127.0.0.1"), FL_WORLD_REFUSE);
-        int dials = 0;
-        fl_world_observe(p.b.world, count_dials, &dials);
-        for (int i = 0; i < 12; i++) pool_ask(&p, "GET");
-        bed_run(&p.b, 1000);
-        for (int i = 0; i < 12; i++) assert_closed(p.b.asked[i], FL_EREFUSED);
-        assert_int_equal(dials, v == 0 ? 12 : 1);
-        fl_world_fault(p.b.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
-        struct heard *h = pool_ask(&p, "GET");
-        bed_run(&p.b, 1000);
-        assert_complete(h, 200);
-        pool_shut(&p);
-    }
-}
-
-/* An origin that is leaving takes connections, greets, and says goodbye: it is not dialled again
- * for the same requests, or that would go on for ever. */
-static void test_origin_that_greets_and_leaves(void **state) {
-    static const char greeting[] = "\0\0\0\4\0\0\0\0\0"                 /* SETTINGS */
-                                   "\0\0\x8\7\0\0\0\0\0\0\0\0\0\0\0\0"; /* GOAWAY */
-    struct pool_bed p;
-    int dials = 0;
-    FL_UNUSED(state);
-    pool_open(&p, &h2);
-    p.b.raw_server = true;
-    p.b.raw.greeting = fl_str_n(greeting, sizeof greeting);
-    fl_world_observe(p.b.world, count_dials, &dials);
-    for (int i = 0; i < 2; i++) pool_ask(&p, "GET");
-    bed_run(&p.b, 1000);
-    for (int i = 0; i < 2; i++) assert_closed(p.b.asked[i], FL_EGOAWAY);
-    assert_int_equal(dials, 1);
-    pool_shut(&p);
-}
-
-static void test_silent_origin(void **state) {
-    struct pool_bed p;
-    FL_UNUSED(state);
-    pool_open(&p, &(struct fl_http_pool_options){
-                      .http = {.version = FL_HTTP_2, .ready_timeout_ms = 2000}});
-    p.b.raw_server = true;
-    struct heard *h = pool_ask(&p, "GET");
-    bed_run(&p.b, 2500);
-    assert_closed(h, FL_ETIMEOUT);
-    pool_shut(&p);
-}
-
-/* The server dies with one request in its hands and others queued here: those are served by the
- * next one, the first may have been processed and is not repeated. */
-static void test_C8_dying_server_loses_only_what_it_had(void **state) {
-    struct pool_bed p;
-    FL_UNUSED(state);
-    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_2, .conns_max = 1});
-    p.b.echo = false;
-    p.b.server_options.streams_max = 1;
-    for (int i = 0; i < 5; i++) pool_ask(&p, "GET");
-    bed_run(&p.b, 1000);
-    assert_int_equal(p.b.request_count, 1);
-    p.b.echo = true;
-    fl_world_cut(p.b.world, FL_STR("127.0.0.1"));
-    bed_run(&p.b, 5000);
-    assert_closed(p.b.asked[0], FL_ERESET);
-    for (int i = 1; i < 5; i++) assert_complete(p.b.asked[i], 200);
-    assert_int_equal(p.b.server_count, 2);
-    pool_shut(&p);
-}
-
-/* Requests that cross the GOAWAY are made again elsewhere, unseen by who asked. */
-static void test_C8_requests_above_the_last_stream_are_repeated(void **state) {
-    struct pool_bed p;
-    FL_UNUSED(state);
-    pool_open(&p, &h2);
-    p.b.echo = false;
-    struct heard *first = pool_ask(&p, "POST");
-    bed_run(&p.b, 1000);
-    p.b.echo = true;
-    fl_http_conn_close(p.b.servers[0].conn); /* GOAWAY with what it has; then it is gone */
-    struct heard *crossing = pool_ask(&p, "POST");
-    bed_run(&p.b, 5000);
-    assert_int_equal(first->closes, 1);
-    assert_int_not_equal(first->why.code, FL_OK);
-    assert_complete(crossing, 200);
-    assert_int_equal(p.b.server_count, 2);
-    pool_shut(&p);
-}
-
-static void test_refused_streams_are_repeated_a_few_times(void **state) {
-    struct pool_bed p;
-    FL_UNUSED(state);
-    pool_open(&p, &h2);
-    p.b.refuse = true;
-    p.b.echo = false;
-    struct heard *h = pool_ask(&p, "POST");
-    bed_run(&p.b, 1000);
-    assert_closed(h, FL_ESTREAM_REFUSED);
-    assert_int_equal(p.b.request_count, 4);
-    p.b.refuse = false;
-    p.b.echo = true;
-    struct heard *good = pool_ask(&p, "POST");
-    bed_run(&p.b, 1000);
-    assert_complete(good, 200);
-    pool_shut(&p);
-}
-
-/* Row P2: the server closes a kept connection as the next request leaves. */
-static void test_P2_keep_alive_race(void **state) {
-    static const char *const methods[] = {"GET", "POST"};
-    FL_UNUSED(state);
-    for (int unsafe = 0; unsafe < 2; unsafe++) {
-        struct pool_bed p;
-        pool_open(&p, &h1);
-        struct heard *before = pool_ask(&p, "GET");
-        bed_run(&p.b, 1000);
-        assert_complete(before, 200);
-        fl_http_conn_close(p.b.servers[0].conn);
-        struct heard *h = pool_ask(&p, methods[unsafe]);
-        bed_run(&p.b, 1000);
-        if (unsafe) {
-            assert_int_equal(h->closes, 1);
-            assert_true(h->why.code == FL_ECLOSED || h->why.code == FL_ERESET);
-        } else {
-            assert_complete(h, 200);
-            assert_int_equal(p.b.server_count, 2);
-        }
-        pool_shut(&p);
-    }
-}
-
-/* What a fresh connection's end means is the caller's to judge. */
-static void test_no_repetition_on_a_fresh_connection(void **state) {
-    struct pool_bed p;
-    int dials = 0;
-    FL_UNUSED(state);
-    pool_open(&p, &h1);
-    p.b.abort = true;
-    fl_world_observe(p.b.world, count_dials, &dials);
-    struct heard *h = pool_ask(&p, "GET");
-    bed_run(&p.b, 1000);
-    assert_closed(h, FL_ERESET);
-    assert_int_equal(dials, 1);
-    pool_shut(&p);
-}
-
-static void test_repeated_before_those_that_wait(void **state) {
-    struct pool_bed p;
-    FL_UNUSED(state);
-    pool_open(&p, &(struct fl_http_pool_options){.http.version = FL_HTTP_2, .conns_max = 1});
-    p.b.server_options.streams_max = 1;
-    p.b.refuse = true;
-    p.b.echo = false;
-    pool_ask(&p, "PUT");
-    pool_ask(&p, "POST");
-    while (p.b.request_count == 0) assert_true(fl_world_step(p.b.world));
-    p.b.refuse = false;
-    p.b.echo = true;
-    bed_run(&p.b, 1000);
-    assert_int_equal(p.b.request_count, 3);
-    assert_string_equal(bed_request(&p.b, 1)->method, "PUT");
-    pool_shut(&p);
-}
-
-/* A response that had begun is never begun again. */
-static void test_no_repetition_after_the_head(void **state) {
-    struct pool_bed p;
-    FL_UNUSED(state);
-    pool_open(&p, &h1);
-    bed_run_closed(&p.b, pool_ask(&p, "GET"));
-    p.b.echo = false;
-    struct heard *h = pool_ask(&p, "GET");
-    bed_run(&p.b, 100);
-    bed_respond(bed_request(&p.b, 1), 200, false);
-    bed_run(&p.b, 100);
-    fl_world_cut(p.b.world, FL_STR("127.0.0.1"));
-    bed_run(&p.b, 100);
-    assert_closed(h, FL_ERESET);
-    assert_int_equal(h->heads, 1);
     pool_shut(&p);
 }
 
@@ -387,7 +137,7 @@ static void test_cancel_as_it_would_be_repeated(void **state) {
                                   "\0\0\4\3\0\0\0\0\3\0\0\0\7"; /* RST_STREAM */
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     p.b.raw_server = true;
     p.b.raw.greeting = fl_str_n(greeting, sizeof(greeting));
     struct heard *first = pool_ask(&p, "GET"), *second = bed_heard(&p.b);
@@ -422,7 +172,7 @@ static void test_close_with_everything_open(void **state) {
 static void test_close_of_a_fresh_pool(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     pool_shut(&p);
 }
 
@@ -435,7 +185,7 @@ static void test_servers_cut_under_load(void **state) {
         struct fl_random random = {seed};
         bed_init(&p.b, &(struct fl_world_options){.seed = seed, .chop = true});
         p.b.echo = true;
-        assert_int_equal(pool_try_open(&p, seed % 2 ? &h1 : &h2), 0);
+        assert_int_equal(pool_try_open(&p, seed % 2 ? &pool_h1 : &pool_h2), 0);
         for (int round = 0; round < 12; round++) {
             for (int i = 0; i < 3; i++) pool_ask(&p, "GET");
             bed_run(&p.b, fl_random_below(&random, 5));
@@ -452,14 +202,14 @@ static void test_servers_cut_under_load(void **state) {
 /* --- memory --- */
 
 static void test_every_allocation_failing(void **state) {
-    const struct fl_http_pool_options *versions[] = {&h1, &h2};
+    const struct fl_http_pool_options *versions[] = {&pool_h1, &pool_h2};
     FL_UNUSED(state);
     for (size_t v = 0; v < FL_COUNT(versions); v++) {
         FL_TEST_EACH_FAILURE(n) {
             struct pool_bed p = {.done = 0};
             struct fl_http_exchange *x;
             fl_test_alloc_fail_at(0);
-            bed_init(&p.b, &plain);
+            bed_init(&p.b, &bed_plain);
             p.b.tolerant = p.b.echo = true;
             struct heard *h = bed_heard(&p.b);
             fl_test_alloc_fail_at(n);
@@ -484,7 +234,7 @@ static void test_renewed_connections_finish_what_they_have(void **state) {
     FL_UNUSED(state);
     for (int version = 0; version < 2; version++) {
         struct pool_bed p;
-        pool_open(&p, version ? &h2 : &h1);
+        pool_open(&p, version ? &pool_h2 : &pool_h1);
         p.b.echo = false;
         struct heard *old = pool_ask(&p, "GET");
         bed_run(&p.b, 1000);
@@ -507,7 +257,7 @@ static void test_renewed_connections_finish_what_they_have(void **state) {
 static void test_idle_connections_are_renewed_at_once(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     struct heard *h = pool_ask(&p, "GET");
     bed_run(&p.b, 1000);
     assert_complete(h, 200);
@@ -525,7 +275,7 @@ static void test_idle_connections_are_renewed_at_once(void **state) {
 static void test_what_does_not_finish_is_cut(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     p.b.echo = false;
     struct heard *begun = pool_ask(&p, "GET"), *silent = pool_ask(&p, "GET");
     bed_run(&p.b, 1000);
@@ -547,7 +297,7 @@ static void test_what_does_not_finish_is_cut(void **state) {
 static void test_renewing_while_connecting(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     struct heard *h = pool_ask(&p, "GET");
     fl_world_step(p.b.world);
     fl_http_pool_renew(p.pool);
@@ -559,7 +309,7 @@ static void test_renewing_while_connecting(void **state) {
 static void test_renewing_then_closing(void **state) {
     struct pool_bed p;
     FL_UNUSED(state);
-    pool_open(&p, &h2);
+    pool_open(&p, &pool_h2);
     p.b.echo = false;
     struct heard *h = pool_ask(&p, "GET");
     bed_run(&p.b, 1000);
@@ -626,7 +376,7 @@ static void test_what_is_held_is_counted(void **state) {
     for (int version = 0; version < 2; version++) {
         struct pool_bed p;
         size_t before = fl_area_bytes(FL_AREA_HTTP);
-        pool_open(&p, version ? &h2 : &h1);
+        pool_open(&p, version ? &pool_h2 : &pool_h1);
         p.b.echo = false;
         (void)pool_ask(&p, "GET");
         bed_run(&p.b, 1000);
@@ -648,16 +398,6 @@ int main(void) {
         cmocka_unit_test(test_h1_one_per_exchange_and_kept),
         cmocka_unit_test(test_connections_are_bounded),
         cmocka_unit_test(test_waiting_is_bounded),
-        cmocka_unit_test(test_refused_dial_ends_those_waiting),
-        cmocka_unit_test(test_origin_that_greets_and_leaves),
-        cmocka_unit_test(test_silent_origin),
-        cmocka_unit_test(test_C8_dying_server_loses_only_what_it_had),
-        cmocka_unit_test(test_C8_requests_above_the_last_stream_are_repeated),
-        cmocka_unit_test(test_refused_streams_are_repeated_a_few_times),
-        cmocka_unit_test(test_P2_keep_alive_race),
-        cmocka_unit_test(test_no_repetition_on_a_fresh_connection),
-        cmocka_unit_test(test_repeated_before_those_that_wait),
-        cmocka_unit_test(test_no_repetition_after_the_head),
         cmocka_unit_test(test_deadline_covers_waiting),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_cancel_as_it_would_be_repeated),

@@ -359,6 +359,15 @@ static int ask(struct bed *b, const char *method, const char *path, bool end, st
     return 0;
 }
 
+struct heard *bed_ask_with(struct bed *b, struct fl_http_headers headers) {
+    struct fl_http_request head = {FL_STR("GET"), FL_STR("http"), FL_STR("h"), FL_STR("/"),
+                                   headers};
+    struct heard *h = bed_heard(b);
+    assert_int_equal(
+        fl_http_conn_request(b->client.conn, &head, true, &bed_events, h, &h->stream, NULL), 0);
+    return h;
+}
+
 int bed_try_ask(struct bed *b, const char *method, const char *path, struct heard **out) {
     return ask(b, method, path, true, out);
 }
@@ -450,4 +459,82 @@ void assert_complete(const struct heard *h, int status) {
     assert_int_equal(h->heads, 1);
     assert_int_equal(h->ends, 1);
     assert_int_equal(h->status, status);
+}
+
+void assert_conn_closed(const struct conn_end *e, int code) {
+    assert_int_equal(e->closes, 1);
+    assert_int_equal(e->why.code, code);
+}
+
+/* --- whole openings --- */
+
+const struct fl_world_options bed_plain = {.seed = 1};
+
+void bed_open_h1(struct bed *b, const struct fl_world_options *world) {
+    bed_init(b, world);
+    bed_version(b, FL_HTTP_1);
+}
+
+void bed_open_h2(struct bed *b, const struct fl_world_options *world) {
+    bed_init(b, world);
+    bed_version(b, FL_HTTP_2);
+}
+
+void bed_echo_h1(struct bed *b, const struct fl_world_options *world) {
+    bed_open_h1(b, world);
+    b->echo = true;
+    bed_connect(b);
+}
+
+void bed_echo_h2(struct bed *b, const struct fl_world_options *world) {
+    bed_open_h2(b, world);
+    b->echo = true;
+    bed_connect(b);
+}
+
+static struct heard *asked(struct bed *b) {
+    bed_connect(b);
+    struct heard *h = bed_ask(b, "GET", "/");
+    bed_run(b, 100);
+    return h;
+}
+
+struct heard *bed_asked_h1(struct bed *b) {
+    bed_open_h1(b, &bed_plain);
+    return asked(b);
+}
+
+struct heard *bed_asked_h2(struct bed *b) {
+    bed_open_h2(b, &bed_plain);
+    return asked(b);
+}
+
+struct heard *bed_asked_bare_h2(struct bed *b) {
+    bed_open_h2(b, &bed_plain);
+    b->raw_server = true;
+    b->raw.greeting = BYTES(SETTINGS);
+    return asked(b);
+}
+
+void bed_answer(struct heard *r, int status, const struct heard *h) {
+    bed_respond(r, status, true);
+    bed_run(h->bed, 100);
+    assert_complete(h, status);
+}
+
+void bed_each_failure(enum fl_http_version version) {
+    FL_TEST_EACH_FAILURE(n) {
+        struct bed b;
+        fl_test_alloc_fail_at(0);
+        bed_init(&b, &bed_plain);
+        bed_version(&b, version);
+        b.tolerant = b.echo = true;
+        fl_test_alloc_fail_at(n);
+        if (bed_try_dial(&b) == 0) {
+            bed_run(&b, 1000);
+            bed_try_exchange(&b);
+            bed_run(&b, 1000);
+        }
+        bed_deinit(&b);
+    }
 }

@@ -77,6 +77,18 @@ void bed_init(struct bed *b, const struct fl_world_options *world);
 void bed_deinit(struct bed *b);
 /* Both sides of that version. */
 void bed_version(struct bed *b, enum fl_http_version version);
+/* Bytes come whole and in order. */
+extern const struct fl_world_options bed_plain;
+/* Of that version; connected, too, and the server echoes; or connected and plain, and the request
+ * GET / has come. */
+void bed_open_h1(struct bed *b, const struct fl_world_options *world);
+void bed_open_h2(struct bed *b, const struct fl_world_options *world);
+void bed_echo_h1(struct bed *b, const struct fl_world_options *world);
+void bed_echo_h2(struct bed *b, const struct fl_world_options *world);
+struct heard *bed_asked_h1(struct bed *b);
+struct heard *bed_asked_h2(struct bed *b);
+/* A client that has asked, and a bare server that has said nothing but its SETTINGS. */
+struct heard *bed_asked_bare_h2(struct bed *b);
 
 void bed_dial(struct bed *b);
 int bed_try_dial(struct bed *b);
@@ -95,6 +107,7 @@ bool bed_raw_got(const struct bed *b, const char *text);
 
 struct heard *bed_ask(struct bed *b, const char *method, const char *path);      /* no body */
 struct heard *bed_ask_open(struct bed *b, const char *method, const char *path); /* body follows */
+struct heard *bed_ask_with(struct bed *b, struct fl_http_headers headers);
 int bed_try_ask(struct bed *b, const char *method, const char *path, struct heard **out);
 struct heard *bed_request(struct bed *b, size_t i); /* on the server; it must have come */
 /* A record for a pool's exchange; its events are bed_events. */
@@ -104,6 +117,8 @@ extern const struct fl_http_stream_events bed_events;
 void bed_write(struct heard *h, struct fl_str bytes, bool end);
 void bed_fill(struct heard *h, size_t n, bool end); /* n bytes of a pattern */
 void bed_respond(struct heard *h, int status, bool end);
+/* The whole response to the request r, which h asked. */
+void bed_answer(struct heard *r, int status, const struct heard *h);
 void bed_trailer(struct heard *h, const char *name, const char *value);
 void bed_consume(struct heard *h, size_t n);
 void bed_reset(struct heard *h, uint32_t h2_code);
@@ -113,5 +128,20 @@ void assert_pattern(const struct heard *h, size_t n);
 /* A whole exchange. */
 void assert_complete(const struct heard *h, int status);
 void assert_closed(const struct heard *h, int code);
+void assert_conn_closed(const struct conn_end *e, int code);
+
+/* What bare peers say, in HTTP/1.1, */
+#define REQUEST  "GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+#define RESPONSE "HTTP/1.1 200 OK\r\n"
+/* and in frames of HTTP/2. */
+#define PREFACE        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define SETTINGS       "\0\0\0\4\0\0\0\0\0"
+#define BYTES(literal) ((struct fl_str){(literal), sizeof(literal) - 1})
+/* HEADERS for stream 1: GET / http with :authority x, END_STREAM, END_HEADERS. */
+#define GET_HEADERS "\0\0\6\1\5\0\0\0\1\x82\x86\x84\x41\x01x"
+
+/* An exchange without trouble but that each allocation fails in turn: it ends once, and everything
+ * is given back. */
+void bed_each_failure(enum fl_http_version version);
 
 #endif

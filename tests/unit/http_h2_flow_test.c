@@ -1,0 +1,238 @@
+/* http_h2_flow_test.c - back-pressure on HTTP/2 connections: windows, queues, a peer that does not
+ * read. */
+#include "support/http_bed.h"
+
+#include "http/h2.h"
+
+/* --- back-pressure --- */
+
+static void test_receiver_that_does_not_consume_stops_the_sender(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.client_options.window_bytes = 100000;
+    bed_connect(&b);
+    struct heard *h = bed_ask(&b, "GET", "/big");
+    h->hoard = true;
+    bed_run(&b, 100);
+    struct heard *r = bed_request(&b, 0);
+    bed_respond(r, 200, false);
+    bed_fill(r, 3000000, true);
+    bed_run(&b, 60000);
+    assert_int_equal(h->body.len, 100000);
+    assert_int_equal(fl_http_stream_queued(r->stream), 2900000);
+    struct heard *other = bed_ask(&b, "GET", "/small"); /* the others go on */
+    bed_run(&b, 1000);
+    bed_respond(bed_request(&b, 1), 204, true);
+    bed_run_closed(&b, other);
+    assert_complete(other, 204);
+    h->hoard = false;
+    bed_consume(h, h->body.len);
+    bed_run_closed(&b, h);
+    assert_complete(h, 200);
+    assert_pattern(h, 3000000);
+    assert_int_equal(r->writables, 0); /* it had said that this is all */
+    bed_deinit(&b);
+}
+
+static void test_queue_is_bounded_and_writable_says_when(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    bed_connect(&b);
+    struct heard *h = bed_ask_open(&b, "POST", "/");
+    bed_fill(h, FL_HTTP_QUEUE_MAX, false);
+    assert_int_equal(fl_http_stream_write(h->stream, FL_STR("x"), false), FL_EFULL);
+    assert_int_equal(fl_http_stream_queued(h->stream), FL_HTTP_QUEUE_MAX);
+    static char huge[FL_HTTP_QUEUE_MAX + 1];
+    assert_int_equal(fl_http_stream_write(h->stream, fl_str_n(huge, sizeof huge), true), FL_EUSAGE);
+    assert_int_equal(h->writables, 0);
+    bed_run(&b, 10000);
+    assert_int_equal(h->writables, 1);
+    bed_write(h, FL_STR_NONE, true);
+    bed_run(&b, 10000);
+    assert_pattern(bed_request(&b, 0), FL_HTTP_QUEUE_MAX);
+    bed_respond(bed_request(&b, 0), 200, true);
+    bed_run_closed(&b, h);
+    bed_deinit(&b);
+}
+
+/* What an ended stream left unconsumed goes back to the connection's window. */
+static void test_abandoned_bodies_do_not_eat_the_window(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.client_options.window_bytes = 65536;
+    bed_connect(&b);
+    for (size_t i = 0; i < 20; i++) {
+        struct heard *h = bed_ask(&b, "GET", "/");
+        h->hoard = true;
+        bed_run(&b, 100);
+        bed_respond(bed_request(&b, i), 200, false);
+        bed_fill(bed_request(&b, i), 65536, false);
+        bed_run(&b, 1000);
+        assert_int_equal(h->body.len, 65536);
+        bed_reset(h, 8);
+        bed_run(&b, 100);
+        assert_closed(h, FL_ECANCELLED);
+        assert_closed(bed_request(&b, i), FL_ESTREAM_RESET);
+        assert_int_equal(bed_request(&b, i)->h2_code, 8);
+    }
+    bed_deinit(&b);
+}
+
+static void test_consuming_in_on_close(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.client_options.window_bytes = 65536;
+    bed_connect(&b);
+    for (size_t i = 0; i < 20; i++) {
+        struct heard *h = bed_ask(&b, "GET", "/");
+        h->late = true;
+        bed_run(&b, 100);
+        bed_respond(bed_request(&b, i), 200, false);
+        bed_fill(bed_request(&b, i), 65536, true);
+        bed_run_closed(&b, h);
+        assert_complete(h, 200);
+        assert_pattern(h, 65536);
+    }
+    bed_deinit(&b);
+}
+
+/* What is given back late is given back once: not the bytes that another stream still has. */
+static void test_window_is_given_back_once(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.client_options.window_bytes = 65536;
+    bed_connect(&b);
+    struct heard *h[2] = {bed_ask(&b, "GET", "/"), bed_ask(&b, "GET", "/")};
+    h[0]->hoard = h[1]->late = true;
+    bed_run(&b, 100);
+    for (size_t i = 0; i < 2; i++) {
+        bed_respond(bed_request(&b, i), 200, false);
+        bed_fill(bed_request(&b, i), 65536, i == 1);
+    }
+    bed_run(&b, 1000);
+    assert_complete(h[1], 200);
+    assert_in_range(nghttp2_session_get_remote_window_size(b.servers[0].conn->h2->session), 65536,
+                    3 * 65536);
+    bed_deinit(&b);
+}
+
+/* The sock's queue is kept short, so that heads do not stand behind megabytes of bodies. */
+static void test_sock_queue_is_kept_short(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.server_options.window_bytes = 8000000;
+    bed_connect(&b);
+    bed_run(&b, 100);
+    fl_world_fault(b.world, FL_STR("127.0.0.1"), FL_WORLD_BLACKHOLE);
+    bed_fill(bed_ask_open(&b, "POST", "/"), 3000000, false);
+    bed_run(&b, 1000);
+    assert_in_range(fl_sock_queued(b.io, b.client.conn->sock), FL_SOCK_QUEUE_HIGH / 2,
+                    FL_SOCK_QUEUE_HIGH + 32768);
+    fl_world_fault(b.world, FL_STR("127.0.0.1"), FL_WORLD_OK);
+    bed_deinit(&b);
+}
+
+static struct heard *other_writer;
+
+static void reset_other(struct heard *h) {
+    FL_UNUSED(h);
+    if (other_writer->stream) bed_reset(other_writer, 8);
+}
+
+/* One that ended meanwhile is not told that it may write. */
+static void test_writable_after_the_end(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    bed_connect(&b);
+    bed_run(&b, 100);
+    struct heard *h = bed_ask_open(&b, "POST", "/");
+    other_writer = bed_ask_open(&b, "POST", "/");
+    h->on_writable = reset_other;
+    bed_fill(h, FL_HTTP_QUEUE_MAX / 4, false); /* both cross the mark with their first frame */
+    bed_fill(other_writer, FL_HTTP_QUEUE_MAX / 4, false);
+    bed_run(&b, 1000);
+    assert_int_equal(h->writables, 1);
+    assert_closed(other_writer, FL_ECANCELLED);
+    assert_int_equal(other_writer->writables, 0);
+    bed_deinit(&b);
+}
+
+/* --- a peer that does not read --- */
+
+/* The client is ready, its window is large, and what it sends stays in its sock. */
+static void bed_blocked(struct bed *b) {
+    bed_open_h2(b, &bed_plain);
+    b->raw_server = true;
+    b->raw.greeting = BYTES("\0\0\6\4\0\0\0\0\0\0\4\0\x80\0\0" /* 8 MiB per stream */
+                            "\0\0\4\x8\0\0\0\0\0\0\x80\0\0");  /* and as much together */
+    bed_connect(b);
+    bed_run(b, 100);
+}
+
+static void block(struct bed *b) {
+    fl_sock_pause(b->io, b->raw.sock, true);
+    struct heard *filler = bed_ask_open(b, "POST", "/filler");
+    for (int i = 0; i < 10; i++) {
+        bed_fill(filler, 300000, false);
+        bed_run(b, 100);
+    }
+}
+
+/* Its RST_STREAM could not leave yet: what the peer still sends for the old stream does not reach
+ * the owner of a new one. */
+static void test_frames_for_a_stream_that_is_gone(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_blocked(&b);
+    struct heard *old = bed_ask(&b, "GET", "/1");
+    bed_run(&b, 100);
+    block(&b);
+    bed_reset(old, 8);
+    bed_run(&b, 100);
+    assert_closed(old, FL_ECANCELLED);
+    struct heard *new = bed_ask(&b, "GET", "/5");
+    bed_raw_send(&b, BYTES("\0\0\1\1\4\0\0\0\1\x88\0\0\1\0\1\0\0\0\1x"));
+    bed_run(&b, 100);
+    assert_int_equal(new->heads + new->closes, 0);
+    fl_sock_pause(b.io, b.raw.sock, false);
+    bed_run(&b, 100);
+    assert_int_equal(new->heads + new->closes, 0);
+    assert_int_equal(b.client.closes, 0);
+    bed_deinit(&b);
+}
+
+static void test_C8_goaway_while_a_request_waits_to_be_sent(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_blocked(&b);
+    block(&b);
+    struct heard *unsent = bed_ask(&b, "GET", "/");
+    bed_run(&b, 100);
+    bed_raw_send(&b, BYTES("\0\0\x8\7\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\0"));
+    bed_run(&b, 100);
+    assert_closed(unsent, FL_EGOAWAY);
+    assert_int_equal(b.asked[0]->closes, 0);
+    bed_deinit(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_receiver_that_does_not_consume_stops_the_sender),
+        cmocka_unit_test(test_queue_is_bounded_and_writable_says_when),
+        cmocka_unit_test(test_abandoned_bodies_do_not_eat_the_window),
+        cmocka_unit_test(test_consuming_in_on_close),
+        cmocka_unit_test(test_window_is_given_back_once),
+        cmocka_unit_test(test_sock_queue_is_kept_short),
+        cmocka_unit_test(test_frames_for_a_stream_that_is_gone),
+        cmocka_unit_test(test_C8_goaway_while_a_request_waits_to_be_sent),
+        cmocka_unit_test(test_writable_after_the_end),
+    };
+    return fl_test_run(tests, FL_COUNT(tests));
+}
