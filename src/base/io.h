@@ -65,6 +65,8 @@ struct fl_dial {
     struct fl_str server_name;    /* with TLS: what the certificate must name; empty: host */
     const struct fl_proxy *proxy; /* NULL: none. Copied */
     uint64_t deadline_ms;         /* for name, connection, proxy and TLS together; required */
+    uint32_t user_timeout_ms; /* 0: the system's. The connection ends with FL_ETIMEOUT when bytes
+                                 sent were not acknowledged for so long (TCP_USER_TIMEOUT) */
 };
 
 /* A program to run, without a shell. Its standard input is empty. */
@@ -135,6 +137,7 @@ struct fl_io {
     struct fl_timers timers;    /* the loop runs them */
     struct fl_tasks deferred;   /* the loop empties it at the end of a turn */
     struct fl_random jitter;    /* seeded from ops->random: for backoff and spreading only */
+    bool in_memory;             /* the network is a simulated one: nobody can listen */
 };
 
 /* What the public struct fl_runtime is to those who implement it: loop/ embeds this first. */

@@ -17,7 +17,6 @@
 #include "http/pool.h"
 #include "kube/credentials.h"
 #include "kube/gunzip.h"
-#include "kube/no_proxy.h"
 #include "kube/retry_after.h"
 
 #define PING_AFTER_MS   30000
@@ -411,17 +410,12 @@ static int open_pool(struct fl_kube_client *client, const struct fl_kube_config 
     return fl_http_pool_new(client->io, &pool, &client->pool, err);
 }
 
-/* Has it something that whoever hears it could use? */
-static bool tells_secrets(const struct fl_kube_config *config) {
-    return config->token || config->token_file || config->user || config->exec.argv.count;
-}
-
 static void warn_insecure(struct fl_kube_client *client, const struct fl_kube_config *config) {
     const char *what = NULL;
     if (config->tls && config->insecure_skip_verify)
         what = "insecure-skip-tls-verify: anybody on the way can pose as the API server";
-    else if (!config->tls && tells_secrets(config) && !fl_host_is_loopback(fl_str_of(config->host)))
-        what = "without TLS: anybody on the way can read the credentials";
+    else if (fl_credentials_are_held_back(client->io, config))
+        what = "without TLS no credentials are sent: anybody on the way could read them";
     if (what)
         FL_LOG(client->io, FL_LOG_WARN, what, FL_LOG_TEXT_OF("source", config->source),
                FL_LOG_TEXT_OF("host", config->host));

@@ -59,6 +59,19 @@ void fl_kube_config_deinit(struct fl_kube_config *config) {
     *config = (struct fl_kube_config){.port = 0};
 }
 
+bool fl_kube_config_tells(const struct fl_kube_config *config) {
+    return config->token || config->token_file || config->user || config->exec.argv.count;
+}
+
+void fl_kube_config_forget_identity(struct fl_kube_config *config) {
+    char **texts[] = {&config->token, &config->token_file, &config->user, &config->password};
+    for (size_t i = 0; i < FL_COUNT(texts); i++) {
+        fl_secret_free(*texts[i]);
+        *texts[i] = NULL;
+    }
+    fl_texts_deinit(&config->exec.argv);
+}
+
 static void copy_values(const struct fl_kube_config *from, struct fl_kube_config *out) {
     out->port = from->port;
     out->tls = from->tls;

@@ -78,6 +78,9 @@ FL_MUST int fl_kube_config_reload(struct fl_io *io, const struct fl_kube_config 
 FL_MUST int fl_kube_config_read_pem(struct fl_io *io, struct fl_kube_config *config,
                                     struct fl_error *err);
 FL_MUST int fl_kube_config_copy(const struct fl_kube_config *from, struct fl_kube_config *out);
+/* Has it something to prove who we are by that is sent: token, password, exec plugin? */
+bool fl_kube_config_tells(const struct fl_kube_config *config);
+void fl_kube_config_forget_identity(struct fl_kube_config *config); /* that, wiped */
 void fl_kube_config_init(struct fl_kube_config *config);
 void fl_kube_config_deinit(struct fl_kube_config *config);
 

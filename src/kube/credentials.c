@@ -192,6 +192,14 @@ static bool same_plan(const struct fl_kube_config *a, const struct fl_kube_confi
            same_texts(&a->impersonate, &b->impersonate);
 }
 
+bool fl_credentials_are_held_back(const struct fl_io *io, const struct fl_kube_config *config) {
+    return !config->tls && !io->in_memory && fl_kube_config_tells(config);
+}
+
+static void hold_back(const struct fl_credentials *c, struct fl_kube_config *config) {
+    if (fl_credentials_are_held_back(c->io, config)) fl_kube_config_forget_identity(config);
+}
+
 /* The kubeconfig again: a login may have written another token or certificate into it. */
 static void look_at_kubeconfig(struct fl_credentials *c) {
     struct fl_kube_config fresh;
@@ -201,6 +209,7 @@ static void look_at_kubeconfig(struct fl_credentials *c) {
         return;
     }
     int rc = fl_kube_config_reload(c->io, &c->config, &fresh, &why);
+    if (rc == FL_OK) hold_back(c, &fresh);
     if (rc == FL_OK && same_plan(&c->config, &fresh)) {
         adopt(c, &fresh);
         return;
@@ -388,6 +397,7 @@ int fl_credentials_new(struct fl_io *io, const struct fl_kube_config *config,
         fl_fail_nomem(err);
         goto fail;
     }
+    hold_back(c, &c->config);
     if ((rc = start(c, err)) < 0) goto fail;
     *out = c;
     return FL_OK;

@@ -2,7 +2,7 @@
  *
  * Owns a copy of the configuration. What proves who we are: the token file, else the token, else
  * user and password, else a client certificate, else what the exec plugin gives; the first two
- * together with a certificate.
+ * together with a certificate. To a server without TLS none of it is told.
  *
  * Looked at anew: the token file each minute; certificate, key and authority files each minute;
  * the kubeconfig, its files and the token file when the server refused us; the exec plugin when
@@ -14,6 +14,10 @@
 #include "kube/config.h"
 
 struct fl_credentials;
+
+/* Has the configuration credentials that are not to be sent? Over cleartext none are, as kubectl
+ * does: whoever hears them could use them. */
+bool fl_credentials_are_held_back(const struct fl_io *io, const struct fl_kube_config *config);
 
 struct fl_credentials_events {
     /* fl_credentials_peek_tls gives others from now on. `identity`: what we prove ourselves by has

@@ -99,7 +99,8 @@ static bool match(struct fl_str item, const struct peer *peer) {
     return peer->is_address && fl_address_cmp(&address, &peer->address) == 0;
 }
 
-bool fl_host_is_loopback(struct fl_str host) {
+/* Is it localhost or a loopback address? */
+static bool is_on_this_host(struct fl_str host) {
     struct fl_address address;
     if (fl_str_eq_nocase(host, FL_STR("localhost"))) return true;
     if (!address_of(host, &address)) return false;
@@ -110,7 +111,7 @@ bool fl_host_is_loopback(struct fl_str host) {
 bool fl_no_proxy(struct fl_str list, struct fl_str host, uint16_t port) {
     struct peer peer = {.host = host};
     struct fl_str item, rest = list;
-    if (fl_host_is_loopback(host)) return true;
+    if (is_on_this_host(host)) return true;
     peer.is_address = address_of(host, &peer.address);
     if (peer.is_address) unmap(&peer.address);
     snprintf(peer.port, sizeof(peer.port), "%u", port);

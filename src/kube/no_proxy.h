@@ -10,7 +10,4 @@
  * ":port" as well. */
 bool fl_no_proxy(struct fl_str list, struct fl_str host, uint16_t port);
 
-/* Is it localhost or a loopback address? */
-bool fl_host_is_loopback(struct fl_str host);
-
 #endif

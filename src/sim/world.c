@@ -248,6 +248,7 @@ int fl_world_new(const struct fl_world_options *options, struct fl_world **out) 
     world->entropy.state = fl_random_u64(&world->random);
     world->io.jitter.state = fl_random_u64(&world->random);
     world->io.ops = &world_ops;
+    world->io.in_memory = true;
     world->now_us = START_US;
     world->free_port = 40000;
     fl_list_init(&world->conns);

@@ -203,32 +203,6 @@ static void test_a_kubeconfig_for_another_server_is_not_followed(void **state) {
     teardown(&f);
 }
 
-/* --- certificates: a world has no TLS, so what would be made and dialled is written down --- */
-
-static void test_credentials_in_the_clear_are_warned_of(void **state) {
-    static const struct {
-        const char *url, *token;
-        bool warned;
-    } rows[] = {{"http://10.0.0.1", "s3cret", true},
-                {"http://h", "s3cret", true},
-                {"http://h", NULL, false},
-                {"http://localhost", "s3cret", false},
-                {"http://127.1.2.3", "s3cret", false},
-                {"http://[::1]:8", "s3cret", false}};
-    FL_UNUSED(state);
-    for (size_t i = 0; i < FL_COUNT(rows); i++) {
-        struct client_bed f;
-        setup(&f);
-        log_keep();
-        assert_int_equal(fl_server_url_parse(fl_str_of(rows[i].url), &f.config, NULL), FL_OK);
-        f.config.token = rows[i].token ? fl_strdup(rows[i].token) : NULL;
-        open_client(&f, false);
-        assert_int_equal(strstr(logged, "anybody on the way") != NULL, rows[i].warned);
-        teardown(&f);
-        log_drop();
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_configurations_token_is_sent),
@@ -243,7 +217,6 @@ int main(void) {
         cmocka_unit_test(test_whom_we_act_as_is_sent),
         cmocka_unit_test(test_W15_a_token_in_the_kubeconfig_is_read_again),
         cmocka_unit_test(test_a_kubeconfig_for_another_server_is_not_followed),
-        cmocka_unit_test(test_credentials_in_the_clear_are_warned_of),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
     return fl_test_run(tests, FL_COUNT(tests));

@@ -54,6 +54,7 @@ fl_unit_test(admin_admin ROOMS admin sim)
 
 fl_unit_test(kube_audit ROOMS kube)
 fl_unit_test(kube_certificates ROOMS kube sim SOURCES unit/support/client_bed.c)
+fl_unit_test(kube_cleartext ROOMS kube sim SOURCES unit/support/client_bed.c)
 fl_unit_test(kube_client ROOMS kube sim SOURCES unit/support/client_bed.c LIBRARIES PkgConfig::ZLIB)
 fl_unit_test(kube_config ROOMS kube sim)
 fl_unit_test(kube_credentials ROOMS kube sim SOURCES unit/support/client_bed.c)
