@@ -9,6 +9,7 @@ set(FL_SOURCES_base
   src/base/block_edit.c
   src/base/block_hints.c
   src/base/block_names.c
+  src/base/block_pack.c
   src/base/buf.c
   src/base/def.c
   src/base/error.c
@@ -74,6 +75,7 @@ set(FL_SOURCES_http
   src/http/h1.c
   src/http/h1_write.c
   src/http/h2.c
+  src/http/h2_ping.c
   src/http/h2_recv.c
   src/http/h2_send.c
   src/http/limits.c
@@ -153,6 +155,9 @@ set(FL_SOURCES_channel
   src/channel/reply.c
   src/channel/round_robin.c
   src/channel/server.c
+  src/channel/server_call.c
+  src/channel/server_conn.c
+  src/channel/server_reply.c
   src/channel/status.c
   src/channel/subchannel.c
   src/channel/transport.c)

@@ -12,19 +12,17 @@ struct fl_block *fl_block_ref(struct fl_block *block) {
 }
 
 void fl_block_ref_ids(const struct fl_block *block) {
-    size_t count = 2 * (size_t)block->count;
     if (block->wide_ids)
-        fl_intern_ref_ids(block_at(block, block->node_at), count);
+        fl_intern_ref_ids(block_ids(block), block_id_count(block));
     else
-        fl_intern_ref_short_ids(block_at(block, block->node_at), count);
+        fl_intern_ref_short_ids(block_ids(block), block_id_count(block));
 }
 
 void fl_block_unref_ids(const struct fl_block *block) {
-    size_t count = 2 * (size_t)block->count;
     if (block->wide_ids)
-        fl_intern_unref_ids(block_at(block, block->node_at), count);
+        fl_intern_unref_ids(block_ids(block), block_id_count(block));
     else
-        fl_intern_unref_short_ids(block_at(block, block->node_at), count);
+        fl_intern_unref_short_ids(block_ids(block), block_id_count(block));
 }
 
 struct fl_block *fl_block_unref(struct fl_block *block) {
@@ -56,16 +54,12 @@ void fl_block_port_at(const struct fl_block *block, size_t i, struct fl_block_po
 
 static void read_address(const struct fl_block *block, size_t i, struct fl_address *out) {
     unsigned flags = block_flags(block, i);
-    const uint8_t *at = block_address(block, i);
-    *out = (struct fl_address){.kind = FL_ADDRESS_V4};
+    *out = (struct fl_address){.kind = flags & BLOCK_V6 ? FL_ADDRESS_V6 : FL_ADDRESS_V4};
     if (flags & BLOCK_NAME) {
         out->kind = FL_ADDRESS_NAME;
-        out->name = block_host_name(block, at);
-    } else if (flags & BLOCK_V6) {
-        out->kind = FL_ADDRESS_V6;
-        memcpy(out->ip, at, 16);
+        out->name = block_host_name(block, i);
     } else {
-        memcpy(out->ip, at, 4);
+        block_ip(block, i, out->ip);
     }
 }
 

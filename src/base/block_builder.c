@@ -1,8 +1,8 @@
 /* block_builder.c - building packed blocks. One thread at a time.
  *
- * Endpoints are gathered as rows and their texts in one piece of scratch memory; finish knows all
- * sizes and lays them out in one allocation (see block_layout.h). Scratch memory is kept for the
- * next block, so that nothing but the block is allocated once the builder has seen its largest.
+ * Endpoints are gathered as rows and their texts in one piece of scratch memory (block_draft.h);
+ * block_pack.c makes the block of them. Scratch memory is kept for the next block, so that nothing
+ * but the block is allocated once the builder has seen its largest.
  *
  * Nodes and zones become interned ids (block_names.c). Rows borrow them from there or from
  * `previous`; the references of the block are taken at its finish, all at once.
@@ -14,43 +14,17 @@
  * (for an endpoint that was replaced or removed); when both fail it makes an index of all hashes,
  * once per block, so that no order costs more than linear time. */
 #include "base/alloc.h"
-#include "base/area.h"
+#include "base/block_draft.h"
 #include "base/block_edit.h"
-#include "base/block_hints.h"
-#include "base/block_layout.h"
 #include "base/block_names.h"
-#include "base/buf.h"
-#include "base/bytes.h"
-#include "base/intern.h"
 
 #define TEXT_MAX  FL_BLOCK_TEXT_MAX
 #define PORTS_MAX 20000 /* as the API server validates */
 
-struct row {
-    uint64_t hash;
-    uint8_t uid[16];
-    union {
-        uint8_t ip[16];
-        struct {
-            uint32_t at, len; /* in the scratch text */
-        } name;
-    } address;
-    uint32_t node, zone;
-    uint32_t hints;  /* place of its list plus one; 0: none */
-    uint32_t pod_at; /* in the scratch text */
-    uint16_t pod_len;
-    uint8_t flags;
-};
-
 struct fl_block_builder {
     size_t endpoints_max;
-    struct row *rows;
-    size_t count, cap;
-    struct block_port *ports;
-    size_t port_count, port_cap;
-    struct fl_buf text; /* whole pod names, ports' texts, host names */
+    struct fl_block_draft draft;
     struct fl_block_names names;
-    struct fl_hint_lists hints;
 
     const struct fl_block *previous;
     struct fl_block_edit edit; /* of previous; the rows are those of its endpoints that moved */
@@ -58,45 +32,46 @@ struct fl_block_builder {
     uint32_t *index;           /* of previous: place + 1 by hash, 0 empty */
     size_t index_cap;          /* of the memory */
     size_t index_mask;         /* 0: not made for this block */
-    size_t pods, pod_bytes;    /* endpoints with a pod name, and their bytes */
-    size_t port_bytes;         /* of the ports' texts */
-    size_t name_bytes;         /* of host names, with their length bytes */
-    uint32_t prefix_at;        /* the first pod name */
-    uint32_t prefix_len;       /* that all names so far share */
-    bool any_uid, any_v6;
 };
 
 int fl_block_builder_new(size_t endpoints_max, struct fl_block_builder **out) {
     *out = FL_NEW(struct fl_block_builder);
     if (!*out) return FL_ENOMEM;
-    (*out)->endpoints_max = FL_MIN(endpoints_max, UINT32_MAX / sizeof(struct row));
-    fl_buf_init(&(*out)->text, UINT32_MAX / 2);
+    (*out)->endpoints_max = FL_MIN(endpoints_max, UINT32_MAX / sizeof(struct fl_block_row));
+    fl_buf_init(&(*out)->draft.text, UINT32_MAX / 2);
     return 0;
 }
 
 void fl_block_builder_free(struct fl_block_builder *b) {
     if (!b) return;
     fl_block_names_deinit(&b->names);
-    fl_free(b->rows);
-    fl_free(b->ports);
+    fl_free(b->draft.rows);
+    fl_free(b->draft.ports);
     fl_free(b->index);
-    fl_hint_lists_deinit(&b->hints);
-    fl_buf_deinit(&b->text);
+    fl_hint_lists_deinit(&b->draft.hints);
+    fl_buf_deinit(&b->draft.text);
     fl_free(b);
+}
+
+/* Keeps the memory. */
+static void clear_draft(struct fl_block_draft *draft) {
+    draft->count = draft->port_count = 0;
+    fl_hint_lists_clear(&draft->hints);
+    fl_buf_truncate(&draft->text, 0);
+    draft->pods = draft->pod_bytes = draft->port_bytes = draft->name_bytes = 0;
+    draft->prefix_at = draft->prefix_len = 0;
+    draft->kinds_differ = draft->pod_lens_differ = 0;
+    draft->ips_differ[0] = draft->ips_differ[1] = 0;
+    draft->ids = draft->zones = 0;
+    draft->zones_differ = draft->any_uid = false;
 }
 
 void fl_block_builder_start(struct fl_block_builder *b, const struct fl_block *previous) {
     fl_block_names_bound(&b->names);
-    b->count = 0;
-    fl_hint_lists_clear(&b->hints);
-    fl_buf_truncate(&b->text, 0);
+    clear_draft(&b->draft);
     b->previous = previous;
     fl_block_edit_start(&b->edit, previous);
     b->expected = b->index_mask = 0;
-    b->port_count = b->port_bytes = b->name_bytes = 0;
-    b->pods = b->pod_bytes = 0;
-    b->prefix_at = b->prefix_len = 0;
-    b->any_uid = b->any_v6 = false;
 }
 
 /* Makes room for one more item in *items; `max` of them at most. */
@@ -113,25 +88,26 @@ static int grow_array(void **items, size_t *cap, size_t count, size_t item_size,
 
 /* Room for `n` more bytes of scratch text, so that put_text may follow. */
 static inline int text_room(struct fl_block_builder *b, size_t n) {
-    if (n <= b->text.cap - b->text.len) return 0;
-    if (n > b->text.max - b->text.len) return FL_ETOO_LARGE;
-    return fl_buf_reserve(&b->text, n) ? 0 : FL_ENOMEM;
+    if (n <= b->draft.text.cap - b->draft.text.len) return 0;
+    if (n > b->draft.text.max - b->draft.text.len) return FL_ETOO_LARGE;
+    return fl_buf_reserve(&b->draft.text, n) ? 0 : FL_ENOMEM;
 }
 
 static inline void put_text(struct fl_block_builder *b, struct fl_str text) {
-    fl_bytes_copy(b->text.data + b->text.len, text.p, text.n);
-    b->text.len += text.n;
+    fl_bytes_copy(b->draft.text.data + b->draft.text.len, text.p, text.n);
+    b->draft.text.len += text.n;
 }
 
 int fl_block_builder_port(struct fl_block_builder *b, const struct fl_block_port *port) {
     const struct fl_str texts[] = {port->name, port->protocol, port->app_protocol};
-    void *ports = b->ports;
-    int rc = grow_array(&ports, &b->port_cap, b->port_count, sizeof(*b->ports), PORTS_MAX);
-    b->ports = ports;
+    void *ports = b->draft.ports;
+    int rc = grow_array(&ports, &b->draft.port_cap, b->draft.port_count, sizeof(*b->draft.ports),
+                        PORTS_MAX);
+    b->draft.ports = ports;
     if (rc == 0) rc = text_room(b, FL_COUNT(texts) * (TEXT_MAX + 1));
     if (rc < 0) return rc;
-    struct block_port *out = &b->ports[b->port_count];
-    *out = (struct block_port){.text_at = (uint32_t)b->text.len, .port = port->port};
+    struct block_port *out = &b->draft.ports[b->draft.port_count];
+    *out = (struct block_port){.text_at = (uint32_t)b->draft.text.len, .port = port->port};
     for (size_t i = 0; i < FL_COUNT(texts); i++) {
         if (texts[i].n > TEXT_MAX) return FL_ETOO_LARGE;
         put_text(b, texts[i]);
@@ -140,13 +116,13 @@ int fl_block_builder_port(struct fl_block_builder *b, const struct fl_block_port
     out->name_len = (uint16_t)port->name.n;
     out->protocol_len = (uint16_t)port->protocol.n;
     out->app_protocol_len = (uint16_t)port->app_protocol.n;
-    b->port_bytes += block_port_bytes(out);
-    b->port_count++;
+    b->draft.port_bytes += block_port_bytes(out);
+    b->draft.port_count++;
     return 0;
 }
 
 static int set_address(struct fl_block_builder *b, const struct fl_address *address,
-                       struct row *row) {
+                       struct fl_block_row *row) {
     switch (address->kind) {
     case FL_ADDRESS_V4:
         memcpy(row->address.ip, address->ip, 4);
@@ -162,7 +138,7 @@ static int set_address(struct fl_block_builder *b, const struct fl_address *addr
     int rc = text_room(b, address->name.n);
     if (rc < 0) return rc;
     row->flags |= BLOCK_NAME;
-    row->address.name.at = (uint32_t)b->text.len;
+    row->address.name.at = (uint32_t)b->draft.text.len;
     row->address.name.len = (uint32_t)address->name.n;
     put_text(b, address->name);
     return 0;
@@ -179,31 +155,31 @@ static size_t common(struct fl_str a, struct fl_str b) {
  * was only just written. */
 static inline void narrow_prefix(struct fl_block_builder *b, struct fl_str first,
                                  struct fl_str rest) {
-    struct fl_str prefix = fl_str_n(b->text.data + b->prefix_at, b->prefix_len);
+    struct fl_str prefix = fl_str_n(b->draft.text.data + b->draft.prefix_at, b->draft.prefix_len);
     struct fl_str begin = first.n ? first : rest;
     if (begin.n >= prefix.n && fl_bytes_eq(begin.p, prefix.p, prefix.n))
         return; /* the usual case */
     size_t n = common(prefix, first);
     if (n == first.n) n += common(fl_str_from(prefix, n), rest);
-    b->prefix_len = (uint32_t)n;
+    b->draft.prefix_len = (uint32_t)n;
 }
 
 /* The pod's name comes in two parts, of which the first may be empty. */
 static inline int set_pod(struct fl_block_builder *b, struct fl_str first, struct fl_str rest,
-                          struct row *row) {
+                          struct fl_block_row *row) {
     size_t len = first.n + rest.n;
     if (len == 0) return 0;
     if (len > TEXT_MAX) return FL_ETOO_LARGE;
     int rc = text_room(b, len);
     if (rc < 0) return rc;
     row->flags |= BLOCK_POD;
-    row->pod_at = (uint32_t)b->text.len;
+    row->pod_at = (uint32_t)b->draft.text.len;
     row->pod_len = (uint16_t)len;
     put_text(b, first);
     put_text(b, rest);
-    if (b->pods == 0) {
-        b->prefix_at = row->pod_at;
-        b->prefix_len = (uint32_t)len;
+    if (b->draft.pods == 0) {
+        b->draft.prefix_at = row->pod_at;
+        b->draft.prefix_len = (uint32_t)len;
     } else {
         narrow_prefix(b, first, rest);
     }
@@ -211,31 +187,43 @@ static inline int set_pod(struct fl_block_builder *b, struct fl_str first, struc
 }
 
 /* The row behind the last one, empty; it stays a draft until it is counted. */
-static inline int draft_row(struct fl_block_builder *b, struct row **row) {
-    if (b->count == b->cap) {
-        void *rows = b->rows;
-        int rc = grow_array(&rows, &b->cap, b->count, sizeof(*b->rows), b->endpoints_max);
+static inline int draft_row(struct fl_block_builder *b, struct fl_block_row **row) {
+    if (b->draft.count == b->draft.cap) {
+        void *rows = b->draft.rows;
+        int rc = grow_array(&rows, &b->draft.cap, b->draft.count, sizeof(*b->draft.rows),
+                            b->endpoints_max);
         if (rc < 0) return rc;
-        b->rows = rows;
+        b->draft.rows = rows;
     }
-    *row = &b->rows[b->count];
-    **row = (struct row){0};
+    *row = &b->draft.rows[b->draft.count];
+    **row = (struct fl_block_row){0};
     return 0;
 }
 
-static inline bool has_uid(const struct row *row) {
-    uint64_t halves[2];
-    memcpy(halves, row->uid, sizeof(halves));
-    return (halves[0] | halves[1]) != 0;
+/* Two words that hold the 16 bytes. */
+static inline void words_of(const uint8_t bytes[16], uint64_t words[2]) {
+    memcpy(words, bytes, 2 * sizeof(*words));
 }
 
-static inline void count_row(struct fl_block_builder *b, const struct row *row) {
-    b->pods += (row->flags & BLOCK_POD) != 0;
-    b->pod_bytes += row->pod_len;
-    if (row->flags & BLOCK_NAME) b->name_bytes += 1 + row->address.name.len;
-    b->any_v6 = b->any_v6 || (row->flags & BLOCK_V6);
-    b->any_uid = b->any_uid || has_uid(row);
-    b->count++;
+/* The draft is a row: what the packing will ask about all of them. */
+static inline void count_row(struct fl_block_draft *draft, const struct fl_block_row *row) {
+    const struct fl_block_row *first = draft->rows;
+    uint64_t uid[2], ip[2], first_ip[2];
+    words_of(row->uid, uid);
+    words_of(row->address.ip, ip);
+    words_of(first->address.ip, first_ip);
+    draft->any_uid |= (uid[0] | uid[1]) != 0;
+    draft->ips_differ[0] |= ip[0] ^ first_ip[0];
+    draft->ips_differ[1] |= ip[1] ^ first_ip[1];
+    draft->kinds_differ |= (row->flags ^ first->flags) & BLOCK_KIND;
+    draft->pod_lens_differ |= row->pod_len ^ first->pod_len;
+    draft->ids |= row->node | row->zone;
+    draft->zones |= row->zone;
+    draft->zones_differ |= !block_zone_is_of_node(row->node, row->zone);
+    draft->pods += (row->flags & BLOCK_POD) != 0;
+    draft->pod_bytes += row->pod_len;
+    if (row->flags & BLOCK_NAME) draft->name_bytes += 1 + row->address.name.len;
+    draft->count++;
 }
 
 static int intern_names(struct fl_block_builder *b, const struct fl_str *names, size_t count,
@@ -247,13 +235,14 @@ static int intern_names(struct fl_block_builder *b, const struct fl_str *names, 
 }
 
 static int set_hints(struct fl_block_builder *b, const struct fl_block_hints *hints,
-                     struct row *row) {
+                     struct fl_block_row *row) {
     uint32_t ids[BLOCK_HINT_IDS_MAX];
     FL_ASSERT(hints->zone_count <= FL_BLOCK_HINTS_MAX && hints->node_count <= FL_BLOCK_HINTS_MAX);
     int rc = intern_names(b, hints->zones, hints->zone_count, ids);
     if (rc == 0) rc = intern_names(b, hints->nodes, hints->node_count, ids + hints->zone_count);
     if (rc < 0) return rc;
-    return fl_hint_lists_add(&b->hints, ids, hints->zone_count, hints->node_count, &row->hints);
+    return fl_hint_lists_add(&b->draft.hints, ids, hints->zone_count, hints->node_count,
+                             &row->hints);
 }
 
 /* Makes the index of `previous`, at most half full; false without memory. */
@@ -297,19 +286,19 @@ static bool find_previous(struct fl_block_builder *b, uint64_t hash, size_t *out
     return find_by_index(b, hash, out);
 }
 
-static int copy_hints(struct fl_block_builder *b, size_t i, struct row *row) {
+static int copy_hints(struct fl_block_builder *b, size_t i, struct fl_block_row *row) {
     const struct block_hints *hints = block_hints(b->previous);
     uint32_t place = hints ? block_hint_places(hints)[i] : 0;
     if (place == 0) return 0;
     const struct block_hint *list = &hints->lists[place - 1];
-    return fl_hint_lists_add(&b->hints, block_hint_ids(hints) + list->first, list->zone_count,
+    return fl_hint_lists_add(&b->draft.hints, block_hint_ids(hints) + list->first, list->zone_count,
                              list->node_count, &row->hints);
 }
 
 /* Takes over the i-th endpoint of `previous`, its node, zone and hints as ids. */
-static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
+static int copy_row(struct fl_block_builder *b, size_t i, struct fl_block_row *row) {
     const struct fl_block *from = b->previous;
-    const uint8_t *address = block_address(from, i), *uid = block_uid(from, i);
+    const uint8_t *uid = block_uid(from, i);
     unsigned flags = block_flags(from, i);
     row->hash = from->hashes[i];
     row->flags = flags & (BLOCK_PUBLIC_FLAGS | BLOCK_V6);
@@ -320,10 +309,10 @@ static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
     if (rc == 0) rc = copy_hints(b, i, row);
     if (rc < 0) return rc;
     if (flags & BLOCK_NAME) {
-        struct fl_address name = {.kind = FL_ADDRESS_NAME, .name = block_host_name(from, address)};
+        struct fl_address name = {.kind = FL_ADDRESS_NAME, .name = block_host_name(from, i)};
         return set_address(b, &name, row);
     }
-    memcpy(row->address.ip, address, flags & BLOCK_V6 ? 16 : 4);
+    block_ip(from, i, row->address.ip);
     return 0;
 }
 
@@ -331,9 +320,9 @@ static int copy_row(struct fl_block_builder *b, size_t i, struct row *row) {
 static int stop_edit(struct fl_block_builder *b) {
     const struct fl_block_edit *edit = &b->edit;
     if (!edit->from) return 0;
-    for (size_t i = b->count; i < edit->count; i = b->count) {
+    for (size_t i = b->draft.count; i < edit->count; i = b->draft.count) {
         const struct fl_block_change *change = fl_block_edit_at(edit, i);
-        struct row *row;
+        struct fl_block_row *row;
         int rc = draft_row(b, &row);
         if (rc == 0) rc = copy_row(b, i, row);
         if (rc < 0) return rc;
@@ -345,27 +334,35 @@ static int stop_edit(struct fl_block_builder *b) {
             memcpy(row->uid, change->uid, sizeof(row->uid));
             memcpy(row->address.ip, change->ip, sizeof(row->address.ip));
         }
-        count_row(b, row);
+        count_row(&b->draft, row);
     }
     b->expected = edit->count;
     b->edit.from = NULL;
     return 0;
 }
 
+/* The node and zone of an endpoint; of a new node it becomes known. */
+static inline int find_ids(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint,
+                           uint32_t *node, uint32_t *zone) {
+    int rc = fl_block_names_node(&b->names, endpoint->node, node);
+    if (rc == 0) rc = fl_block_names_zone(&b->names, endpoint->zone, zone);
+    if (rc == 0 && *zone && *node && !fl_intern_zone(*node)) fl_intern_set_zone(*node, *zone);
+    return rc;
+}
+
 /* 1: the endpoint is a change of the edit; 0: it is for a row. */
 static int edit_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
     uint32_t node = 0, zone = 0;
     if (!fl_block_edit_fits(&b->edit, endpoint)) return stop_edit(b);
-    int rc = fl_block_names_node(&b->names, endpoint->node, &node);
-    if (rc == 0) rc = fl_block_names_zone(&b->names, endpoint->zone, &zone);
+    int rc = find_ids(b, endpoint, &node, &zone);
     if (rc < 0) return rc;
-    if (!b->edit.from->wide_ids && block_id_is_wide(node | zone)) return stop_edit(b);
+    if (!block_fits_ids(b->edit.from, node, zone)) return stop_edit(b);
     fl_block_edit_change(&b->edit, endpoint, node, zone);
     return 1;
 }
 
 int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
-    struct row *row;
+    struct fl_block_row *row;
     FL_ASSERT((endpoint->flags & ~(unsigned)BLOCK_PUBLIC_FLAGS) == 0);
     int rc = b->edit.from ? edit_add(b, endpoint) : 0;
     if (rc != 0) return rc < 0 ? rc : 0;
@@ -375,15 +372,14 @@ int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpo
     memcpy(row->uid, endpoint->uid, sizeof(row->uid));
     if ((rc = set_address(b, &endpoint->address, row)) < 0) return rc;
     if ((rc = set_pod(b, endpoint->pod_prefix, endpoint->pod_suffix, row)) < 0) return rc;
-    if ((rc = fl_block_names_node(&b->names, endpoint->node, &row->node)) < 0) return rc;
-    if ((rc = fl_block_names_zone(&b->names, endpoint->zone, &row->zone)) < 0) return rc;
+    if ((rc = find_ids(b, endpoint, &row->node, &row->zone)) < 0) return rc;
     if (endpoint->hints && (rc = set_hints(b, endpoint->hints, row)) < 0) return rc;
-    count_row(b, row);
+    count_row(&b->draft, row);
     return 0;
 }
 
 bool fl_block_builder_reuse(struct fl_block_builder *b, uint64_t hash) {
-    struct row *row;
+    struct fl_block_row *row;
     size_t i;
     if (hash == 0) return false; /* endpoints that came from no bytes */
     if (b->edit.from) {
@@ -392,151 +388,18 @@ bool fl_block_builder_reuse(struct fl_block_builder *b, uint64_t hash) {
     }
     if (!find_previous(b, hash, &i)) return false;
     if (draft_row(b, &row) < 0 || copy_row(b, i, row) < 0) return false;
-    count_row(b, row);
+    count_row(&b->draft, row);
     b->expected = i + 1;
     return true;
 }
 
-static bool any_wide_id(const struct fl_block_builder *b) {
-    uint32_t ids = 0;
-    for (size_t i = 0; i < b->count; i++) ids |= b->rows[i].node | b->rows[i].zone;
-    return block_id_is_wide(ids);
-}
-
-/* Where the arrays of the block lie, in its header; its size. */
-static size_t lay_out(const struct fl_block_builder *b, struct fl_block *block) {
-    size_t text_bytes =
-        b->prefix_len + (b->pod_bytes - b->pods * b->prefix_len) + b->port_bytes + b->name_bytes;
-    size_t n = b->count, at = sizeof(struct fl_block) + n * sizeof(uint64_t);
-    block->count = (uint32_t)n;
-    block->port_count = (uint16_t)b->port_count;
-    block->prefix_len = b->prefix_len;
-    block->address_size = b->any_v6 ? 16 : 4;
-    block->wide = text_bytes > UINT16_MAX;
-    block->node_at = (uint32_t)at;
-    block->wide_ids = any_wide_id(b);
-    at += 2 * n * (block->wide_ids ? sizeof(uint32_t) : sizeof(uint16_t));
-    size_t hint_bytes = fl_hint_lists_bytes(&b->hints, n);
-    block->hint_at = hint_bytes ? (uint32_t)at : 0;
-    at += hint_bytes;
-    block->port_at = (uint32_t)at;
-    at += b->port_count * sizeof(struct block_port);
-    block->address_at = (uint32_t)at;
-    at += n * block->address_size;
-    block->uid_at = b->any_uid ? (uint32_t)at : 0;
-    at += b->any_uid ? n * 16 : 0;
-    block->suffix_at = (uint32_t)at;
-    at += (n + 1) * (block->wide ? sizeof(uint32_t) : sizeof(uint16_t));
-    block->flags_at = (uint32_t)at;
-    at += n;
-    block->text_at = (uint32_t)at;
-    return at + text_bytes;
-}
-
-/* Where the filling of a block's text has come to. */
-struct cursor {
-    char *text;
-    uint32_t at;
-};
-
-static void pack_text(struct cursor *c, const char *p, size_t n) {
-    fl_bytes_copy(c->text + c->at, p, n);
-    c->at += (uint32_t)n;
-}
-
-static void set_suffix(struct fl_block *block, size_t i, uint32_t offset) {
-    void *at = block_at(block, block->suffix_at);
-    if (block->wide) {
-        ((uint32_t *)at)[i] = offset;
-    } else {
-        ((uint16_t *)at)[i] = (uint16_t)offset;
-    }
-}
-
-/* The prefix, then the suffixes with their places. */
-static void fill_pods(const struct fl_block_builder *b, struct fl_block *block, struct cursor *c) {
-    const char *text = b->text.data;
-    size_t prefix = b->prefix_len;
-    if (prefix) pack_text(c, text + b->prefix_at, prefix);
-    for (size_t i = 0; i < b->count; i++) {
-        const struct row *row = &b->rows[i];
-        set_suffix(block, i, c->at);
-        if (row->flags & BLOCK_POD)
-            pack_text(c, text + row->pod_at + prefix, row->pod_len - prefix);
-    }
-    set_suffix(block, b->count, c->at);
-}
-
-static void fill_ports(const struct fl_block_builder *b, struct fl_block *block, struct cursor *c) {
-    struct block_port *ports = block_at(block, block->port_at);
-    for (size_t i = 0; i < b->port_count; i++) {
-        ports[i] = b->ports[i];
-        ports[i].text_at = c->at;
-        pack_text(c, b->text.data + b->ports[i].text_at, block_port_bytes(&ports[i]));
-    }
-}
-
-static void fill_addresses(const struct fl_block_builder *b, struct fl_block *block,
-                           struct cursor *c) {
-    uint8_t *out = block_at(block, block->address_at);
-    for (size_t i = 0; i < b->count; i++, out += block->address_size) {
-        const struct row *row = &b->rows[i];
-        if (!(row->flags & BLOCK_NAME)) {
-            memcpy(out, row->address.ip, block->address_size == 4 ? 4 : 16);
-            continue;
-        }
-        char len = (char)row->address.name.len;
-        memcpy(out, &c->at, sizeof(c->at));
-        pack_text(c, &len, 1);
-        pack_text(c, b->text.data + row->address.name.at, row->address.name.len);
-    }
-}
-
-static void fill_hints(const struct fl_block_builder *b, struct fl_block *block) {
-    struct block_hints *hints = block_hints(block);
-    fl_hint_lists_fill(&b->hints, block);
-    if (!hints) return;
-    uint32_t *places = block_hint_places(hints);
-    for (size_t i = 0; i < b->count; i++) places[i] = b->rows[i].hints;
-}
-
-static void fill_arrays(const struct fl_block_builder *b, struct fl_block *block) {
-    uint8_t *flags = block_at(block, block->flags_at);
-    uint8_t *uids = block->uid_at ? block_at(block, block->uid_at) : NULL;
-    for (size_t i = 0; i < b->count; i++) {
-        const struct row *row = &b->rows[i];
-        block->hashes[i] = row->hash;
-        block_set_node_zone(block, i, row->node, row->zone);
-        flags[i] = row->flags;
-        if (uids) memcpy(uids + 16 * i, row->uid, 16);
-    }
-}
-
 int fl_block_builder_finish(struct fl_block_builder *b, struct fl_block **out) {
-    struct fl_block header = {0};
     *out = NULL;
-    if (b->edit.from && fl_block_edit_is_whole(&b->edit, b->ports, b->port_count, b->text.data)) {
+    if (b->edit.from &&
+        fl_block_edit_is_whole(&b->edit, b->draft.ports, b->draft.port_count, b->draft.text.data)) {
         *out = fl_block_edit_finish(&b->edit);
         return *out ? 0 : FL_ENOMEM;
     }
     int rc = stop_edit(b);
-    if (rc < 0) return rc;
-    size_t bytes = lay_out(b, &header);
-    if (bytes > UINT32_MAX) return FL_ETOO_LARGE;
-    struct fl_block *block = fl_alloc(bytes);
-    if (!block) return FL_ENOMEM;
-    fl_area_add(FL_AREA_BLOCKS, (ptrdiff_t)bytes);
-    memcpy(block, &header, sizeof(header));
-    atomic_init(&block->refs, 1);
-    block->bytes = (uint32_t)bytes;
-    struct cursor c = {block_at(block, block->text_at), 0};
-    fill_arrays(b, block);
-    fill_hints(b, block);
-    fill_pods(b, block, &c);
-    fill_ports(b, block, &c);
-    fill_addresses(b, block, &c);
-    FL_ASSERT(block->text_at + c.at == block->bytes);
-    fl_block_ref_ids(block);
-    *out = block;
-    return 0;
+    return rc < 0 ? rc : fl_block_pack(&b->draft, out);
 }

@@ -37,7 +37,7 @@ bool fl_block_edit_fits(const struct fl_block_edit *edit,
     unsigned kind = block_flags(from, i) & (BLOCK_V6 | BLOCK_NAME);
     bool same_kind = kind == BLOCK_V6 ? endpoint->address.kind == FL_ADDRESS_V6
                                       : kind == 0 && endpoint->address.kind == FL_ADDRESS_V4;
-    return same_kind && same_pod(from, i, endpoint);
+    return same_kind && block_shares_ip(from, endpoint->address.ip) && same_pod(from, i, endpoint);
 }
 
 void fl_block_edit_change(struct fl_block_edit *edit, const struct fl_block_endpoint *endpoint,
@@ -77,12 +77,10 @@ bool fl_block_edit_is_whole(const struct fl_block_edit *edit, const struct block
 
 static void write_change(struct fl_block *block, const struct fl_block_change *change) {
     size_t i = change->place;
-    uint8_t *flags = block_at(block, block->flags_at);
-    uint8_t *addresses = block_at(block, block->address_at);
     block->hashes[i] = change->hash;
     block_set_node_zone(block, i, change->node, change->zone);
-    flags[i] = change->flags;
-    memcpy(addresses + i * block->address_size, change->ip, block->address_size);
+    block_set_flags(block, i, change->flags);
+    memcpy(block_address(block, i), change->ip + block->address_shared, block->address_size);
     if (block->uid_at) memcpy((uint8_t *)block_at(block, block->uid_at) + 16 * i, change->uid, 16);
 }
 

@@ -1,14 +1,22 @@
-/* block_layout.h - how a block lies in memory; only for block.c and block_builder.c.
+/* block_layout.h - how a block lies in memory; only for the files block*.c.
  *
  * struct fl_block, then arrays in the order of their alignment, each of `count` items:
  *
- *     hash u64 | node, zone u16 or u32 | hints or none | ports | address 4 or 16 | uid 16 or none |
- *     suffix u16 or u32 (count + 1) | flags u8 | text
+ *     hash u64 | node, zone or none u16 or u32 | hints or none | ports |
+ *     suffix or none u16 or u32 (count + 1) | uid 16 or none | address | flags | text
+ *
+ * What all endpoints of a block have in common is kept once, as in nearly every slice:
+ *
+ * zone     is that of the node (fl_intern_zone), or there is none; else an array of ids
+ * suffix   all of one length follow one another; else an array says where each begins
+ * address  the bytes all begin with (`address_shared`) come first, then the rest of each; a block
+ *          of one family, or 16 bytes each; a host name is a place in the text
+ * flags    four bits each if the endpoints are of one kind, else eight
  *
  * The text is the prefix that all pod names share, their suffixes (item i of `suffix` is where the
  * i-th begins), the ports' texts, and host names, each with its length in one byte before it. The
- * block holds a reference to the node and to the zone of each endpoint, and to the names of its
- * hints:
+ * block holds a reference to the node of each endpoint and to the zone if it has an array of them,
+ * and to the names of its hints:
  *
  *     counts | lists | place of its list plus one, or 0, u32, for each endpoint | names u32
  */
@@ -18,12 +26,21 @@
 #include <stdatomic.h>
 
 #include "base/block.h"
+#include "base/bytes.h"
+#include "base/intern.h"
 
-enum { /* bits of the flags array besides those of fl_block_endpoint.flags */
+enum { /* bits of an endpoint's flags besides those of fl_block_endpoint.flags: its kind */
        BLOCK_PUBLIC_FLAGS = FL_ENDPOINT_READY | FL_ENDPOINT_SERVING | FL_ENDPOINT_TERMINATING,
        BLOCK_V6 = 1 << 3,
        BLOCK_NAME = 1 << 4, /* the address is a place in the text */
        BLOCK_POD = 1 << 5,  /* there is a pod name, the prefix counts */
+       BLOCK_KIND = BLOCK_V6 | BLOCK_NAME | BLOCK_POD,
+};
+
+enum block_zones {
+    BLOCK_ZONES_NONE,     /* no endpoint has one */
+    BLOCK_ZONES_OF_NODES, /* each is that of the node, which has one; none where there is no node */
+    BLOCK_ZONES_KEPT,
 };
 
 struct block_port {
@@ -46,11 +63,14 @@ struct block_hints {
 struct fl_block {
     atomic_uint refs;
     uint32_t bytes; /* of the whole block; what ends in _at counts bytes from its beginning */
-    uint32_t count, node_at, hint_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
-    uint32_t prefix_len;
-    uint16_t port_count;
-    uint8_t address_size;
-    bool wide;     /* suffixes are u32 */
+    uint32_t count, hint_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
+    uint16_t port_count, prefix_len;
+    uint16_t suffix_len;                  /* of each, if there is no array of suffixes */
+    uint8_t address_shared, address_size; /* bytes kept once, and of each */
+    uint8_t zones;                        /* enum block_zones */
+    uint8_t kind;                         /* of all endpoints, if flags are of four bits */
+    bool wide_flags;                      /* they are of eight */
+    bool wide;                            /* suffixes are u32 */
     bool wide_ids; /* ids of nodes and zones are u32: one is too great for 16 bits */
     uint64_t hashes[];
 };
@@ -61,43 +81,88 @@ static inline void *block_at(const struct fl_block *block, uint32_t offset) {
 }
 
 static inline unsigned block_flags(const struct fl_block *block, size_t i) {
-    return ((const uint8_t *)block_at(block, block->flags_at))[i];
+    const uint8_t *flags = block_at(block, block->flags_at);
+    if (block->wide_flags) return flags[i];
+    return block->kind | (flags[i / 2] >> (i % 2 * 4) & BLOCK_PUBLIC_FLAGS);
 }
-static inline const uint8_t *block_address(const struct fl_block *block, size_t i) {
-    return (const uint8_t *)block_at(block, block->address_at) + i * block->address_size;
+/* An endpoint stays what it is of kind. */
+static inline void block_set_flags(struct fl_block *block, size_t i, unsigned flags) {
+    uint8_t *at = block_at(block, block->flags_at);
+    if (block->wide_flags) {
+        at[i] = (uint8_t)flags;
+    } else {
+        unsigned shift = i % 2 * 4, others = at[i / 2] & ~(0xfu << shift);
+        at[i / 2] = (uint8_t)(others | (flags & BLOCK_PUBLIC_FLAGS) << shift);
+    }
+}
+static inline size_t block_flags_bytes(const struct fl_block *block) {
+    return block->wide_flags ? block->count : ((size_t)block->count + 1) / 2;
+}
+/* What of the i-th address is its own; what all begin with is at address_at. */
+static inline uint8_t *block_address(const struct fl_block *block, size_t i) {
+    return (uint8_t *)block_at(block, block->address_at) + block->address_shared +
+           i * block->address_size;
+}
+/* The address of one that is no host name. */
+static inline void block_ip(const struct fl_block *block, size_t i, uint8_t out[16]) {
+    memcpy(out, block_at(block, block->address_at), block->address_shared);
+    memcpy(out + block->address_shared, block_address(block, i), block->address_size);
+}
+static inline bool block_shares_ip(const struct fl_block *block, const uint8_t ip[16]) {
+    return fl_bytes_eq(block_at(block, block->address_at), (const char *)ip, block->address_shared);
 }
 /* The host name that an address with BLOCK_NAME stands for. */
-static inline struct fl_str block_host_name(const struct fl_block *block, const uint8_t *address) {
+static inline struct fl_str block_host_name(const struct fl_block *block, size_t i) {
     uint32_t place;
-    memcpy(&place, address, sizeof(place));
+    memcpy(&place, block_address(block, i), sizeof(place));
     const uint8_t *text = (const uint8_t *)block_at(block, block->text_at) + place;
     return fl_str_n(text + 1, text[0]);
 }
 static inline const uint8_t *block_uid(const struct fl_block *block, size_t i) { /* NULL: zeros */
     return block->uid_at ? (const uint8_t *)block_at(block, block->uid_at) + 16 * i : NULL;
 }
-/* Ids of names that endpoints refer to: those of the nodes, and behind them as many of zones. */
+/* Ids of names that endpoints refer to: those of the nodes, and behind them, if kept, as many of
+ * zones. */
+static inline void *block_ids(const struct fl_block *block) {
+    return (void *)(uintptr_t)(block->hashes + block->count);
+}
+static inline size_t block_id_count(const struct fl_block *block) {
+    return (block->zones == BLOCK_ZONES_KEPT ? 2 : 1) * (size_t)block->count;
+}
 static inline uint32_t block_id(const struct fl_block *block, size_t place) {
-    const void *ids = block_at(block, block->node_at);
+    const void *ids = block_ids(block);
     return block->wide_ids ? ((const uint32_t *)ids)[place] : ((const uint16_t *)ids)[place];
 }
 static inline uint32_t block_node(const struct fl_block *block, size_t i) {
     return block_id(block, i);
 }
 static inline uint32_t block_zone(const struct fl_block *block, size_t i) {
-    return block_id(block, block->count + i);
+    if (block->zones == BLOCK_ZONES_OF_NODES) return fl_intern_zone(block_node(block, i));
+    return block->zones == BLOCK_ZONES_KEPT ? block_id(block, block->count + i) : 0;
+}
+/* Whether the zone of an endpoint may be left out for its node's. That a node has none yet does not
+ * stay so. */
+static inline bool block_zone_is_of_node(uint32_t node, uint32_t zone) {
+    return zone ? fl_intern_zone(node) == zone : node == 0;
 }
 static inline bool block_id_is_wide(uint32_t id) { return id > UINT16_MAX; }
+/* Whether the block has room for an endpoint of such a node and zone. */
+static inline bool block_fits_ids(const struct fl_block *block, uint32_t node, uint32_t zone) {
+    if (!block->wide_ids && block_id_is_wide(node | zone)) return false;
+    if (block->zones == BLOCK_ZONES_OF_NODES) return block_zone_is_of_node(node, zone);
+    return block->zones == BLOCK_ZONES_KEPT || zone == 0;
+}
 static inline void block_set_node_zone(struct fl_block *block, size_t i, uint32_t node,
                                        uint32_t zone) {
-    uint32_t *wide = block_at(block, block->node_at);
-    uint16_t *narrow = block_at(block, block->node_at);
+    bool keep = block->zones == BLOCK_ZONES_KEPT;
+    uint32_t *wide = block_ids(block);
+    uint16_t *narrow = block_ids(block);
     if (block->wide_ids) {
         wide[i] = node;
-        wide[block->count + i] = zone;
+        if (keep) wide[block->count + i] = zone;
     } else {
         narrow[i] = (uint16_t)node;
-        narrow[block->count + i] = (uint16_t)zone;
+        if (keep) narrow[block->count + i] = (uint16_t)zone;
     }
 }
 /* A reference, one more or one less, to each of them. */
@@ -117,12 +182,15 @@ static inline struct fl_str block_pod_prefix(const struct fl_block *block, unsig
     return fl_str_n(block_at(block, block->text_at), flags & BLOCK_POD ? block->prefix_len : 0);
 }
 static inline struct fl_str block_pod_suffix(const struct fl_block *block, size_t i) {
+    const char *text = block_at(block, block->text_at);
+    if (!block->suffix_at)
+        return fl_str_n(text + block->prefix_len + i * block->suffix_len, block->suffix_len);
     const void *at = block_at(block, block->suffix_at);
     const uint32_t *wide = at;
     const uint16_t *narrow = at;
     size_t start = block->wide ? wide[i] : narrow[i];
     size_t end = block->wide ? wide[i + 1] : narrow[i + 1];
-    return fl_str_n((const char *)block_at(block, block->text_at) + start, end - start);
+    return fl_str_n(text + start, end - start);
 }
 
 #endif

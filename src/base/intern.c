@@ -25,7 +25,9 @@ struct entry {
     char *text; /* NULL: free */
     uint32_t len, refs;
     uint64_t hash;
-    uint32_t next; /* id of the next one in its chain or in the free list; 0: the last */
+    uint32_t next;         /* id of the next one in its chain or in the free list; 0: the last */
+    _Atomic uint32_t zone; /* an id, 0 while nobody said; then it stays as long as the entry */
+    bool is_zone;          /* of another entry, once */
 };
 #define PAGE_BYTES ((ptrdiff_t)(PAGE_ENTRIES * sizeof(struct entry)))
 
@@ -123,6 +125,8 @@ static int insert(struct fl_str text, uint64_t hash, uint32_t *id) {
     e->text = copy;
     e->len = (uint32_t)text.n;
     e->hash = hash;
+    atomic_store_explicit(&e->zone, 0, memory_order_relaxed);
+    e->is_zone = false;
     e->next = *bucket_of(hash);
     e->refs = 1;
     *bucket_of(hash) = *id;
@@ -132,7 +136,10 @@ static int insert(struct fl_str text, uint64_t hash, uint32_t *id) {
 
 static void remove_entry(uint32_t id) {
     struct entry *e = entry_of(id);
-    uint32_t *link = bucket_of(e->hash);
+    uint32_t *link = bucket_of(e->hash),
+             zone = atomic_load_explicit(&e->zone, memory_order_relaxed);
+    /* Not the last one: who has a zone is none, so that this goes no deeper than once. */
+    if (zone && --entry_of(zone)->refs == 0) remove_entry(zone);
     while (*link != id) link = &entry_of(*link)->next;
     *link = e->next;
     fl_area_add(FL_AREA_NAMES, -((ptrdiff_t)e->len + 1));
@@ -200,6 +207,23 @@ void fl_intern_ref_id(uint32_t id) {
 
 void fl_intern_unref(uint32_t id) {
     if (id) fl_intern_unref_ids(&id, 1);
+}
+
+void fl_intern_set_zone(uint32_t node, uint32_t zone) {
+    if (node == 0 || zone == 0 || node == zone) return;
+    pthread_mutex_lock(&table.lock);
+    struct entry *e = entry_of(node), *of = entry_of(zone);
+    bool known = atomic_load_explicit(&e->zone, memory_order_relaxed) != 0;
+    if (!known && !e->is_zone && !atomic_load_explicit(&of->zone, memory_order_relaxed)) {
+        of->refs++;
+        of->is_zone = true;
+        atomic_store_explicit(&e->zone, zone, memory_order_release);
+    }
+    pthread_mutex_unlock(&table.lock);
+}
+
+uint32_t fl_intern_zone(uint32_t node) {
+    return node ? atomic_load_explicit(&entry_of(node)->zone, memory_order_acquire) : 0;
 }
 
 struct fl_str fl_intern_str(uint32_t id) {

@@ -230,7 +230,7 @@ static void test_ids_beyond_16_bits(void **state) {
     slice.list[3].node = 900;
     assert_int_equal(build(builder, &slice, early, &late), 0);
     assert_block(late, &slice);
-    assert_int_equal(fl_block_bytes(late), fl_block_bytes(early) + (size_t)4 * ENDPOINTS);
+    assert_int_equal(fl_block_bytes(late), fl_block_bytes(early) + (size_t)2 * ENDPOINTS);
     slice.list[3].node = 1;
     slice.list[7].node = 901;
     assert_int_equal(build(builder, &slice, late, &again), 0);

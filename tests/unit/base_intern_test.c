@@ -153,6 +153,55 @@ static void test_threads_agree(void **state) {
     }
 }
 
+static void test_zone_of_a_node(void **state) {
+    FL_UNUSED(state);
+    size_t held = fl_test_alloc_outstanding();
+    uint32_t node, other, zone, next;
+    assert_int_equal(fl_intern_ref(FL_STR("node"), &node), 0);
+    assert_int_equal(fl_intern_ref(FL_STR("other"), &other), 0);
+    assert_int_equal(fl_intern_ref(FL_STR("zone"), &zone), 0);
+    assert_int_equal(fl_intern_ref(FL_STR("next"), &next), 0);
+    assert_int_equal(fl_intern_zone(node), 0);
+    assert_int_equal(fl_intern_zone(0), 0);
+    fl_intern_set_zone(node, zone);
+    fl_intern_set_zone(node, next); /* the first one stays */
+    assert_int_equal(fl_intern_zone(node), zone);
+    fl_intern_unref(zone);
+    assert_string_equal(fl_intern_text(zone), "zone"); /* its node holds it */
+    fl_intern_unref(node);
+    assert_int_equal(fl_intern_ref(FL_STR("node"), &node), 0); /* knows nothing of its last life */
+    assert_int_equal(fl_intern_zone(node), 0);
+    fl_intern_set_zone(node, next);
+    assert_int_equal(fl_intern_zone(node), next);
+    fl_intern_unref(next);
+    fl_intern_unref(other);
+    fl_intern_unref(node); /* and its zone after it: the last of all */
+    assert_int_equal(fl_test_alloc_outstanding(), held);
+}
+
+/* Names that are nodes and zones of each other would hold one another for ever. */
+static void test_zones_make_no_circle(void **state) {
+    FL_UNUSED(state);
+    size_t held = fl_test_alloc_outstanding();
+    uint32_t a, b, c;
+    assert_int_equal(fl_intern_ref(FL_STR("a"), &a), 0);
+    assert_int_equal(fl_intern_ref(FL_STR("b"), &b), 0);
+    assert_int_equal(fl_intern_ref(FL_STR("c"), &c), 0);
+    fl_intern_set_zone(a, a);
+    assert_int_equal(fl_intern_zone(a), 0);
+    fl_intern_set_zone(a, b);
+    fl_intern_set_zone(b, a);
+    fl_intern_set_zone(b, c);
+    fl_intern_set_zone(c, a);
+    assert_int_equal(fl_intern_zone(a), b);
+    assert_int_equal(fl_intern_zone(b), 0);
+    assert_int_equal(fl_intern_zone(c), 0);
+    fl_intern_unref(a);
+    fl_intern_unref(b);
+    fl_intern_unref(c);
+    assert_int_equal(fl_test_alloc_outstanding(), held);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_text_same_id),
@@ -163,6 +212,8 @@ int main(void) {
         cmocka_unit_test(test_no_memory_leaves_nothing_behind),
         cmocka_unit_test(test_the_table_is_bounded),
         cmocka_unit_test(test_threads_agree),
+        cmocka_unit_test(test_zone_of_a_node),
+        cmocka_unit_test(test_zones_make_no_circle),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }

@@ -1,0 +1,177 @@
+/* block_pack.c - makes a block of what was gathered for it. Any thread.
+ *
+ * The draft knows of all rows what they have in common and the sizes of the rest, so the block is
+ * laid out first, allocated at once, and filled array by array (see block_layout.h). */
+#include "base/alloc.h"
+#include "base/area.h"
+#include "base/block_draft.h"
+
+static size_t align4(size_t n) { return (n + 3) & ~(size_t)3; }
+
+/* How many bytes of their addresses all endpoints begin with. One is left to each: addresses of no
+ * bytes would be a case of their own. */
+static size_t shared_bytes(const struct fl_block_draft *draft, size_t size) {
+    const uint8_t *differ = (const uint8_t *)draft->ips_differ;
+    size_t n = 0;
+    while (n < size - 1 && differ[n] == 0) n++;
+    return n;
+}
+
+/* What the endpoints have in common: how an item of each array is written. */
+static void choose_forms(const struct fl_block_draft *draft, struct fl_block *block) {
+    unsigned kind = draft->count ? draft->rows[0].flags & BLOCK_KIND : 0;
+    block->wide_flags = draft->kinds_differ != 0;
+    block->kind = (uint8_t)kind;
+    block->wide_ids = block_id_is_wide(draft->ids);
+    block->zones = draft->zones == 0     ? BLOCK_ZONES_NONE
+                   : draft->zones_differ ? BLOCK_ZONES_KEPT
+                                         : BLOCK_ZONES_OF_NODES;
+    block->address_size = (kind | draft->kinds_differ) & BLOCK_V6 ? 16 : 4;
+    if (!((kind | draft->kinds_differ) & BLOCK_NAME) && !(draft->kinds_differ & BLOCK_V6) &&
+        draft->count)
+        block->address_shared = (uint8_t)shared_bytes(draft, block->address_size);
+    block->address_size -= block->address_shared;
+}
+
+static bool suffixes_are_even(const struct fl_block_draft *draft) {
+    return !draft->pod_lens_differ && !(draft->kinds_differ & BLOCK_POD);
+}
+
+/* Where the arrays of the block lie, in its header; its size. */
+static size_t lay_out(const struct fl_block_draft *draft, struct fl_block *block) {
+    size_t n = draft->count, at = sizeof(struct fl_block) + n * sizeof(uint64_t);
+    size_t text_bytes = draft->prefix_len + (draft->pod_bytes - draft->pods * draft->prefix_len) +
+                        draft->port_bytes + draft->name_bytes;
+    block->count = (uint32_t)n;
+    block->port_count = (uint16_t)draft->port_count;
+    block->prefix_len = (uint16_t)draft->prefix_len;
+    block->wide = text_bytes > UINT16_MAX;
+    choose_forms(draft, block);
+    at = align4(at + block_id_count(block) * (block->wide_ids ? 4 : 2));
+    size_t hint_bytes = fl_hint_lists_bytes(&draft->hints, n);
+    block->hint_at = hint_bytes ? (uint32_t)at : 0;
+    at += hint_bytes;
+    block->port_at = (uint32_t)at;
+    at += draft->port_count * sizeof(struct block_port);
+    if (suffixes_are_even(draft)) {
+        block->suffix_len =
+            draft->pods ? (uint16_t)(draft->rows[0].pod_len - draft->prefix_len) : 0;
+    } else {
+        block->suffix_at = (uint32_t)at;
+        at += (n + 1) * (block->wide ? sizeof(uint32_t) : sizeof(uint16_t));
+    }
+    block->uid_at = draft->any_uid ? (uint32_t)at : 0;
+    at += draft->any_uid ? n * 16 : 0;
+    block->address_at = (uint32_t)at;
+    at += block->address_shared + n * block->address_size;
+    block->flags_at = (uint32_t)at;
+    at += block_flags_bytes(block);
+    block->text_at = (uint32_t)at;
+    return at + text_bytes;
+}
+
+/* Where the filling of a block's text has come to. */
+struct cursor {
+    char *text;
+    uint32_t at;
+};
+
+static inline void pack_text(struct cursor *c, const char *p, size_t n) {
+    fl_bytes_copy(c->text + c->at, p, n);
+    c->at += (uint32_t)n;
+}
+
+static void set_suffix(struct fl_block *block, size_t i, uint32_t offset) {
+    void *at = block_at(block, block->suffix_at);
+    if (block->wide) {
+        ((uint32_t *)at)[i] = offset;
+    } else {
+        ((uint16_t *)at)[i] = (uint16_t)offset;
+    }
+}
+
+/* The prefix, then the suffixes, with their places if they need them. */
+static void fill_pods(const struct fl_block_draft *draft, struct fl_block *block,
+                      struct cursor *c) {
+    const char *text = draft->text.data;
+    size_t prefix = draft->prefix_len;
+    if (prefix) pack_text(c, text + draft->prefix_at, prefix);
+    for (size_t i = 0; i < draft->count; i++) {
+        const struct fl_block_row *row = &draft->rows[i];
+        if (block->suffix_at) set_suffix(block, i, c->at);
+        if (row->flags & BLOCK_POD)
+            pack_text(c, text + row->pod_at + prefix, row->pod_len - prefix);
+    }
+    if (block->suffix_at) set_suffix(block, draft->count, c->at);
+}
+
+static void fill_ports(const struct fl_block_draft *draft, struct fl_block *block,
+                       struct cursor *c) {
+    struct block_port *ports = block_at(block, block->port_at);
+    for (size_t i = 0; i < draft->port_count; i++) {
+        ports[i] = draft->ports[i];
+        ports[i].text_at = c->at;
+        pack_text(c, draft->text.data + draft->ports[i].text_at, block_port_bytes(&ports[i]));
+    }
+}
+
+static void fill_addresses(const struct fl_block_draft *draft, struct fl_block *block,
+                           struct cursor *c) {
+    size_t shared = block->address_shared, size = block->address_size;
+    uint8_t *out = block_at(block, block->address_at);
+    if (shared) memcpy(out, draft->rows[0].address.ip, shared);
+    out += shared;
+    for (size_t i = 0; i < draft->count; i++, out += size) {
+        const struct fl_block_row *row = &draft->rows[i];
+        if (!(row->flags & BLOCK_NAME)) {
+            fl_bytes_copy((char *)out, (const char *)row->address.ip + shared, size);
+            continue;
+        }
+        char len = (char)row->address.name.len;
+        memcpy(out, &c->at, sizeof(c->at));
+        pack_text(c, &len, 1);
+        pack_text(c, draft->text.data + row->address.name.at, row->address.name.len);
+    }
+}
+
+static void fill_hints(const struct fl_block_draft *draft, struct fl_block *block) {
+    struct block_hints *hints = block_hints(block);
+    fl_hint_lists_fill(&draft->hints, block);
+    if (!hints) return;
+    uint32_t *places = block_hint_places(hints);
+    for (size_t i = 0; i < draft->count; i++) places[i] = draft->rows[i].hints;
+}
+
+static void fill_arrays(const struct fl_block_draft *draft, struct fl_block *block) {
+    uint8_t *uids = block->uid_at ? block_at(block, block->uid_at) : NULL;
+    memset(block_at(block, block->flags_at), 0, block_flags_bytes(block));
+    for (size_t i = 0; i < draft->count; i++) {
+        const struct fl_block_row *row = &draft->rows[i];
+        block->hashes[i] = row->hash;
+        block_set_node_zone(block, i, row->node, row->zone);
+        block_set_flags(block, i, row->flags);
+        if (uids) memcpy(uids + 16 * i, row->uid, 16);
+    }
+}
+
+int fl_block_pack(const struct fl_block_draft *draft, struct fl_block **out) {
+    struct fl_block header = {0};
+    size_t bytes = lay_out(draft, &header);
+    if (bytes > UINT32_MAX) return FL_ETOO_LARGE;
+    struct fl_block *block = fl_alloc(bytes);
+    if (!block) return FL_ENOMEM;
+    fl_area_add(FL_AREA_BLOCKS, (ptrdiff_t)bytes);
+    memcpy(block, &header, sizeof(header));
+    atomic_init(&block->refs, 1);
+    block->bytes = (uint32_t)bytes;
+    struct cursor c = {block_at(block, block->text_at), 0};
+    fill_arrays(draft, block);
+    fill_hints(draft, block);
+    fill_pods(draft, block, &c);
+    fill_ports(draft, block, &c);
+    fill_addresses(draft, block, &c);
+    FL_ASSERT(block->text_at + c.at == block->bytes);
+    fl_block_ref_ids(block);
+    *out = block;
+    return 0;
+}
