@@ -35,7 +35,7 @@ struct diff {
 
 static bool same_view(const struct fl_set *a, const struct fl_set *b) {
     return a->shows == b->shows && a->port_number == b->port_number &&
-           fl_str_eq(a->port_name, b->port_name);
+           fl_str_eq(set_port_name(a), set_port_name(b));
 }
 
 static size_t slot_of(const struct diff *diff, const struct fl_block *block) {
@@ -43,7 +43,7 @@ static size_t slot_of(const struct diff *diff, const struct fl_block *block) {
 }
 
 static void note_place(struct diff *diff, size_t place) {
-    size_t slot = slot_of(diff, diff->previous->blocks[place]);
+    size_t slot = slot_of(diff, set_blocks(diff->previous)[place]);
     while (diff->places[slot]) slot = (slot + 1) & diff->places_mask;
     diff->places[slot] = (uint32_t)place + 1;
 }
@@ -53,7 +53,7 @@ static bool find_place(const struct diff *diff, const struct fl_block *block, si
     for (size_t slot = slot_of(diff, block); diff->places[slot];
          slot = (slot + 1) & diff->places_mask) {
         *place = diff->places[slot] - 1;
-        if (diff->previous->blocks[*place] == block) return true;
+        if (set_blocks(diff->previous)[*place] == block) return true;
     }
     return false;
 }
@@ -63,15 +63,15 @@ static void mark_between(struct diff *diff, size_t start, size_t end_previous, s
     size_t place, next = start;
     for (size_t i = start; i < end_previous; i++) note_place(diff, i);
     for (size_t i = start; i < end; i++) {
-        if (!find_place(diff, diff->set->blocks[i], &place) || place < next) continue;
+        if (!find_place(diff, set_blocks(diff->set)[i], &place) || place < next) continue;
         diff->shared[i] = diff->shared_previous[place] = true;
         next = place + 1;
     }
 }
 
 static void mark_shared(struct diff *diff) {
-    struct fl_block *const *a = diff->previous->blocks, *const *b = diff->set->blocks;
-    size_t start = 0, end_a = diff->previous->block_count, end_b = diff->set->block_count;
+    struct fl_block *const *a = set_blocks(diff->previous), *const *b = set_blocks(diff->set);
+    size_t start = 0, end_a = set_block_count(diff->previous), end_b = set_block_count(diff->set);
     if (!same_view(diff->previous, diff->set)) return;
     for (; start < end_a && start < end_b && a[start] == b[start]; start++) {
         diff->shared_previous[start] = diff->shared[start] = true;
@@ -84,10 +84,10 @@ static void mark_shared(struct diff *diff) {
 
 static void note_addresses(struct diff *diff, const struct fl_set *set, const bool *shared) {
     struct fl_address address;
-    for (size_t b = 0; b < set->block_count; b++) {
-        size_t count = shared[b] ? 0 : fl_block_count(set->blocks[b]);
+    for (size_t b = 0; b < set_block_count(set); b++) {
+        size_t count = shared[b] ? 0 : fl_block_count(set_blocks(set)[b]);
         for (size_t i = 0; i < count; i++) {
-            fl_block_address_at(set->blocks[b], i, &address);
+            fl_block_address_at(set_blocks(set)[b], i, &address);
             size_t bit = fl_walk_wanted_bit(fl_walk_address_hash(&address));
             diff->wanted[bit / 64] |= UINT64_C(1) << (bit % 64);
         }
@@ -182,8 +182,8 @@ static void tell_all(const struct diff *diff) {
 /* Lays the scratch out; its beginning, or NULL. */
 static void *new_scratch(struct diff *diff) {
     size_t slots = 16;
-    while (slots < 2 * diff->previous->block_count) slots *= 2;
-    size_t blocks = diff->previous->block_count + diff->set->block_count;
+    while (slots < 2 * set_block_count(diff->previous)) slots *= 2;
+    size_t blocks = set_block_count(diff->previous) + set_block_count(diff->set);
     size_t wanted_bytes = FL_WALK_WANTED_BITS / 8;
     char *scratch = fl_calloc(1, wanted_bytes + slots * sizeof(uint32_t) + blocks * sizeof(bool));
     if (!scratch) return NULL;
@@ -191,7 +191,7 @@ static void *new_scratch(struct diff *diff) {
     diff->places = (uint32_t *)(void *)(scratch + wanted_bytes);
     diff->places_mask = slots - 1;
     diff->shared_previous = (bool *)(diff->places + slots);
-    diff->shared = diff->shared_previous + diff->previous->block_count;
+    diff->shared = diff->shared_previous + set_block_count(diff->previous);
     return scratch;
 }
 

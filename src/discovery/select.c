@@ -23,7 +23,7 @@ static bool is_tcp(struct fl_str protocol) {
 }
 
 struct fl_set *fl_set_whole(struct fl_set *set) {
-    return set->whole ? set->whole : set;
+    return set->whole;
 }
 
 /* Field by field: the reference count may be changing. */
@@ -33,45 +33,40 @@ static int new_view(struct fl_set *set, const struct selection *selection, struc
     fl_area_add(FL_AREA_SETS, (ptrdiff_t)sizeof(*view));
     *view = (struct fl_set){
         .bytes = sizeof(*view),
+        .whole = fl_set_ref(whole),
+        .port_name = selection->name.p,
+        .port_name_len = (uint16_t)selection->name.n,
+        .port_number = selection->number,
         .state = whole->state,
+        .shows = (uint8_t)selection->shows,
+        .has_external = whole->has_external,
         .truncated = whole->truncated,
         .snapshot = whole->snapshot,
-        .shows = selection->shows,
-        .port_name = selection->name,
-        .port_number = selection->number,
-        .version = whole->version,
-        .whole = fl_set_ref(whole),
-        .freshness = whole->freshness,
-        .service = whole->service,
-        .external_name = whole->external_name,
-        .blocks = whole->blocks,
-        .block_count = whole->block_count,
-        .ports = whole->ports,
-        .port_count = whole->port_count,
     };
     atomic_init(&view->refs, 1);
     return 0;
 }
 
 /* A number may stand for several ports (53/UDP and 53/TCP): the TCP one is meant. */
-static const struct fl_set_port *find_port(const struct fl_set *set, struct fl_str text,
-                                           uint64_t number) {
-    const struct fl_set_port *found = NULL;
-    for (size_t i = 0; i < set->port_count; i++) {
-        const struct fl_set_port *port = &set->ports[i];
-        if (number ? port->number != number : !fl_str_eq(port->name, text)) continue;
-        if (!found || (!is_tcp(found->protocol) && is_tcp(port->protocol))) found = port;
+static bool find_port(const struct fl_set *set, struct fl_str text, uint64_t number,
+                      struct fl_set_port *found) {
+    bool any = false;
+    for (size_t i = 0; i < set_port_count(set); i++) {
+        struct fl_set_port port = set_port_at(set, i);
+        if (number ? port.number != number : !fl_str_eq(port.name, text)) continue;
+        if (!any || (!is_tcp(found->protocol) && is_tcp(port.protocol))) *found = port;
+        any = true;
     }
-    return found;
+    return any;
 }
 
 static bool find_block_port(const struct fl_set *set, struct fl_str text, uint64_t number,
                             struct fl_str *name) {
-    for (size_t b = 0; b < set->block_count; b++) {
-        size_t count = fl_block_port_count(set->blocks[b]);
+    for (size_t b = 0; b < set_block_count(set); b++) {
+        size_t count = fl_block_port_count(set_blocks(set)[b]);
         for (size_t i = 0; i < count; i++) {
             struct fl_block_port port;
-            fl_block_port_at(set->blocks[b], i, &port);
+            fl_block_port_at(set_blocks(set)[b], i, &port);
             *name = port.name;
             if (number ? port.port == number : fl_str_eq(port.name, text)) return true;
         }
@@ -82,10 +77,11 @@ static bool find_block_port(const struct fl_set *set, struct fl_str text, uint64
 static bool find_selection(const struct fl_set *set, struct fl_str text, struct selection *out) {
     uint64_t number = 0;
     if (fl_str_u64(text, &number) && (number == 0 || number > UINT16_MAX)) return false;
-    if (set->port_count) {
-        const struct fl_set_port *port = find_port(set, text, number);
-        if (port) *out = (struct selection){SHOWS_NAME, port->name, 0};
-        return port != NULL;
+    if (set_port_count(set)) {
+        struct fl_set_port port = {.number = 0};
+        if (!find_port(set, text, number, &port)) return false;
+        *out = (struct selection){SHOWS_NAME, port.name, 0};
+        return true;
     }
     *out = (struct selection){number ? SHOWS_NUMBER : SHOWS_NAME, text, (uint16_t)number};
     return find_block_port(set, text, number, &out->name);
@@ -105,10 +101,10 @@ static void list_port(struct fl_buf *names, size_t listed, struct fl_str name, u
 
 static size_t list_service_ports(const struct fl_set *set, struct fl_buf *names) {
     size_t listed = 0;
-    for (size_t i = 0; i < set->port_count; i++) {
-        const struct fl_set_port *port = &set->ports[i];
-        if (set->shows != SHOWS_ALL && !fl_str_eq(set->port_name, port->name)) continue;
-        if (names) list_port(names, listed, port->name, port->number, port->protocol);
+    for (size_t i = 0; i < set_port_count(set); i++) {
+        struct fl_set_port port = set_port_at(set, i);
+        if (set->shows != SHOWS_ALL && !fl_str_eq(set_port_name(set), port.name)) continue;
+        if (names) list_port(names, listed, port.name, port.number, port.protocol);
         listed++;
     }
     return listed;
@@ -118,9 +114,9 @@ static size_t list_service_ports(const struct fl_set *set, struct fl_buf *names)
 static bool seen_before(const struct fl_set *set, size_t b, size_t i, struct fl_str name) {
     struct fl_block_port port;
     for (size_t other = 0; other <= b; other++) {
-        size_t end = other == b ? i : fl_block_port_count(set->blocks[other]);
+        size_t end = other == b ? i : fl_block_port_count(set_blocks(set)[other]);
         for (size_t k = 0; k < end; k++) {
-            fl_block_port_at(set->blocks[other], k, &port);
+            fl_block_port_at(set_blocks(set)[other], k, &port);
             if (set_shows_port(set, &port) && fl_str_eq(port.name, name)) return true;
         }
     }
@@ -129,11 +125,11 @@ static bool seen_before(const struct fl_set *set, size_t b, size_t i, struct fl_
 
 static size_t list_block_ports(const struct fl_set *set, struct fl_buf *names) {
     size_t listed = 0;
-    for (size_t b = 0; b < set->block_count; b++) {
-        size_t count = fl_block_port_count(set->blocks[b]);
+    for (size_t b = 0; b < set_block_count(set); b++) {
+        size_t count = fl_block_port_count(set_blocks(set)[b]);
         for (size_t i = 0; i < count; i++) {
             struct fl_block_port port;
-            fl_block_port_at(set->blocks[b], i, &port);
+            fl_block_port_at(set_blocks(set)[b], i, &port);
             if (!set_shows_port(set, &port) || seen_before(set, b, i, port.name)) continue;
             if (names) list_port(names, listed, port.name, port.port, port.protocol);
             listed++;
@@ -144,7 +140,7 @@ static size_t list_block_ports(const struct fl_set *set, struct fl_buf *names) {
 
 size_t fl_set_ports(const struct fl_set *set, struct fl_buf *names) {
     if (set->shows == SHOWS_NOTHING) return 0;
-    return set->port_count ? list_service_ports(set, names) : list_block_ports(set, names);
+    return set_port_count(set) ? list_service_ports(set, names) : list_block_ports(set, names);
 }
 
 static int fail_port(const struct fl_set *set, struct fl_str port, struct fl_error *err) {
@@ -152,8 +148,9 @@ static int fail_port(const struct fl_set *set, struct fl_str port, struct fl_err
     fl_buf_init(&names, LIST_MAX);
     size_t count = fl_set_ports(set, &names);
     struct fl_str list = fl_buf_str(&names);
-    int rc = fl_fail(err, FL_EPORT, "service \"%s\" has no port \"%.*s\"; it has %.*s",
-                     set->service, FL_STR_ARG(port), FL_STR_ARG(count ? list : FL_STR("none")));
+    int rc =
+        fl_fail(err, FL_EPORT, "service \"%s\" has no port \"%.*s\"; it has %.*s",
+                fl_set_service(set), FL_STR_ARG(port), FL_STR_ARG(count ? list : FL_STR("none")));
     fl_buf_deinit(&names);
     return rc;
 }
@@ -163,7 +160,7 @@ int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
     struct selection selection;
     *out = NULL;
     if (port.n == 0 || set->state == FL_SET_UNKNOWN || set->state == FL_SET_ABSENT ||
-        set->external_name) {
+        set->has_external) {
         *out = fl_set_ref(set);
         return 0;
     }
@@ -178,6 +175,6 @@ int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
 int fl_set_hide(struct fl_set *set, enum fl_set_state state, struct fl_set **out) {
     static const struct selection nothing = {.shows = SHOWS_NOTHING};
     if (new_view(set, &nothing, out) < 0) return FL_ENOMEM;
-    (*out)->state = state;
+    (*out)->state = (uint8_t)state;
     return 0;
 }

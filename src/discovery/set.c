@@ -10,62 +10,70 @@
 #include "discovery/set_layout.h"
 #include "discovery/walk.h"
 
-static size_t texts_size(const struct fl_set_spec *spec) {
-    size_t n = spec->service.n + 1 + spec->external_name.n + 1;
+/* TCP is kept as nothing. */
+static struct fl_str kept_protocol(struct fl_str protocol) {
+    return fl_str_eq(protocol, FL_STR("TCP")) ? FL_STR_NONE : protocol;
+}
+
+/* 0: more than a set can hold. */
+static size_t size_of(const struct fl_set_spec *spec) {
+    size_t size = sizeof(struct set_whole) + spec->block_count * sizeof(struct fl_block *) +
+                  spec->port_count * sizeof(struct set_port) + spec->service.n + 1;
+    if (spec->external_name.n) size += spec->external_name.n + 1;
     for (size_t i = 0; i < spec->port_count; i++) {
-        n += spec->ports[i].name.n + spec->ports[i].protocol.n;
+        struct fl_str name = spec->ports[i].name, protocol = kept_protocol(spec->ports[i].protocol);
+        if (name.n > UINT16_MAX || protocol.n > UINT16_MAX) return 0;
+        size += name.n + protocol.n;
     }
-    return n;
+    return size <= UINT32_MAX ? size : 0;
 }
 
-/* Copies `s` to *at and moves on behind it. */
-static struct fl_str put(char **at, struct fl_str s) {
-    struct fl_str copy = fl_str_n(*at, s.n);
-    if (s.n) memcpy(*at, s.p, s.n);
-    *at += s.n;
-    return copy;
+static char *put(char *at, struct fl_str s) {
+    if (s.n) memcpy(at, s.p, s.n);
+    return at + s.n;
 }
 
-static const char *put_text(char **at, struct fl_str s) {
-    const char *text = put(at, s).p;
-    *(*at)++ = '\0';
-    return text;
+static char *put_text(char *at, struct fl_str s) {
+    at = put(at, s);
+    *at++ = '\0';
+    return at;
 }
 
-static void copy_spec(struct fl_set *set, const struct fl_set_spec *spec) {
-    set->blocks = (struct fl_block **)(void *)(set + 1);
-    set->ports = (struct fl_set_port *)(void *)(set->blocks + spec->block_count);
-    char *text = (char *)(set->ports + spec->port_count);
-    set->service = put_text(&text, spec->service);
-    const char *external_name = put_text(&text, spec->external_name);
-    if (*external_name) set->external_name = external_name;
-    for (; set->block_count < spec->block_count; set->block_count++) {
-        set->blocks[set->block_count] = fl_block_ref(spec->blocks[set->block_count]);
-    }
-    for (; set->port_count < spec->port_count; set->port_count++) {
-        const struct fl_set_port *port = &spec->ports[set->port_count];
-        set->ports[set->port_count] =
-            (struct fl_set_port){put(&text, port->name), port->number, put(&text, port->protocol)};
+static void copy_texts(struct set_whole *whole, const struct fl_set_spec *spec) {
+    char *texts = set_texts(whole), *at = put_text(texts, spec->service);
+    if (spec->external_name.n) at = put_text(at, spec->external_name);
+    for (size_t i = 0; i < spec->port_count; i++) {
+        const struct fl_set_port *port = &spec->ports[i];
+        struct fl_str protocol = kept_protocol(port->protocol);
+        set_ports(whole)[i] = (struct set_port){.text = (uint32_t)(at - texts),
+                                                .name_len = (uint16_t)port->name.n,
+                                                .protocol_len = (uint16_t)protocol.n,
+                                                .number = port->number};
+        at = put(put(at, port->name), protocol);
     }
 }
 
 int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set **out) {
     *out = NULL;
-    size_t size = sizeof(struct fl_set) + spec->block_count * sizeof(struct fl_block *) +
-                  spec->port_count * sizeof(struct fl_set_port) + texts_size(spec);
-    struct fl_set *set = size <= UINT32_MAX ? fl_alloc(size) : NULL;
-    if (!set) return FL_ENOMEM;
+    size_t size = size_of(spec);
+    struct set_whole *whole = size ? fl_alloc(size) : NULL;
+    if (!whole) return FL_ENOMEM;
     fl_area_add(FL_AREA_SETS, (ptrdiff_t)size);
-    *set = (struct fl_set){.bytes = (uint32_t)size,
-                           .state = spec->state,
-                           .truncated = spec->truncated,
-                           .snapshot = spec->snapshot,
-                           .version = version};
-    atomic_init(&set->refs, 1);
-    copy_spec(set, spec);
-    if (spec->freshness) set->freshness = fl_freshness_ref(spec->freshness);
-    if (set->state != FL_SET_UNKNOWN && set->state != FL_SET_ABSENT) fl_set_judge(set);
-    *out = set;
+    *whole = (struct set_whole){.set = {.bytes = (uint32_t)size,
+                                        .whole = &whole->set,
+                                        .state = (uint8_t)spec->state,
+                                        .has_external = spec->external_name.n > 0,
+                                        .truncated = spec->truncated,
+                                        .snapshot = spec->snapshot},
+                                .version = version,
+                                .block_count = (uint32_t)spec->block_count,
+                                .port_count = (uint32_t)spec->port_count};
+    atomic_init(&whole->set.refs, 1);
+    for (size_t i = 0; i < spec->block_count; i++) whole->blocks[i] = fl_block_ref(spec->blocks[i]);
+    copy_texts(whole, spec);
+    if (spec->freshness) whole->freshness = fl_freshness_ref(spec->freshness);
+    *out = &whole->set;
+    if (spec->state != FL_SET_UNKNOWN && spec->state != FL_SET_ABSENT) fl_set_judge(*out);
     return 0;
 }
 
@@ -76,11 +84,11 @@ struct fl_set *fl_set_ref(struct fl_set *set) {
 
 struct fl_set *fl_set_unref(struct fl_set *set) {
     if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) > 1) return NULL;
-    if (set->whole) {
+    if (set->whole != set) {
         fl_set_unref(set->whole);
     } else {
-        for (size_t i = 0; i < set->block_count; i++) fl_block_unref(set->blocks[i]);
-        fl_freshness_unref(set->freshness);
+        for (size_t i = 0; i < set_block_count(set); i++) fl_block_unref(set_blocks(set)[i]);
+        fl_freshness_unref(set_whole(set)->freshness);
     }
     fl_area_add(FL_AREA_SETS, -(ptrdiff_t)set->bytes);
     fl_free(set);
@@ -105,8 +113,8 @@ static bool is_leaving(unsigned flags) {
  * take calls at all. */
 static bool surely_ready(const struct fl_set *set, bool *maybe) {
     *maybe = false;
-    for (size_t b = 0; b < set->block_count; b++) {
-        const struct fl_block *block = set->blocks[b];
+    for (size_t b = 0; b < set_block_count(set); b++) {
+        const struct fl_block *block = set_blocks(set)[b];
         size_t count = fl_block_count(block);
         if (count == 0 || !shows_block(set, block)) continue;
         for (size_t i = 0; i < count; i++) {
@@ -138,7 +146,7 @@ void fl_set_judge(struct fl_set *set) {
     if (surely_ready(set, &maybe)) {
         set->any_ready = true;
         set->state = FL_SET_SOME;
-    } else if (set->external_name) {
+    } else if (set->has_external) {
         set->state = FL_SET_SOME;
     } else if (maybe) {
         judge_merged(set);
@@ -157,31 +165,38 @@ static bool same_state(enum fl_set_state set, enum fl_set_state spec) {
     return exists ? set == FL_SET_SOME || set == FL_SET_EMPTY : set == spec;
 }
 
+static bool same_port(const struct fl_set_port *a, const struct fl_set_port *b) {
+    return a->number == b->number && fl_str_eq(a->name, b->name) &&
+           fl_str_eq(set_protocol(a->protocol), set_protocol(b->protocol));
+}
+
 bool fl_set_is(const struct fl_set *set, const struct fl_set_spec *spec) {
-    if (!same_state(set->state, spec->state) || set->freshness != spec->freshness ||
-        set->truncated != spec->truncated || set->snapshot != spec->snapshot ||
-        set->block_count != spec->block_count || set->port_count != spec->port_count ||
-        !fl_str_eq(fl_str_of(set->service), spec->service) ||
-        !fl_str_eq(fl_str_of(set->external_name), spec->external_name)) {
+    if (!same_state(fl_set_state(set), spec->state) ||
+        set_whole(set)->freshness != spec->freshness || set->truncated != spec->truncated ||
+        set->snapshot != spec->snapshot || set_block_count(set) != spec->block_count ||
+        set_port_count(set) != spec->port_count ||
+        !fl_str_eq(fl_str_of(fl_set_service(set)), spec->service) ||
+        !fl_str_eq(fl_str_of(fl_set_external_name(set)), spec->external_name)) {
         return false;
     }
-    for (size_t i = 0; i < set->block_count; i++) {
-        if (set->blocks[i] != spec->blocks[i]) return false;
+    for (size_t i = 0; i < spec->block_count; i++) {
+        if (set_blocks(set)[i] != spec->blocks[i]) return false;
     }
-    for (size_t i = 0; i < set->port_count; i++) {
-        const struct fl_set_port *a = &set->ports[i], *b = &spec->ports[i];
-        if (a->number != b->number || !fl_str_eq(a->name, b->name) ||
-            !fl_str_eq(a->protocol, b->protocol)) {
-            return false;
-        }
+    for (size_t i = 0; i < spec->port_count; i++) {
+        struct fl_set_port port = set_port_at(set, i);
+        if (!same_port(&port, &spec->ports[i])) return false;
     }
     return true;
 }
 
-enum fl_set_state fl_set_state(const struct fl_set *set) { return set->state; }
-const char *fl_set_service(const struct fl_set *set) { return set->service; }
-uint64_t fl_set_version(const struct fl_set *set) { return set->version; }
-const char *fl_set_external_name(const struct fl_set *set) { return set->external_name; }
+enum fl_set_state fl_set_state(const struct fl_set *set) { return (enum fl_set_state)set->state; }
+const char *fl_set_service(const struct fl_set *set) { return set_texts(set_whole(set)); }
+uint64_t fl_set_version(const struct fl_set *set) { return set_whole(set)->version; }
+
+const char *fl_set_external_name(const struct fl_set *set) {
+    const char *service = fl_set_service(set);
+    return set->has_external ? service + strlen(service) + 1 : NULL;
+}
 
 bool fl_set_is_truncated(const struct fl_set *set) { return set->truncated; }
 bool fl_set_is_snapshot(const struct fl_set *set) { return set->snapshot; }
@@ -197,9 +212,11 @@ const char *fl_set_state_name(enum fl_set_state state) {
 }
 
 int64_t fl_set_proof_wall_ms(const struct fl_set *set, int64_t now_wall_ms) {
-    return set->freshness ? fl_freshness_proof_wall_ms(set->freshness) : now_wall_ms;
+    const struct fl_freshness *freshness = set_whole(set)->freshness;
+    return freshness ? fl_freshness_proof_wall_ms(freshness) : now_wall_ms;
 }
 
 uint64_t fl_set_stale_ms(const struct fl_set *set) {
-    return set->freshness ? fl_freshness_stale_ms(set->freshness) : 0;
+    const struct fl_freshness *freshness = set_whole(set)->freshness;
+    return freshness ? fl_freshness_stale_ms(freshness) : 0;
 }

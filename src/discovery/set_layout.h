@@ -11,31 +11,79 @@
 /* Which ports of its blocks a set shows. */
 enum set_shows { SHOWS_ALL, SHOWS_NAME, SHOWS_NUMBER, SHOWS_NOTHING };
 
+/* A set, or a view of one. */
 struct fl_set {
     atomic_uint refs;
-    uint32_t bytes; /* of this allocation */
-    enum fl_set_state state;
-    bool any_ready; /* an endpoint that it shows is ready */
-    bool truncated, snapshot;
-    enum set_shows shows;
-    struct fl_str port_name; /* SHOWS_NAME */
-    uint16_t port_number;    /* SHOWS_NUMBER: the pods' */
-    uint64_t version;
-    struct fl_set *whole; /* of a view: the set it looks at; owns all that follows */
-    struct fl_freshness *freshness;
-    const char *service, *external_name; /* the latter NULL without */
-    struct fl_block **blocks;
-    size_t block_count;
-    struct fl_set_port *ports;
-    size_t port_count;
+    uint32_t bytes;         /* of this allocation */
+    struct fl_set *whole;   /* of a view: the set it looks at; else itself */
+    const char *port_name;  /* SHOWS_NAME: the whole set's */
+    uint16_t port_name_len; /* likewise */
+    uint16_t port_number;   /* SHOWS_NUMBER: the pods' */
+    uint8_t state, shows;   /* enum fl_set_state, enum set_shows */
+    bool any_ready;         /* an endpoint that it shows is ready */
+    bool has_external : 1;  /* these three as the whole set has them */
+    bool truncated : 1;
+    bool snapshot : 1;
 };
 
+/* A port of the service; where its texts stand, behind the whole set's ports. */
+struct set_port {
+    uint32_t text; /* the name, then the protocol, which is empty for TCP */
+    uint16_t name_len, protocol_len;
+    uint16_t number;
+};
+
+/* A whole set. Behind its blocks lie its ports, the service's name, the external name if it has
+ * one, both terminated, and the texts of the ports. */
+struct set_whole {
+    struct fl_set set;
+    uint64_t version;
+    struct fl_freshness *freshness; /* NULL: always fresh */
+    uint32_t block_count, port_count;
+    struct fl_block *blocks[];
+};
+
+static inline struct set_whole *set_whole(const struct fl_set *set) {
+    return FL_CONTAINER(set->whole, struct set_whole, set);
+}
+
+static inline size_t set_block_count(const struct fl_set *set) {
+    return set_whole(set)->block_count;
+}
+
+static inline struct fl_block *const *set_blocks(const struct fl_set *set) {
+    return set_whole(set)->blocks;
+}
+
+static inline size_t set_port_count(const struct fl_set *set) { return set_whole(set)->port_count; }
+
+static inline struct set_port *set_ports(const struct set_whole *whole) {
+    return (struct set_port *)(void *)(whole->blocks + whole->block_count);
+}
+
+static inline char *set_texts(const struct set_whole *whole) {
+    return (char *)(set_ports(whole) + whole->port_count);
+}
+
+/* Borrowed from the whole set. */
+static inline struct fl_set_port set_port_at(const struct fl_set *set, size_t i) {
+    const struct set_whole *whole = set_whole(set);
+    const struct set_port *port = &set_ports(whole)[i];
+    const char *name = set_texts(whole) + port->text;
+    return (struct fl_set_port){fl_str_n(name, port->name_len), port->number,
+                                fl_str_n(name + port->name_len, port->protocol_len)};
+}
+
+static inline struct fl_str set_port_name(const struct fl_set *set) {
+    return fl_str_n(set->port_name, set->port_name_len);
+}
+
 static inline bool set_shows_port(const struct fl_set *set, const struct fl_block_port *port) {
-    switch (set->shows) {
+    switch ((enum set_shows)set->shows) {
     case SHOWS_ALL:
         return true;
     case SHOWS_NAME:
-        return fl_str_eq(set->port_name, port->name);
+        return fl_str_eq(set_port_name(set), port->name);
     case SHOWS_NUMBER:
         return set->port_number == port->port;
     case SHOWS_NOTHING:

@@ -151,15 +151,16 @@ static void put_set(struct writer *w, const struct fl_set *set) {
     before.pod.n = before.node.n = before.zone.n = 0;
     bool exists = set->state != FL_SET_ABSENT;
     put_byte(w, (exists ? SET_EXISTS : 0u) | (set->truncated ? SET_TRUNCATED : 0u));
-    put_text(w, fl_str_of(set->external_name));
-    put_number(w, set->port_count);
-    for (size_t i = 0; i < set->port_count; i++) {
-        put_text(w, set->ports[i].name);
-        put_text(w, set->ports[i].protocol);
-        put_number(w, set->ports[i].number);
+    put_text(w, fl_str_of(fl_set_external_name(set)));
+    put_number(w, set_port_count(set));
+    for (size_t i = 0; i < set_port_count(set); i++) {
+        struct fl_set_port port = set_port_at(set, i);
+        put_text(w, port.name);
+        put_text(w, port.protocol);
+        put_number(w, port.number);
     }
-    put_number(w, set->block_count);
-    for (size_t i = 0; i < set->block_count; i++) put_block(w, set->blocks[i], &before);
+    put_number(w, set_block_count(set));
+    for (size_t i = 0; i < set_block_count(set); i++) put_block(w, set_blocks(set)[i], &before);
 }
 
 int fl_snapshot_begin(struct fl_buf *out) {
@@ -172,7 +173,7 @@ int fl_snapshot_begin(struct fl_buf *out) {
 
 int fl_snapshot_put(struct fl_buf *out, const struct fl_snapshot_key *key, int64_t proof_wall_ms,
                     const struct fl_set *set) {
-    FL_ASSERT(!set->whole && set->state != FL_SET_UNKNOWN);
+    FL_ASSERT(set->whole == set && set->state != FL_SET_UNKNOWN);
     struct writer w = {out, 0};
     size_t start = out->len;
     put_le(&w, 0, 4);

@@ -52,7 +52,7 @@ static int disfavour(const struct fl_walk_item *item) {
 
 static struct fl_walk_item item_of(const struct fl_walk *walk, const struct fl_walk_slot *slot) {
     struct fl_walk_item item = {.key = slot->key,
-                                .block = walk->set->blocks[slot->place],
+                                .block = set_blocks(walk->set)[slot->place],
                                 .place = slot->place,
                                 .endpoint = slot->endpoint,
                                 .port = slot->port,
@@ -164,7 +164,7 @@ static void scan_port(struct fl_walk *walk, struct fl_walk_item *item) {
 }
 
 static void scan_block(struct fl_walk *walk, size_t place) {
-    struct fl_walk_item item = {.block = walk->set->blocks[place], .place = (uint32_t)place};
+    struct fl_walk_item item = {.block = set_blocks(walk->set)[place], .place = (uint32_t)place};
     size_t ports = fl_block_port_count(item.block);
     for (size_t i = 0; i < ports; i++) {
         struct fl_block_port port;
@@ -183,7 +183,7 @@ static void scan_block(struct fl_walk *walk, size_t place) {
 static void fill(struct fl_walk *walk) {
     walk->count = walk->next = 0;
     walk->overflowed = false;
-    for (size_t i = 0; i < walk->set->block_count; i++) scan_block(walk, i);
+    for (size_t i = 0; i < set_block_count(walk->set); i++) scan_block(walk, i);
     if (!walk->overflowed) heapify(walk);
     sort_heap(walk);
 }
