@@ -10,6 +10,7 @@
 
 #include "base/block.h"
 #include "base/buf.h"
+#include "base/list.h"
 
 /* How long ago the source proved that it is alive, shared by all sets that come from it. The owner,
  * on its loop, tells it anew at least every second, so that readers, anywhere, need no clock. */
@@ -23,6 +24,12 @@ void fl_freshness_tell(struct fl_freshness *freshness, uint64_t stale_ms, int64_
 uint64_t fl_freshness_stale_ms(const struct fl_freshness *freshness);
 int64_t fl_freshness_proof_wall_ms(const struct fl_freshness *freshness);
 bool fl_freshness_is_shared(const struct fl_freshness *freshness); /* by more than its owner */
+/* The owner, who gives its reference away, has ended; what it gave grows old from then on.
+ * `orphans` is told to at least every second, and forgets those that nobody shows any more. */
+void fl_freshness_take_orphan(struct fl_list *orphans, struct fl_freshness *freshness,
+                              uint64_t fresh_until_ms);
+void fl_freshness_tell_orphans(struct fl_list *orphans, uint64_t now_ms);
+void fl_freshness_forget_orphans(struct fl_list *orphans); /* nobody is left to tell them */
 
 /* A port of the service, as clients name it. Blocks carry the pods' ports under the same name. */
 struct fl_set_port {

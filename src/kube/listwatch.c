@@ -249,12 +249,12 @@ uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw) {
     return FL_MAX(proof_ms, fl_lane_last_read_ms(&lw->sync_lane));
 }
 
-static uint64_t fresh_until_ms(const struct fl_listwatch *lw) {
+uint64_t fl_listwatch_fresh_until_ms(const struct fl_listwatch *lw) {
     return FL_MAX(fl_listwatch_proof_ms(lw), lw->began_ms) + FL_FRESH_MS;
 }
 
 uint64_t fl_listwatch_stale_ms(const struct fl_listwatch *lw) {
-    uint64_t now_ms = fl_io_now_ms(lw->io), until_ms = fresh_until_ms(lw);
+    uint64_t now_ms = fl_io_now_ms(lw->io), until_ms = fl_listwatch_fresh_until_ms(lw);
     return now_ms > until_ms ? now_ms - until_ms : 0;
 }
 
@@ -262,7 +262,8 @@ static void on_stale_timer(struct fl_timer *timer) {
     struct fl_listwatch *lw = FL_CONTAINER(timer, struct fl_listwatch, stale_timer);
     uint64_t stale_ms = fl_listwatch_stale_ms(lw);
     fl_metric_set(lw->metrics.stale_ms, (int64_t)stale_ms);
-    fl_io_timer_set(lw->io, timer, FL_MAX(fresh_until_ms(lw) + 1, fl_io_now_ms(lw->io) + STALE_MS));
+    fl_io_timer_set(lw->io, timer,
+                    FL_MAX(fl_listwatch_fresh_until_ms(lw) + 1, fl_io_now_ms(lw->io) + STALE_MS));
 }
 
 /* --- life --- */

@@ -43,6 +43,8 @@ bool fl_listwatch_synced(const struct fl_listwatch *lw);
 uint64_t fl_listwatch_version(const struct fl_listwatch *lw);
 /* When the server last proved that what is in the store is current; 0: never. */
 uint64_t fl_listwatch_proof_ms(const struct fl_listwatch *lw);
+/* Until when that is proof enough: 45 s later, of one that never was from the start on. */
+uint64_t fl_listwatch_fresh_until_ms(const struct fl_listwatch *lw);
 /* For how long, beyond the 45 s that a server may be quiet, there was no proof; 0: fresh. Counts
  * from the start before the first one. */
 uint64_t fl_listwatch_stale_ms(const struct fl_listwatch *lw);

@@ -77,7 +77,7 @@ static void want_tick(struct kubernetes *k) {
 static void on_tick(struct fl_timer *timer) {
     struct kubernetes *k = FL_CONTAINER(timer, struct kubernetes, tick);
     fl_reaches_tick(&k->reaches);
-    if (fl_reaches_in_use(&k->reaches)) want_tick(k);
+    if (fl_reaches_want_tick(&k->reaches)) want_tick(k);
 }
 
 static int need_tick(struct kubernetes *k, struct fl_error *err) {

@@ -185,7 +185,7 @@ static void scope_leave(struct fl_reaches *reaches, struct fl_scope *scope) {
     if (reach && reach->wide == scope) reach->wide = NULL;
     count_scope(reaches, scope, -1);
     fl_list_remove(fl_scope_link(scope));
-    fl_scope_close(scope);
+    fl_scope_close(scope, &reaches->orphans);
     if (reach) reach_leave(reaches, reach);
 }
 
@@ -330,6 +330,7 @@ static void settle(struct fl_task *task) {
 
 void fl_reaches_tick(struct fl_reaches *reaches) {
     FL_LIST_EACH (&reaches->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
+    fl_freshness_tell_orphans(&reaches->orphans, fl_io_now_ms(reaches->io));
     if (!fl_list_empty(&reaches->moving)) {
         FL_LIST_EACH (&reaches->moving, link, next)
             make_due(reaches, FL_CONTAINER(link, struct watched, moving)->reach);
@@ -439,6 +440,10 @@ void fl_reaches_unwatch(struct fl_reaches *reaches, struct fl_feed *feed) {
     }
 }
 
+bool fl_reaches_want_tick(const struct fl_reaches *reaches) {
+    return fl_reaches_in_use(reaches) || !fl_list_empty(&reaches->orphans);
+}
+
 bool fl_reaches_in_use(const struct fl_reaches *reaches) {
     return !fl_list_empty(&reaches->scopes);
 }
@@ -454,6 +459,7 @@ void fl_reaches_init(struct fl_reaches *reaches, struct fl_io *io, void (*on_clo
     fl_list_init(&reaches->moving);
     fl_list_init(&reaches->names);
     fl_list_init(&reaches->scopes);
+    fl_list_init(&reaches->orphans);
     fl_task_init(&reaches->settle, settle);
 }
 
@@ -476,5 +482,6 @@ void fl_reaches_open(struct fl_reaches *reaches, struct fl_kube_client *client,
 void fl_reaches_deinit(struct fl_reaches *reaches) {
     FL_ASSERT(!reaches->cluster && fl_map_count(&reaches->namespaces) == 0);
     FL_ASSERT(fl_list_empty(&reaches->scopes) && reaches->scope_count == 0);
+    fl_freshness_forget_orphans(&reaches->orphans);
     fl_map_deinit(&reaches->namespaces);
 }

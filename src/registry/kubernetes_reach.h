@@ -24,6 +24,7 @@ struct fl_reaches {
     struct fl_list names;
     struct fl_list scopes;             /* open ones */
     size_t scope_count;                /* open and closing ones */
+    struct fl_list orphans;            /* freshness of closed ones that somebody still shows */
     struct fl_metric *open[FL_COVERS]; /* of them, by what they cover */
     uint64_t retry_at_ms;              /* when what was refused is asked for again */
     bool no_slices;                    /* this server has Endpoints only */
@@ -47,8 +48,9 @@ FL_MUST int fl_reaches_watch_names(struct fl_reaches *reaches, struct fl_str ns,
                                    struct fl_feed *feed, struct fl_error *err);
 void fl_reaches_unwatch(struct fl_reaches *reaches, struct fl_feed *feed);
 
-/* Once a second while one is in use. */
+/* Once a second while one is wanted. */
 void fl_reaches_tick(struct fl_reaches *reaches);
+bool fl_reaches_want_tick(const struct fl_reaches *reaches);
 bool fl_reaches_in_use(const struct fl_reaches *reaches); /* a scope is open */
 
 #endif

@@ -32,7 +32,8 @@ struct fl_scope_options {
 FL_MUST int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
                          const struct fl_scope_events *events, void *arg, struct fl_scope **out,
                          struct fl_error *err); /* FL_ENOMEM */
-void fl_scope_close(struct fl_scope *scope);    /* nothing is attached */
+/* Nothing is attached. Who still shows a set of it learns how old that is through `orphans`. */
+void fl_scope_close(struct fl_scope *scope, struct fl_list *orphans);
 
 /* The provider's list of open scopes. */
 struct fl_list *fl_scope_link(struct fl_scope *scope);

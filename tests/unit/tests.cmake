@@ -93,6 +93,7 @@ fl_unit_test(channel_server ROOMS sim)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 
+fl_unit_test(registry_freshness ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_hold ROOMS registry SOURCES unit/support/sets.c)
 fl_unit_test(registry_kubernetes ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_reach ROOMS registry sim SOURCES unit/support/kube_bed.c)
