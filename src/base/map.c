@@ -14,10 +14,11 @@
 
 #define CAP_FIRST ((size_t)8)
 
+/* Packed: of two words a third would be padding, and tables are most of what small values cost. */
 struct fl_map_slot {
-    uint64_t hash;
     void *item; /* the value if it holds its key, else a struct pair; NULL: the slot is empty */
-};
+    uint32_t hash;
+} __attribute__((packed, aligned(4)));
 
 /* A value and the copy of its key. */
 struct pair {
@@ -63,25 +64,29 @@ static void item_free(const struct fl_map *m, void *item) {
     if (!m->key_of) fl_free(item);
 }
 
-static size_t home_of(const struct fl_map *m, uint64_t hash) {
-    return (size_t)(hash >> (64 - __builtin_ctzll(m->cap)));
+static uint32_t hash_of(const struct fl_map *m, struct fl_str key) {
+    return (uint32_t)(fl_hash(key, m->seed) >> 32);
+}
+
+static size_t home_of(const struct fl_map *m, uint32_t hash) {
+    return (size_t)hash >> (32 - __builtin_ctzll(m->cap));
 }
 
 static size_t next_slot(const struct fl_map *m, size_t i) { return (i + 1) & (m->cap - 1); }
 
 /* How far slot `i` is from the home of `hash`. */
-static size_t distance(const struct fl_map *m, uint64_t hash, size_t i) {
+static size_t distance(const struct fl_map *m, uint32_t hash, size_t i) {
     return (i - home_of(m, hash)) & (m->cap - 1);
 }
 
-static int compare(const struct fl_map *m, const struct fl_map_slot *slot, uint64_t hash,
+static int compare(const struct fl_map *m, const struct fl_map_slot *slot, uint32_t hash,
                    struct fl_str key) {
     if (slot->hash != hash) return slot->hash < hash ? -1 : 1;
     return fl_str_cmp(key_of(m, slot), key);
 }
 
 /* The slot where the key is (true) or belongs (false). */
-static bool find(const struct fl_map *m, uint64_t hash, struct fl_str key, size_t *out) {
+static bool find(const struct fl_map *m, uint32_t hash, struct fl_str key, size_t *out) {
     size_t i = home_of(m, hash);
     for (size_t d = 0; m->slots[i].item; d++, i = next_slot(m, i)) {
         const struct fl_map_slot *slot = &m->slots[i];
@@ -102,7 +107,7 @@ size_t fl_map_table_bytes(const struct fl_map *m) { return m->cap * sizeof(*m->s
 void *fl_map_get(const struct fl_map *m, struct fl_str key) {
     size_t i;
     if (m->count == 0) return NULL;
-    return find(m, fl_hash(key, m->seed), key, &i) ? value_of(m, &m->slots[i]) : NULL;
+    return find(m, hash_of(m, key), key, &i) ? value_of(m, &m->slots[i]) : NULL;
 }
 
 /* Puts an entry at `i`, where it belongs; what is there moves on. */
@@ -143,7 +148,7 @@ static void replace(struct fl_map *m, struct fl_map_slot *slot, void *value, voi
 
 int fl_map_set(struct fl_map *m, struct fl_str key, void *value, void **old) {
     FL_ASSERT(value);
-    uint64_t hash = fl_hash(key, m->seed);
+    uint32_t hash = hash_of(m, key);
     size_t i;
     if (old) *old = NULL;
     if (m->count && find(m, hash, key, &i)) {
@@ -157,14 +162,14 @@ int fl_map_set(struct fl_map *m, struct fl_str key, void *value, void **old) {
         return FL_ENOMEM;
     }
     find(m, hash, key, &i);
-    insert_at(m, i, (struct fl_map_slot){hash, item});
+    insert_at(m, i, (struct fl_map_slot){item, hash});
     m->count++;
     return 0;
 }
 
 void *fl_map_remove(struct fl_map *m, struct fl_str key) {
     size_t i;
-    if (m->count == 0 || !find(m, fl_hash(key, m->seed), key, &i)) return NULL;
+    if (m->count == 0 || !find(m, hash_of(m, key), key, &i)) return NULL;
     void *value = value_of(m, &m->slots[i]);
     item_free(m, m->slots[i].item);
     for (size_t next = next_slot(m, i);; i = next, next = next_slot(m, next)) {
@@ -196,4 +201,22 @@ bool fl_map_next(const struct fl_map *m, size_t *cursor, struct fl_str *key, voi
         return true;
     }
     return false;
+}
+
+void *fl_map_first(const struct fl_map *m) {
+    size_t cursor = 0;
+    struct fl_str key;
+    void *value;
+    return fl_map_next(m, &cursor, &key, &value) ? value : NULL;
+}
+
+void *fl_map_after(const struct fl_map *m, struct fl_str key) {
+    size_t i, found;
+    uint32_t hash = hash_of(m, key);
+    bool is_there = m->count && find(m, hash, key, &found);
+    FL_ASSERT(is_there);
+    for (i = next_slot(m, found); !m->slots[i].item; i = next_slot(m, i))
+        ;
+    bool wrapped_round = i == found || compare(m, &m->slots[i], hash, key) < 0;
+    return wrapped_round ? NULL : value_of(m, &m->slots[i]);
 }

@@ -35,5 +35,10 @@ size_t fl_map_table_bytes(const struct fl_map *m);
 /* Walks the map: start with *cursor = 0; false at the end. The map must not change meanwhile; what
  * was given may be freed if nothing but fl_map_deinit follows. */
 bool fl_map_next(const struct fl_map *m, size_t *cursor, struct fl_str *key, void **value);
+/* The value that follows that of `key`, which is there; NULL: it is the last. For a walk during
+ * which values are removed, each after the next one was asked for. */
+void *fl_map_after(const struct fl_map *m, struct fl_str key);
+/* The first value; NULL: the map is empty. */
+void *fl_map_first(const struct fl_map *m);
 
 #endif

@@ -74,7 +74,7 @@ static void on_list_end(void *arg, struct fl_str version, struct fl_str token) {
 static struct fl_block *previous(void *arg, struct fl_str ns, struct fl_str name) {
     const struct fl_reflector *r = arg;
     const struct fl_kube_entry *entry = fl_kube_store_peek(r->store, ns, name);
-    return entry ? entry->block : NULL;
+    return entry ? fl_kube_entry_block(entry) : NULL;
 }
 
 static const struct fl_k8s_decoder_events decoder_events = {

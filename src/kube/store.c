@@ -90,13 +90,6 @@ void store_release(struct fl_kube_store *store, struct fl_str key) {
     store_account(store);
 }
 
-void store_release_all(struct fl_kube_store *store, struct fl_kube_entry *first) {
-    for (struct fl_kube_entry *entry = first, *next; entry; entry = next) {
-        next = entry->swept;
-        store_release(store, fl_kube_entry_key(entry));
-    }
-}
-
 int fl_kube_store_apply(struct fl_kube_store *store, enum fl_k8s_event event,
                         struct fl_k8s_object *object) {
     struct store_key key;

@@ -17,36 +17,42 @@ struct fl_kube_store;
 
 #define FL_KUBE_STORE_OBJECTS_MAX ((size_t)1000000)
 
+/* A port of a Service. */
 struct fl_kube_port {
     struct fl_str name, protocol; /* protocol empty: TCP */
     uint16_t number;
 };
 
-/* What is kept of a Service; one allocation. */
-struct fl_kube_service {
-    struct fl_str external_name; /* empty unless the type is ExternalName */
-    size_t port_count;
-    struct fl_kube_port ports[];
-};
-
+/* One allocation. There are as many as objects in the cluster: what it holds as bytes is read by
+ * the functions below. */
 struct fl_kube_entry {
-    uint64_t version;       /* 0: opaque */
-    struct fl_block *block; /* EndpointSlice, Endpoints */
-    struct fl_block **more; /* Endpoints whose subsets differ in their ports */
-    uint32_t more_count;
-    uint32_t skipped;                /* endpoints left out: without a usable address */
-    struct fl_kube_service *service; /* Service */
-    struct fl_kube_entry *swept;     /* the store's own */
-    uint32_t generation, audit;      /* the store's own */
-    bool truncated;                  /* Endpoints cut at 1,000 addresses */
-    uint16_t ns_len, name_len, owner_len;
-    char text[]; /* "ns/name", then the name of the Service that a slice belongs to */
+    uint64_t version; /* 0: opaque */
+    union {
+        struct fl_block *one; /* block_count 1, as of every EndpointSlice */
+        struct fl_block **many;
+    } blocks;
+    uint32_t block_count; /* a Service has none; Endpoints several if its subsets differ in ports */
+    uint32_t skipped;     /* endpoints left out: without a usable address */
+    uint32_t generation, audit; /* the store's own */
+    uint16_t port_count;        /* of a Service */
+    bool truncated;             /* Endpoints cut at 1,000 addresses */
+    bool owner_in_name;         /* the owner's name is how the slice's begins, as it mostly is */
+    uint8_t ns_len, name_len, owner_len, external_len;
+    char text[]; /* "ns/name", the owner unless it is in the name, the external name, the ports */
 };
 
 struct fl_str fl_kube_entry_key(const struct fl_kube_entry *entry); /* "ns/name" */
 struct fl_str fl_kube_entry_ns(const struct fl_kube_entry *entry);
 struct fl_str fl_kube_entry_name(const struct fl_kube_entry *entry);
+/* The name of the Service that a slice belongs to. */
 struct fl_str fl_kube_entry_owner(const struct fl_kube_entry *entry);
+/* Its blocks, block_count of them. */
+struct fl_block *const *fl_kube_entry_blocks(const struct fl_kube_entry *entry);
+struct fl_block *fl_kube_entry_block(const struct fl_kube_entry *entry); /* the first, or NULL */
+/* Of a Service: empty unless its type is ExternalName. */
+struct fl_str fl_kube_entry_external_name(const struct fl_kube_entry *entry);
+/* Writes its ports, port_count of them, to `ports`; their texts are borrowed. */
+void fl_kube_entry_ports(const struct fl_kube_entry *entry, struct fl_kube_port *ports);
 
 /* One change: `old` NULL: added; `now` NULL: removed, `old` is the last known state. Called before
  * the applying function returns; must not call the store. FL_ENOMEM: the change is not made, which

@@ -99,43 +99,51 @@ static void count_suspects(const struct fl_kube_store *store, size_t counts[FL_K
         count_suspect(store, key, what, counts);
 }
 
-/* Those that the server does not have, by `swept`. What is newer than the list was held before it
- * was asked for, so it is of a history that the server does not know. */
-static struct fl_kube_entry *find_extra(struct fl_kube_store *store, uint64_t version,
-                                        size_t counts[FL_KUBE_DIFFERENCES]) {
+/* Is it held without being on the server? */
+static bool is_extra(const struct fl_kube_store *store, const struct fl_kube_entry *entry) {
+    return entry->audit != store->audit.number;
+}
+
+/* What is newer than the list was held before it was asked for, so it is of a history that the
+ * server does not know. */
+static void count_extra(const struct fl_kube_store *store, uint64_t version,
+                        size_t counts[FL_KUBE_DIFFERENCES]) {
     size_t cursor = 0;
     struct fl_str key;
     void *value;
-    struct fl_kube_entry *first = NULL;
     while (fl_map_next(&store->held, &cursor, &key, &value)) {
-        struct fl_kube_entry *entry = value;
-        if (entry->audit == store->audit.number) continue;
-        if (store_older(version, entry->version)) {
-            counts[FL_KUBE_NEWER]++;
-            continue;
-        }
-        entry->swept = first;
-        first = entry;
-        counts[FL_KUBE_EXTRA]++;
+        const struct fl_kube_entry *entry = value;
+        if (is_extra(store, entry))
+            counts[store_older(version, entry->version) ? FL_KUBE_NEWER : FL_KUBE_EXTRA]++;
     }
-    return first;
+}
+
+static void release_extra(struct fl_kube_store *store) {
+    for (struct fl_kube_entry *entry = fl_map_first(&store->held), *next; entry; entry = next) {
+        struct fl_str key = fl_kube_entry_key(entry);
+        next = fl_map_after(&store->held, key);
+        if (is_extra(store, entry)) store_release(store, key);
+    }
 }
 
 bool fl_kube_store_audit_agrees(struct fl_kube_store *store, uint64_t version) {
     size_t counts[FL_KUBE_DIFFERENCES] = {0};
-    return !store->audit.full && fl_map_count(&store->audit.suspects) == 0 &&
-           !find_extra(store, version, counts) && !counts[FL_KUBE_NEWER];
+    if (store->audit.full || fl_map_count(&store->audit.suspects) > 0) return false;
+    count_extra(store, version, counts);
+    return !counts[FL_KUBE_EXTRA] && !counts[FL_KUBE_NEWER];
 }
 
 int fl_kube_store_audit_end(struct fl_kube_store *store, uint64_t version,
                             size_t counts[FL_KUBE_DIFFERENCES]) {
     bool on = store->audit.on, full = store->audit.full;
     memset(counts, 0, FL_KUBE_DIFFERENCES * sizeof(counts[0]));
-    if (on && !full) count_suspects(store, counts);
-    struct fl_kube_entry *first = on && !full ? find_extra(store, version, counts) : NULL;
+    if (on && !full) {
+        count_suspects(store, counts);
+        count_extra(store, version, counts);
+    }
     fl_kube_store_audit_drop(store);
     if (!on || full) return on ? FL_EFULL : FL_ECANCELLED;
     if (counts[FL_KUBE_MISSING] || counts[FL_KUBE_OLDER] || counts[FL_KUBE_NEWER]) return FL_EGONE;
-    store_release_all(store, first);
+    if (counts[FL_KUBE_EXTRA]) release_extra(store);
     return FL_OK;
 }

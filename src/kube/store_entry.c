@@ -14,8 +14,56 @@ struct fl_str fl_kube_entry_name(const struct fl_kube_entry *entry) {
     return fl_str_n(entry->text + entry->ns_len + 1, entry->name_len);
 }
 
+/* Bytes of the owner's name behind the key. */
+static size_t owner_bytes(const struct fl_kube_entry *entry) {
+    return entry->owner_in_name ? 0 : entry->owner_len;
+}
+
 struct fl_str fl_kube_entry_owner(const struct fl_kube_entry *entry) {
-    return fl_str_n(entry->text + fl_kube_entry_key(entry).n, entry->owner_len);
+    struct fl_str key = fl_kube_entry_key(entry);
+    size_t at = entry->owner_in_name ? (size_t)entry->ns_len + 1 : key.n;
+    return fl_str_n(entry->text + at, entry->owner_len);
+}
+
+struct fl_block *const *fl_kube_entry_blocks(const struct fl_kube_entry *entry) {
+    return entry->block_count == 1 ? &entry->blocks.one : entry->blocks.many;
+}
+
+struct fl_block *fl_kube_entry_block(const struct fl_kube_entry *entry) {
+    return entry->block_count ? fl_kube_entry_blocks(entry)[0] : NULL;
+}
+
+struct fl_str fl_kube_entry_external_name(const struct fl_kube_entry *entry) {
+    size_t at = fl_kube_entry_key(entry).n + owner_bytes(entry);
+    return fl_str_n(entry->text + at, entry->external_len);
+}
+
+/* ---- ports: a struct packed_port each, its name, its protocol ---- */
+
+struct packed_port {
+    uint8_t name_len, protocol_len;
+    uint16_t number;
+};
+
+static const char *ports_of(const struct fl_kube_entry *entry) {
+    struct fl_str external = fl_kube_entry_external_name(entry);
+    return external.p + external.n;
+}
+
+/* Reads a port and moves on behind it. */
+static struct fl_kube_port port_take(const char **at) {
+    struct packed_port packed;
+    memcpy(&packed, *at, sizeof(packed));
+    struct fl_kube_port port = {.number = packed.number};
+    port.name = fl_str_n(*at + sizeof(packed), packed.name_len);
+    port.protocol = fl_str_n(port.name.p + packed.name_len, packed.protocol_len);
+    *at = port.protocol.p + packed.protocol_len;
+    return port;
+}
+
+void fl_kube_entry_ports(const struct fl_kube_entry *entry, struct fl_kube_port *ports) {
+    const char *at = ports_of(entry);
+    for (size_t i = 0; i < entry->port_count; i++) ports[i] = port_take(&at);
 }
 
 bool store_key_make(struct store_key *key, struct fl_str ns, struct fl_str name) {
@@ -27,26 +75,48 @@ bool store_key_make(struct store_key *key, struct fl_str ns, struct fl_str name)
     return true;
 }
 
-static size_t service_bytes(const struct fl_kube_service *service) {
-    size_t size = sizeof(*service) + service->external_name.n +
-                  service->port_count * sizeof(struct fl_kube_port);
-    for (size_t i = 0; i < service->port_count; i++)
-        size += service->ports[i].name.n + service->ports[i].protocol.n;
-    return size;
+static struct fl_str bounded(struct fl_str text) {
+    return fl_str_n(text.p, FL_MIN(text.n, (size_t)STORE_NAME_MAX));
+}
+
+static struct fl_str kept_protocol(struct fl_str protocol) {
+    return fl_str_eq(protocol, FL_STR("TCP")) ? FL_STR_NONE : bounded(protocol);
+}
+
+static struct fl_str kept_external_name(const struct fl_k8s_object *object) {
+    bool external = fl_str_eq(object->type, FL_STR("ExternalName"));
+    return external ? bounded(object->external_name) : FL_STR_NONE;
+}
+
+static size_t kept_ports_bytes(const struct fl_k8s_object *object) {
+    size_t bytes = object->port_count * sizeof(struct packed_port);
+    for (size_t i = 0; i < object->port_count; i++)
+        bytes += bounded(object->ports[i].name).n + kept_protocol(object->ports[i].protocol).n;
+    return bytes;
+}
+
+static char *put(char *at, struct fl_str text) {
+    if (text.n) memcpy(at, text.p, text.n);
+    return at + text.n;
+}
+
+static char *put_port(char *at, const struct fl_k8s_service_port *port) {
+    struct fl_str name = bounded(port->name), protocol = kept_protocol(port->protocol);
+    const struct packed_port packed = {(uint8_t)name.n, (uint8_t)protocol.n, port->port};
+    return put(put(put(at, fl_str_n(&packed, sizeof(packed))), name), protocol);
 }
 
 /* Without its blocks. */
 static size_t entry_bytes(const struct fl_kube_entry *entry) {
-    size_t bytes = sizeof(*entry) + fl_kube_entry_key(entry).n + entry->owner_len;
-    if (entry->service) bytes += service_bytes(entry->service);
-    return bytes + entry->more_count * sizeof(struct fl_block *);
+    const char *end = ports_of(entry);
+    for (size_t i = 0; i < entry->port_count; i++) port_take(&end);
+    size_t pointers = entry->block_count > 1 ? entry->block_count * sizeof(struct fl_block *) : 0;
+    return (size_t)(end - (const char *)entry) + pointers;
 }
 
 static void free_parts(struct fl_kube_entry *entry) {
-    fl_block_unref(entry->block);
-    for (size_t i = 0; i < entry->more_count; i++) fl_block_unref(entry->more[i]);
-    fl_free(entry->more);
-    fl_free(entry->service);
+    for (size_t i = 0; i < entry->block_count; i++) fl_block_unref(fl_kube_entry_blocks(entry)[i]);
+    if (entry->block_count > 1) fl_free(entry->blocks.many);
     fl_free(entry);
 }
 
@@ -64,74 +134,53 @@ void store_entries_free(struct fl_kube_store *store, struct fl_map *map) {
     fl_map_deinit(map);
 }
 
-static size_t service_text_size(const struct fl_k8s_object *object) {
-    size_t size = object->external_name.n;
-    for (size_t i = 0; i < object->port_count; i++)
-        size += object->ports[i].name.n + object->ports[i].protocol.n;
-    return size;
-}
-
-static struct fl_str text_put(char **end, struct fl_str text) {
-    struct fl_str copy = fl_str_n(*end, text.n);
-    if (text.n) memcpy(*end, text.p, text.n);
-    *end += text.n;
-    return copy;
-}
-
-/* Strings lie behind the ports, in the same allocation. */
-static struct fl_kube_service *service_new(const struct fl_k8s_object *object) {
-    size_t size = sizeof(struct fl_kube_service) + object->port_count * sizeof(struct fl_kube_port);
-    struct fl_kube_service *service = fl_calloc(1, size + service_text_size(object));
-    if (!service) return NULL;
-    char *end = (char *)service + size;
-    if (fl_str_eq(object->type, FL_STR("ExternalName")))
-        service->external_name = text_put(&end, object->external_name);
-    service->port_count = object->port_count;
-    for (size_t i = 0; i < object->port_count; i++) {
-        const struct fl_k8s_service_port *from = &object->ports[i];
-        service->ports[i].name = text_put(&end, from->name);
-        service->ports[i].protocol = text_put(&end, from->protocol);
-        service->ports[i].number = from->port;
+/* FL_ENOMEM: nothing is stolen. */
+static int steal_blocks(struct fl_kube_entry *entry, struct fl_k8s_object *object) {
+    size_t count = object->block ? 1 + object->more_count : 0;
+    struct fl_block **to = &entry->blocks.one;
+    if (count > 1) to = entry->blocks.many = fl_calloc(count, sizeof(struct fl_block *));
+    if (!to) return FL_ENOMEM;
+    entry->block_count = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        struct fl_block **from = i ? &object->more[i - 1] : &object->block;
+        to[i] = *from;
+        *from = NULL;
     }
-    return service;
+    return FL_OK;
 }
 
-/* Cannot fail: what it needs was made before. */
-static void steal_blocks(struct fl_kube_entry *entry, struct fl_k8s_object *object) {
-    entry->block = object->block;
-    object->block = NULL;
-    entry->more_count = (uint32_t)object->more_count;
-    for (size_t i = 0; i < object->more_count; i++) {
-        entry->more[i] = object->more[i];
-        object->more[i] = NULL;
-    }
-}
-
-static bool make_room(struct fl_kube_entry *entry, const struct fl_k8s_object *object) {
-    if (object->kind == FL_K8S_SERVICE && !(entry->service = service_new(object))) return false;
-    if (object->more_count == 0) return true;
-    entry->more = fl_calloc(object->more_count, sizeof(struct fl_block *));
-    return entry->more != NULL;
+static void fill(struct fl_kube_entry *entry, const struct fl_k8s_object *object,
+                 const struct store_key *key) {
+    struct fl_str owner = bounded(object->service), external = kept_external_name(object);
+    entry->version = fl_kube_store_version(object->resource_version);
+    entry->truncated = object->truncated;
+    entry->skipped = (uint32_t)FL_MIN(object->skipped, (size_t)UINT32_MAX);
+    entry->ns_len = (uint8_t)object->ns.n;
+    entry->name_len = (uint8_t)object->name.n;
+    entry->owner_len = (uint8_t)owner.n;
+    entry->owner_in_name = fl_str_starts(object->name, owner);
+    entry->external_len = (uint8_t)external.n;
+    entry->port_count = (uint16_t)object->port_count;
+    char *at = put(entry->text, store_key_str(key));
+    if (!entry->owner_in_name) at = put(at, owner);
+    at = put(at, external);
+    for (size_t i = 0; i < object->port_count; i++) at = put_port(at, &object->ports[i]);
 }
 
 struct fl_kube_entry *store_entry_new(struct fl_kube_store *store, struct fl_k8s_object *object,
                                       const struct store_key *key) {
-    size_t owner = FL_MIN(object->service.n, (size_t)STORE_NAME_MAX);
-    struct fl_kube_entry *entry = fl_calloc(1, sizeof(*entry) + key->n + owner);
+    FL_ASSERT(object->port_count <= FL_K8S_SERVICE_PORTS_MAX); /* as the decoder has it */
+    struct fl_str owner = bounded(object->service);
+    size_t texts = key->n + (fl_str_starts(object->name, owner) ? 0 : owner.n) +
+                   kept_external_name(object).n + kept_ports_bytes(object);
+    struct fl_kube_entry *entry =
+        fl_calloc(1, FL_MAX(sizeof(*entry), offsetof(struct fl_kube_entry, text) + texts));
     if (!entry) return NULL;
-    if (!make_room(entry, object)) {
-        free_parts(entry);
+    fill(entry, object, key);
+    if (steal_blocks(entry, object) < 0) {
+        fl_free(entry);
         return NULL;
     }
-    entry->version = fl_kube_store_version(object->resource_version);
-    entry->truncated = object->truncated;
-    entry->skipped = (uint32_t)FL_MIN(object->skipped, (size_t)UINT32_MAX);
-    entry->ns_len = (uint16_t)object->ns.n;
-    entry->name_len = (uint16_t)object->name.n;
-    entry->owner_len = (uint16_t)owner;
-    memcpy(entry->text, key->text, key->n);
-    if (owner) memcpy(entry->text + key->n, object->service.p, owner);
-    steal_blocks(entry, object);
     store->entry_bytes += entry_bytes(entry);
     return entry;
 }

@@ -59,8 +59,6 @@ static inline bool store_older(uint64_t version, uint64_t than) {
 FL_MUST int store_hold_take(struct fl_kube_store *store, struct fl_kube_entry *entry);
 /* What is held under the key is gone: tells the tap. */
 void store_release(struct fl_kube_store *store, struct fl_str key);
-/* Likewise for `first` and all that follow by `swept`. */
-void store_release_all(struct fl_kube_store *store, struct fl_kube_entry *first);
 /* Tells base/area what changed. */
 void store_account(struct fl_kube_store *store);
 

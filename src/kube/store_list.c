@@ -104,18 +104,13 @@ static int doubts_settle(struct fl_kube_store *store, bool all) {
 
 /* Removes what this list did not mark; what is newer than `version` is unknown to it and stays. */
 static void sweep(struct fl_kube_store *store, uint64_t version) {
-    size_t cursor = 0;
-    struct fl_str key;
-    void *value;
-    struct fl_kube_entry *first = NULL;
-    while (fl_map_next(&store->held, &cursor, &key, &value)) {
-        struct fl_kube_entry *entry = value;
+    for (struct fl_kube_entry *entry = fl_map_first(&store->held), *next; entry; entry = next) {
+        struct fl_str key = fl_kube_entry_key(entry);
+        next = fl_map_after(&store->held, key);
         if (entry->generation == store->generation || store_older(version, entry->version))
             continue;
-        entry->swept = first;
-        first = entry;
+        store_release(store, key);
     }
-    store_release_all(store, first);
 }
 
 int fl_kube_store_list_end(struct fl_kube_store *store, uint64_t version,

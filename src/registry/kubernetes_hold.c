@@ -184,7 +184,7 @@ static int find_candidates(struct fl_map *candidates, const struct fl_indexed_se
     for (const struct fl_held *held = service->held; held && rc == 0; held = held->next)
         rc = add_candidates(candidates, held->block);
     for (size_t i = 0; i < service->slice_count && fl_map_count(candidates); i++)
-        drop_present(candidates, fl_indexed_service_slices(service)[i]->block);
+        drop_present(candidates, fl_kube_entry_block(fl_indexed_service_slices(service)[i]));
     return rc;
 }
 
@@ -208,13 +208,14 @@ void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *o
     struct fl_indexed_service *service = fl_service_index_owner(index, now ? now : old);
     if (!service) return;
     bool same = old && fl_service_index_owner(index, old) == service;
-    bool moves = same && old->block && may_move(service, now) &&
-                 !(now && now->block && same_addresses(old->block, now->block));
+    const struct fl_block *before = same ? fl_kube_entry_block(old) : NULL;
+    const struct fl_block *after = now ? fl_kube_entry_block(now) : NULL;
+    bool moves = before && may_move(service, now) && !(after && same_addresses(before, after));
     if (!moves && !service->held) return;
     if (service->slice_count == 0) /* there is no slice to appear in */
         fl_hold_drop(service);
     else
-        rebuild(index, service, moves ? old->block : NULL, now_ms);
+        rebuild(index, service, moves ? before : NULL, now_ms);
 }
 
 void fl_hold_copy(struct fl_service_index *index, struct fl_indexed_service *service,

@@ -41,7 +41,6 @@ struct fl_scope {
     bool was_stale;               /* as the log was told */
     bool starved;                 /* memory was short: everything is due again at the next tick */
     struct fl_freshness *freshness;
-    uint64_t fresh_until_ms; /* as of the last proof */
     struct fl_task flush;
 };
 
@@ -195,28 +194,31 @@ static const struct fl_error *current_trouble(const struct fl_scope *scope) {
     return &none;
 }
 
-static void fill_ports(const struct fl_kube_service *service, struct fl_set_port *ports) {
-    for (size_t i = 0; i < service->port_count; i++)
+/* NULL: no memory. */
+static struct fl_set_port *ports_of(const struct fl_kube_entry *record) {
+    struct fl_kube_port kept[FL_K8S_SERVICE_PORTS_MAX];
+    size_t count = record ? record->port_count : 0;
+    struct fl_set_port *ports = fl_calloc(count + 1, sizeof(*ports));
+    if (!ports || !record) return ports;
+    fl_kube_entry_ports(record, kept);
+    for (size_t i = 0; i < count; i++)
         ports[i] = (struct fl_set_port){
-            .name = service->ports[i].name,
-            .number = service->ports[i].number,
-            .protocol = service->ports[i].protocol,
-        };
+            .name = kept[i].name, .number = kept[i].number, .protocol = kept[i].protocol};
+    return ports;
 }
 
 static size_t block_count(const struct fl_indexed_service *service) {
-    size_t count = service->slice_count;
+    size_t count = 0;
     for (const struct fl_held *held = service->held; held; held = held->next) count++;
     for (size_t i = 0; i < service->slice_count; i++)
-        count += fl_indexed_service_slices(service)[i]->more_count;
+        count += fl_indexed_service_slices(service)[i]->block_count;
     return count;
 }
 
 static void fill_blocks(const struct fl_indexed_service *service, struct fl_block **blocks) {
     for (size_t i = 0; i < service->slice_count; i++) {
         const struct fl_kube_entry *slice = fl_indexed_service_slices(service)[i];
-        *blocks++ = slice->block;
-        for (size_t j = 0; j < slice->more_count; j++) *blocks++ = slice->more[j];
+        for (size_t j = 0; j < slice->block_count; j++) *blocks++ = fl_kube_entry_blocks(slice)[j];
     }
     for (const struct fl_held *held = service->held; held; held = held->next)
         *blocks++ = held->block;
@@ -230,22 +232,21 @@ static bool is_truncated(const struct fl_indexed_service *service) {
 
 static int publish(struct fl_scope *scope, const struct fl_indexed_service *service,
                    struct fl_feed *feed) {
-    const struct fl_kube_service *record = service->record ? service->record->service : NULL;
+    const struct fl_kube_entry *record = service->record;
     struct fl_set_spec spec = {
         .service = fl_indexed_service_key(service),
         .state = record || service->slice_count ? FL_SET_SOME : FL_SET_ABSENT,
         .block_count = block_count(service),
         .port_count = record ? record->port_count : 0,
-        .external_name = record ? record->external_name : FL_STR_NONE,
+        .external_name = record ? fl_kube_entry_external_name(record) : FL_STR_NONE,
         .freshness = scope->freshness,
         .truncated = is_truncated(service),
     };
     struct fl_block **blocks = fl_calloc(spec.block_count + 1, sizeof(struct fl_block *));
-    struct fl_set_port *ports = fl_calloc(spec.port_count + 1, sizeof(*ports));
+    struct fl_set_port *ports = ports_of(record);
     bool ok = blocks && ports;
     if (ok) {
         fill_blocks(service, blocks);
-        if (record) fill_ports(record, ports);
         spec.blocks = blocks;
         spec.ports = ports;
         fl_feed_publish(feed, &spec);
@@ -327,20 +328,17 @@ static void finish(struct fl_scope *scope) {
     scope_free(scope);
 }
 
-/* As old as the older of the two collections. One that has yet to be opened proves nothing new. */
+/* As old as the older of the two collections. */
 static void update_freshness(struct fl_scope *scope) {
-    uint64_t now_ms = fl_io_now_ms(scope->io);
-    int64_t proof_wall_ms = fl_freshness_proof_wall_ms(scope->freshness);
-    const struct fl_listwatch *services = scope->parts[SERVICES].lw,
-                              *slices = scope->parts[SLICES].lw;
-    if (services && slices) {
-        uint64_t proof_ms = FL_MIN(fl_listwatch_proof_ms(services), fl_listwatch_proof_ms(slices));
-        scope->fresh_until_ms =
-            FL_MIN(fl_listwatch_fresh_until_ms(services), fl_listwatch_fresh_until_ms(slices));
-        proof_wall_ms = proof_ms ? fl_io_wall_ms(scope->io) - (int64_t)(now_ms - proof_ms) : 0;
+    uint64_t proof_ms = UINT64_MAX, stale_ms = 0, now_ms = fl_io_now_ms(scope->io);
+    for (int i = 0; i < PARTS; i++) {
+        const struct fl_listwatch *lw = scope->parts[i].lw;
+        if (!lw) return; /* opened in the next turn */
+        proof_ms = FL_MIN(proof_ms, fl_listwatch_proof_ms(lw));
+        stale_ms = FL_MAX(stale_ms, fl_listwatch_stale_ms(lw));
     }
-    uint64_t until_ms = scope->fresh_until_ms;
-    fl_freshness_tell(scope->freshness, now_ms > until_ms ? now_ms - until_ms : 0, proof_wall_ms);
+    int64_t proof_wall_ms = fl_io_wall_ms(scope->io) - (int64_t)(now_ms - proof_ms);
+    fl_freshness_tell(scope->freshness, stale_ms, proof_ms ? proof_wall_ms : 0);
 }
 
 static void flush(struct fl_task *task) {
@@ -514,7 +512,6 @@ int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
     scope->events = events;
     scope->arg = arg;
     scope->endpoints = options->endpoints;
-    scope->fresh_until_ms = fl_io_now_ms(io) + FL_FRESH_MS;
     fl_list_init(&scope->link);
     fl_list_init(&scope->names);
     fl_service_index_init(&scope->index, scope, fl_random_u64(&io->jitter));
@@ -534,11 +531,9 @@ fail:
     return fl_fail_nomem(err);
 }
 
-void fl_scope_close(struct fl_scope *scope, struct fl_list *orphans) {
+void fl_scope_close(struct fl_scope *scope) {
     FL_ASSERT(!scope->closing && fl_scope_unused(scope));
     scope->closing = true;
-    fl_freshness_take_orphan(orphans, scope->freshness, scope->fresh_until_ms);
-    scope->freshness = NULL;
     for (int i = 0; i < PARTS; i++) part_close(scope, (enum part_kind)i);
     want_flush(scope);
 }

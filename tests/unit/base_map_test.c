@@ -176,6 +176,33 @@ static void test_iteration_finds_each_once(void **state) {
     fl_map_deinit(&m);
 }
 
+/* Every third is removed on the way, which the walk does not notice. */
+static void test_a_walk_by_keys_bears_removals(void **state) {
+    FL_UNUSED(state);
+    for (unsigned n = 0; n < 300; n++) {
+        struct named named[300], *order[300];
+        struct fl_map m;
+        size_t cursor = 0, seen = 0;
+        struct fl_str key;
+        void *value;
+        fl_map_init_keyed(&m, n, name_of);
+        for (unsigned i = 0; i < n; i++) {
+            named_init(&named[i], i);
+            assert_int_equal(fl_map_set(&m, named[i].key, &named[i], NULL), 0);
+        }
+        while (fl_map_next(&m, &cursor, &key, &value)) order[seen++] = value;
+        seen = 0;
+        for (struct named *at = fl_map_first(&m), *next; at; at = next) {
+            assert_ptr_equal(at, order[seen]);
+            next = fl_map_after(&m, at->key);
+            if (seen++ % 3 == 0) assert_ptr_equal(fl_map_remove(&m, at->key), at);
+        }
+        assert_int_equal(seen, n);
+        assert_int_equal(fl_map_count(&m), n - (n + 2) / 3);
+        fl_map_deinit(&m);
+    }
+}
+
 static void test_no_memory_leaves_the_map_as_it_was(void **state) {
     FL_UNUSED(state);
     FL_TEST_EACH_FAILURE(n) {
@@ -209,6 +236,7 @@ int main(void) {
         cmocka_unit_test(test_values_that_hold_their_keys),
         cmocka_unit_test(test_random_use_agrees_with_an_array),
         cmocka_unit_test(test_order_depends_on_keys_and_seed_only),
+        cmocka_unit_test(test_a_walk_by_keys_bears_removals),
         cmocka_unit_test(test_iteration_finds_each_once),
         cmocka_unit_test(test_no_memory_leaves_the_map_as_it_was),
         cmocka_unit_test(test_hash_depends_on_bytes_and_seed),

@@ -77,8 +77,8 @@ static void test_W18_absent_ready_is_ready_and_deleted_is_gone(void **state) {
     const struct fl_kube_entry *entry = fl_kube_store_peek(f.store, FL_STR("shop"), FL_STR("a"));
     assert_non_null(entry);
     assert_true(fl_str_eq(fl_kube_entry_owner(entry), FL_STR("echo")));
-    assert_int_equal(fl_block_count(entry->block), 1);
-    assert_true(fl_block_flags_at(entry->block, 0) & FL_ENDPOINT_READY);
+    assert_int_equal(fl_block_count(fl_kube_entry_block(entry)), 1);
+    assert_true(fl_block_flags_at(fl_kube_entry_block(entry), 0) & FL_ENDPOINT_READY);
     fl_rbed_event(&f, FL_K8S_DELETED, "a", "11");
     assert_null(fl_kube_store_peek(f.store, FL_STR("shop"), FL_STR("a")));
     assert_int_equal(fl_kube_store_count(f.store), 1);

@@ -235,7 +235,9 @@ static void test_a_service_keeps_ports_and_external_name(void **state) {
     struct seen seen = {0};
     struct fl_kube_store *store = make(&seen);
     const struct fl_k8s_service_port ports[] = {
-        {.name = FL_STR("grpc"), .port = 80, .target_port = 8080}, {.port = 443}};
+        {.name = FL_STR("grpc"), .protocol = FL_STR("TCP"), .port = 80, .target_port = 8080},
+        {.protocol = FL_STR("UDP"), .port = 443}};
+    struct fl_kube_port kept[FL_COUNT(ports)];
     struct fl_k8s_object o = object("echo", "3");
     FL_UNUSED(state);
     o.kind = FL_K8S_SERVICE;
@@ -246,10 +248,15 @@ static void test_a_service_keeps_ports_and_external_name(void **state) {
     assert_int_equal(fl_kube_store_apply(store, FL_K8S_ADDED, &o), FL_OK);
     const struct fl_kube_entry *entry = fl_kube_store_peek(store, FL_STR("ns"), FL_STR("echo"));
     assert_non_null(entry);
-    assert_true(fl_str_eq(entry->service->external_name, FL_STR("example.org")));
-    assert_int_equal(entry->service->port_count, 2);
-    assert_true(fl_str_eq(entry->service->ports[0].name, FL_STR("grpc")));
-    assert_int_equal(entry->service->ports[1].number, 443);
+    assert_true(fl_str_eq(fl_kube_entry_external_name(entry), FL_STR("example.org")));
+    assert_int_equal(entry->port_count, FL_COUNT(kept));
+    fl_kube_entry_ports(entry, kept);
+    assert_true(fl_str_eq(kept[0].name, FL_STR("grpc")));
+    assert_int_equal(kept[0].protocol.n, 0);
+    assert_int_equal(kept[0].number, 80);
+    assert_int_equal(kept[1].name.n, 0);
+    assert_true(fl_str_eq(kept[1].protocol, FL_STR("UDP")));
+    assert_int_equal(kept[1].number, 443);
     fl_kube_store_free(store);
 }
 

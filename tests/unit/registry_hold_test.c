@@ -75,7 +75,8 @@ static void assert_shown(struct bed *bed, const char *text) {
     struct fl_block *blocks[8] = {NULL};
     size_t count = 0;
     for (; count < bed->service->slice_count; count++)
-        blocks[count] = fl_block_ref(fl_indexed_service_slices(bed->service)[count]->block);
+        blocks[count] =
+            fl_block_ref(fl_kube_entry_block(fl_indexed_service_slices(bed->service)[count]));
     for (const struct fl_held *held = bed->service->held; held; held = held->next)
         blocks[count++] = fl_block_ref(held->block);
     struct fl_set *set = fl_test_set_of("", blocks, count, 1);
