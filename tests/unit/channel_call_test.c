@@ -1,516 +1,22 @@
-/* Calls through a channel on the virtual world: who gets them, how they wait, how they end. */
+/* channel_call_test.c - how calls through a channel end, on the virtual world. */
 #include "support/alloc.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "support/bed.h"
-#include "support/peer.h"
-
-#define READY       (FL_ENDPOINT_READY | FL_ENDPOINT_SERVING)
-#define TERMINATING (FL_ENDPOINT_SERVING | FL_ENDPOINT_TERMINATING)
-
-static void expect_ok(const struct fl_bed_call *call) {
-    assert_int_equal(call->ended, 1);
-    assert_string_equal(call->message, "");
-    assert_int_equal(call->status, FL_STATUS_OK);
-    assert_int_equal(call->response_len, 4);
-    assert_memory_equal(call->response, "\12\2hi", 4);
-}
-
-static void answer_echo(struct fl_peer *peer, struct fl_http_stream *stream,
-                        const struct fl_http_request *head) {
-    FL_UNUSED(peer);
-    FL_UNUSED(head);
-    fl_peer_answer(stream, 200, "application/grpc", "\0\0\0\0\4\12\2hi", 9, "0");
-}
-
-/* --- who gets them --- */
-
-static void test_one_call(void **state) {
-    FL_UNUSED(state);
-    for (uint64_t seed = 0; seed < 20; seed++) {
-        struct fl_bed bed;
-        struct fl_bed_call call;
-        fl_bed_start(&bed, &(struct fl_world_options){.seed = seed, .chop = true});
-        struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-        fl_bed_open(&bed, NULL);
-        fl_bed_publish(&bed, 1);
-        fl_bed_call_now(&bed, &call, 1000);
-        expect_ok(&call);
-        assert_string_equal(call.peer, "10.0.0.1:50051");
-        assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_READY);
-        fl_bed_kill(&bed, echo);
-        fl_bed_stop(&bed);
-    }
-}
-
-static void test_C5_balance_per_call(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_echo *echo[7];
-    fl_bed_start(&bed, NULL);
-    for (unsigned i = 0; i < 7; i++) echo[i] = fl_bed_echo(&bed, i + 1, 0);
-    fl_bed_open(&bed, NULL);
-    fl_bed_publish(&bed, 7);
-    fl_world_run_ms(bed.world, 100);
-    for (int i = 0; i < 700; i++) {
-        struct fl_bed_call call;
-        fl_bed_call_now(&bed, &call, 1000);
-        expect_ok(&call);
-    }
-    for (unsigned i = 0; i < 7; i++) {
-        assert_int_equal(fl_echo_calls(echo[i]), 100);
-        fl_bed_kill(&bed, echo[i]);
-    }
-    fl_bed_stop(&bed);
-}
-
-/* New endpoints are connected as they are published, not at some later resolution. */
-static void test_C4_C6_new_endpoint_gets_traffic_within_one_round(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    struct fl_echo *echo[3];
-    fl_bed_start(&bed, NULL);
-    for (unsigned i = 0; i < 3; i++) echo[i] = fl_bed_echo(&bed, i + 1, 0);
-    fl_bed_open(&bed, NULL);
-    fl_bed_publish(&bed, 2);
-    for (int i = 0; i < 5; i++) fl_bed_call_now(&bed, &call, 1000);
-    fl_bed_publish(&bed, 3);
-    fl_world_run_ms(bed.world, 10); /* connects */
-    for (int i = 0; i < 3; i++) fl_bed_call_now(&bed, &call, 1000);
-    assert_int_equal(fl_echo_calls(echo[2]), 1);
-    for (unsigned i = 0; i < 3; i++) fl_bed_kill(&bed, echo[i]);
-    fl_bed_stop(&bed);
-}
-
-/* The last backend restarts under its own address with another identity: what the channel knew of
- * it, the long backoff above all, does not count any more. */
-static void test_C6_restarted_last_backend(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    struct fl_hand_endpoint before = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
-    struct fl_hand_endpoint after = {"10.0.0.1", FL_BED_PORT, READY, 2, NULL};
-    fl_bed_start(&bed, NULL);
-    fl_bed_open(&bed, NULL);
-    fl_hand_publish(bed.hand, FL_SET_SOME, &before, 1);
-    fl_world_run_ms(bed.world, 300000);
-    assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_TRANSIENT_FAILURE);
-    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-    fl_hand_publish(bed.hand, FL_SET_SOME, &after, 1);
-    fl_world_run_ms(bed.world, 1); /* delivered */
-    fl_bed_call_now(&bed, &call, 100);
-    expect_ok(&call);
-    fl_bed_kill(&bed, echo);
-    fl_bed_stop(&bed);
-}
-
-static void test_C20_kept_endpoints_keep_their_connection(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    struct fl_peer kept, other_port;
-    struct fl_hand_endpoint one = {"10.0.0.1", 1234, READY, 1, NULL};
-    struct fl_hand_endpoint two[] = {one, {"10.0.0.1", 5678, READY, 1, NULL}};
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&kept, bed.io, "10.0.0.1", 1234, FL_PEER_HTTP);
-    fl_peer_start(&other_port, bed.io, "10.0.0.1", 5678, FL_PEER_HTTP);
-    fl_bed_open(&bed, NULL);
-    fl_hand_publish(bed.hand, FL_SET_SOME, &one, 1);
-    fl_bed_call(&bed, &call, NULL); /* is never answered */
-    fl_world_run_ms(bed.world, 100);
-    for (int i = 0; i < 10; i++) {
-        fl_hand_publish(bed.hand, FL_SET_SOME, two, i % 2 ? 1 : 2);
-        fl_world_run_ms(bed.world, 100);
-    }
-    assert_int_equal(kept.accepted, 1);
-    assert_int_equal(kept.open, 1);
-    assert_int_equal(call.ended, 0);
-    assert_int_equal(other_port.accepted, 5); /* the same address with another port is another */
-    assert_int_equal(other_port.open, 0);
-    fl_bed_close(&bed);
-    assert_int_equal(call.status, FL_STATUS_CANCELLED);
-    fl_peer_stop(&kept);
-    fl_peer_stop(&other_port);
-    fl_bed_stop(&bed);
-}
-
-/* One number may be a TCP and a UDP port; what happens to the latter is no matter of a channel. */
-static void test_only_tcp_is_connected(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    struct fl_hand_endpoint both[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, NULL},
-                                      {"10.0.0.1", FL_BED_PORT, READY, 1, "grpc/UDP"},
-                                      {"10.0.0.2", FL_BED_PORT, READY, 2, "grpc/UDP"}};
-    struct fl_peer kept, other;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&kept, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-    fl_peer_start(&other, bed.io, "10.0.0.2", FL_BED_PORT, FL_PEER_HTTP);
-    fl_bed_open(&bed, NULL);
-    fl_hand_publish(bed.hand, FL_SET_SOME, both, 3);
-    fl_world_run_ms(bed.world, 100);
-    fl_hand_publish(bed.hand, FL_SET_SOME, both, 1); /* UDP goes */
-    fl_world_run_ms(bed.world, 100);
-    assert_int_equal(kept.accepted, 1);
-    assert_int_equal(kept.open, 1);
-    assert_int_equal(other.accepted, 0);
-    fl_hand_publish(bed.hand, FL_SET_SOME, both + 1, 2);
-    fl_world_run_ms(bed.world, 100);
-    fl_bed_call_now(&bed, &call, 10);
-    assert_int_equal(call.status, FL_STATUS_UNAVAILABLE);
-    assert_int_equal(call.why, FL_EEMPTY);
-    fl_bed_close(&bed);
-    fl_peer_stop(&kept);
-    fl_peer_stop(&other);
-    fl_bed_stop(&bed);
-}
-
-static void test_terminating_only_without_a_ready_one(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, NULL},
-                                           {"10.0.0.2", FL_BED_PORT, READY, 2, NULL}};
-    fl_bed_start(&bed, NULL);
-    struct fl_echo *echo[] = {fl_bed_echo(&bed, 1, 0), fl_bed_echo(&bed, 2, 0)};
-    fl_bed_open(&bed, NULL);
-    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
-    fl_world_run_ms(bed.world, 100);
-    endpoints[0].flags = TERMINATING;
-    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
-    fl_world_run_ms(bed.world, 1);
-    for (int i = 0; i < 4; i++) {
-        fl_bed_call_now(&bed, &call, 100);
-        assert_string_equal(call.peer, "10.0.0.2:50051");
-    }
-    endpoints[1].flags = TERMINATING;
-    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
-    fl_world_run_ms(bed.world, 1);
-    for (int i = 0; i < 4; i++) fl_bed_call_now(&bed, &call, 100);
-    assert_int_equal(fl_echo_calls(echo[0]), 2);
-    assert_int_equal(fl_echo_calls(echo[1]), 6);
-    for (int i = 0; i < 2; i++) fl_bed_kill(&bed, echo[i]);
-    fl_bed_stop(&bed);
-}
-
-/* IPv6 addresses and host names are endpoints as others are. */
-static void test_addresses_of_every_kind(void **state) {
-    FL_UNUSED(state);
-    static const struct {
-        const char *address, *listen, *peer;
-    } rows[] = {{"fd00::1", "fd00::1", "[fd00::1]:50051"},
-                {"localhost", "127.0.0.1", "localhost:50051"}};
-    for (size_t i = 0; i < FL_COUNT(rows); i++) {
-        struct fl_bed bed;
-        struct fl_bed_call call;
-        struct fl_peer peer;
-        struct fl_hand_endpoint endpoint = {rows[i].address, FL_BED_PORT, READY, 1, NULL};
-        fl_bed_start(&bed, NULL);
-        fl_peer_start(&peer, bed.io, rows[i].listen, FL_BED_PORT, FL_PEER_HTTP);
-        peer.on_request = answer_echo;
-        fl_bed_open(&bed, NULL);
-        fl_hand_publish(bed.hand, FL_SET_SOME, &endpoint, 1);
-        fl_bed_call_now(&bed, &call, 100);
-        expect_ok(&call);
-        assert_string_equal(call.peer, rows[i].peer);
-        assert_string_equal(peer.last_authority, "echo"); /* the service, whoever serves it */
-        fl_peer_stop(&peer);
-        fl_bed_stop(&bed);
-    }
-}
-
-/* --- the four answers --- */
-
-static void test_unknown_waits(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call timed, patient;
-    fl_bed_start(&bed, NULL);
-    fl_bed_open(&bed, NULL);
-    fl_bed_call(&bed, &timed, &(struct fl_call_options){.timeout_ms = 500});
-    fl_bed_call(&bed, &patient, NULL);
-    fl_world_run_ms(bed.world, 400);
-    assert_int_equal(timed.ended + patient.ended, 0);
-    fl_world_run_ms(bed.world, 200);
-    assert_int_equal(timed.status, FL_STATUS_DEADLINE_EXCEEDED);
-    assert_int_equal(timed.why, FL_EDEADLINE);
-    assert_non_null(strstr(timed.message, "UNKNOWN"));
-    assert_int_equal(patient.ended, 0);
-    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-    fl_bed_publish(&bed, 1);
-    fl_world_run_ms(bed.world, 100);
-    expect_ok(&patient);
-    fl_bed_kill(&bed, echo);
-    fl_bed_stop(&bed);
-}
-
-static void expect_fails_fast(struct fl_bed *bed, int why, const char *name) {
-    struct fl_bed_call fast, patient;
-    fl_world_run_ms(bed->world, 10);
-    assert_int_equal(fl_channel_state(bed->channel), FL_CHANNEL_TRANSIENT_FAILURE);
-    fl_bed_call(bed, &patient,
-                &(struct fl_call_options){.timeout_ms = 1000, .wait_for_ready = true});
-    fl_bed_call_now(bed, &fast, 10);
-    assert_int_equal(fast.status, FL_STATUS_UNAVAILABLE);
-    assert_int_equal(fast.why, why);
-    assert_non_null(strstr(fast.message, name));
-    assert_string_equal(fast.peer, "");
-    assert_int_equal(patient.ended, 0);
-    fl_world_run_ms(bed->world, 1100);
-    assert_int_equal(patient.status, FL_STATUS_DEADLINE_EXCEEDED);
-    assert_non_null(strstr(patient.message, name));
-}
-
-static void test_absent_and_empty_fail_fast(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_hand_endpoint not_ready = {"10.0.0.1", FL_BED_PORT, FL_ENDPOINT_TERMINATING, 0, NULL};
-    fl_bed_start(&bed, NULL);
-    fl_bed_open(&bed, NULL);
-    fl_hand_publish(bed.hand, FL_SET_ABSENT, NULL, 0);
-    expect_fails_fast(&bed, FL_EABSENT, "ABSENT");
-    fl_hand_publish(bed.hand, FL_SET_SOME, NULL, 0);
-    expect_fails_fast(&bed, FL_EEMPTY, "EMPTY");
-    fl_hand_publish(bed.hand, FL_SET_SOME, &not_ready, 1);
-    expect_fails_fast(&bed, FL_EEMPTY, "EMPTY");
-    fl_bed_stop(&bed);
-}
-
-static void test_several_ports_and_none_named(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, "grpc"},
-                                           {"10.0.0.1", 8080, READY, 1, "http"}};
-    fl_bed_start(&bed, NULL);
-    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-    fl_bed_open(&bed, NULL);
-    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
-    expect_fails_fast(&bed, FL_EPORT, "PORT");
-    fl_bed_call_now(&bed, &call, 10);
-    assert_non_null(strstr(call.message, "grpc"));
-    assert_non_null(strstr(call.message, "http"));
-    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 1); /* one is left: no question any more */
-    fl_world_run_ms(bed.world, 10);
-    fl_bed_call_now(&bed, &call, 100);
-    expect_ok(&call);
-    fl_bed_kill(&bed, echo);
-    fl_bed_stop(&bed);
-}
-
-static void test_trouble_that_a_person_must_fix(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    fl_bed_start(&bed, NULL);
-    fl_bed_open(&bed, NULL);
-    fl_world_run_ms(bed.world, 10);
-    fl_hand_trouble(bed.hand, FL_EFORBIDDEN, "you may not list endpointslices");
-    expect_fails_fast(&bed, FL_EFORBIDDEN, "you may not list endpointslices");
-    fl_bed_stop(&bed);
-}
-
-static void test_external_name(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    fl_bed_start(&bed, NULL);
-    fl_bed_open(&bed, NULL);
-    fl_hand_external(bed.hand, "echo.example.com");
-    expect_fails_fast(&bed, FL_EUSAGE, "echo.example.com");
-    fl_bed_stop(&bed);
-}
-
-/* --- waiting --- */
-
-static void test_fail_fast_only_in_transient_failure(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call, late;
-    fl_bed_start(&bed, NULL);
-    fl_world_fault(bed.world, FL_STR("10.0.0.1"), FL_WORLD_BLACKHOLE);
-    fl_bed_open(&bed, &(struct fl_channel_options){.connect_timeout_ms = 3000});
-    fl_bed_publish(&bed, 1);
-    fl_bed_call(&bed, &call, NULL);
-    fl_world_run_ms(bed.world, 2900);
-    assert_int_equal(fl_channel_state(bed.channel), FL_CHANNEL_CONNECTING);
-    assert_int_equal(call.ended, 0);
-    fl_world_run_ms(bed.world, 200);
-    assert_int_equal(call.status, FL_STATUS_UNAVAILABLE);
-    assert_int_equal(call.why, FL_ETIMEOUT);
-    assert_non_null(strstr(call.message, "10.0.0.1:50051"));
-    fl_world_run_ms(bed.world, 2000); /* connecting again, but it has failed before (A62) */
-    fl_bed_call_now(&bed, &late, 10);
-    assert_int_equal(late.status, FL_STATUS_UNAVAILABLE);
-    fl_bed_stop(&bed);
-}
-
-static void test_refused_endpoint_beside_a_good_one(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    fl_bed_start(&bed, NULL);
-    struct fl_echo *echo = fl_bed_echo(&bed, 2, 0);
-    fl_bed_open(&bed, NULL);
-    fl_bed_publish(&bed, 3); /* 1 and 3 refuse */
-    for (int i = 0; i < 10; i++) {
-        fl_bed_call_now(&bed, &call, 100);
-        expect_ok(&call);
-    }
-    fl_bed_kill(&bed, echo);
-    fl_bed_stop(&bed);
-}
-
-static void test_wait_for_ready_outlives_failures(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call call;
-    fl_bed_start(&bed, NULL);
-    fl_bed_open(&bed, NULL);
-    fl_bed_publish(&bed, 1); /* refuses */
-    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
-    fl_world_run_ms(bed.world, 10000);
-    assert_int_equal(call.ended, 0);
-    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-    fl_world_run_ms(bed.world, 20000);
-    expect_ok(&call);
-    fl_bed_kill(&bed, echo);
-    fl_bed_stop(&bed);
-}
-
-static void test_queue_is_bounded(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call calls[5];
-    fl_bed_start(&bed, NULL);
-    fl_bed_open(&bed, &(struct fl_channel_options){.queued_calls_max = 4});
-    for (int i = 0; i < 5; i++) fl_bed_call(&bed, &calls[i], NULL);
-    fl_world_run_ms(bed.world, 10);
-    assert_int_equal(calls[4].status, FL_STATUS_RESOURCE_EXHAUSTED);
-    assert_int_equal(calls[4].why, FL_EFULL);
-    assert_int_equal(fl_metric_value(fl_metrics_get(bed.io->metrics, FL_METRIC_COUNTER,
-                                                    "fairlead_channel_queue_full_total", "", "")),
-                     1);
-    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
-    fl_bed_publish(&bed, 1);
-    fl_world_run_ms(bed.world, 100);
-    for (int i = 0; i < 4; i++) expect_ok(&calls[i]);
-    fl_bed_kill(&bed, echo);
-    fl_bed_stop(&bed);
-}
-
-/* Two streams allowed, twenty calls: eighteen wait their turn. */
-static void test_stream_limit_queues(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call calls[20];
-    struct fl_peer peer;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-    peer.streams_max = 2;
-    fl_bed_open(&bed, NULL);
-    fl_bed_publish(&bed, 1);
-    fl_world_run_ms(bed.world, 100);
-    for (int i = 0; i < 20; i++)
-        fl_bed_call(&bed, &calls[i], &(struct fl_call_options){.timeout_ms = 1000});
-    fl_world_run_ms(bed.world, 100);
-    assert_int_equal(peer.requests, 2);
-    fl_world_run_ms(bed.world, 1000);
-    for (int i = 0; i < 20; i++) {
-        assert_int_equal(calls[i].ended, 1);
-        assert_int_equal(calls[i].status, FL_STATUS_DEADLINE_EXCEEDED);
-    }
-    assert_non_null(strstr(calls[19].message, "FULL"));
-    fl_peer_stop(&peer);
-    fl_bed_stop(&bed);
-}
-
-/* Two streams allowed, every answer at once: each makes room for the next. */
-static void test_room_that_comes_back_is_used(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call calls[20];
-    struct fl_peer peer;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-    peer.streams_max = 2;
-    peer.on_request = answer_echo;
-    fl_bed_open(&bed, NULL);
-    fl_bed_publish(&bed, 1);
-    fl_world_run_ms(bed.world, 100);
-    for (int i = 0; i < 20; i++) fl_bed_call(&bed, &calls[i], NULL);
-    fl_world_run_ms(bed.world, 100);
-    for (int i = 0; i < 20; i++) expect_ok(&calls[i]);
-    fl_peer_stop(&peer);
-    fl_bed_stop(&bed);
-}
-
-static void ignore(void *arg, const struct fl_call_result *result) {
-    FL_UNUSED(arg);
-    FL_UNUSED(result);
-}
-
-/* What was sent and not processed goes before what has waited meanwhile. */
-static void test_retried_calls_go_first(void **state) {
-    FL_UNUSED(state);
-    static const char *const methods[] = {"/s/A", "/s/B", "/s/C"};
-    struct fl_bed bed;
-    struct fl_peer peer;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-    peer.streams_max = 1;
-    peer.on_request = answer_echo;
-    fl_bed_open(&bed, NULL);
-    fl_bed_publish(&bed, 1);
-    fl_world_run_ms(bed.world, 2000);
-    for (size_t i = 0; i < FL_COUNT(methods); i++) {
-        int rc = fl_call_unary(bed.channel, methods[i], "", 0, NULL, ignore, NULL, NULL, NULL);
-        assert_int_equal(rc, 0);
-    }
-    fl_peer_close(&peer); /* A is on its way, B and C wait */
-    fl_world_run_ms(bed.world, 100);
-    assert_string_equal(peer.order, "ABC");
-    fl_peer_stop(&peer);
-    fl_bed_stop(&bed);
-}
-
-/* A full queue does not turn away what had been let in before. */
-static void test_retried_calls_pass_a_full_queue(void **state) {
-    FL_UNUSED(state);
-    struct fl_bed bed;
-    struct fl_bed_call calls[3];
-    struct fl_peer peer;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-    peer.streams_max = 2;
-    peer.on_request = answer_echo;
-    fl_bed_open(&bed, &(struct fl_channel_options){.queued_calls_max = 1});
-    fl_bed_publish(&bed, 1);
-    fl_world_run_ms(bed.world, 2000);
-    for (int i = 0; i < 3; i++) fl_bed_call(&bed, &calls[i], NULL);
-    fl_peer_close(&peer); /* two are on their way, one waits */
-    fl_world_run_ms(bed.world, 100);
-    for (int i = 0; i < 3; i++) expect_ok(&calls[i]);
-    fl_peer_stop(&peer);
-    fl_bed_stop(&bed);
-}
-
-/* --- how they end --- */
 
 static void test_headers(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
     struct fl_bed_call call;
     struct fl_peer peer;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-    peer.on_request = answer_echo;
+    fl_bed_start_peer(&bed, &peer, NULL);
+    peer.on_request = fl_peer_answer_echo;
     fl_bed_open(&bed, &(struct fl_channel_options){.authority = "echo.example"});
     fl_bed_publish(&bed, 1);
     fl_bed_call_now(&bed, &call, 100);
-    expect_ok(&call);
+    fl_bed_expect_ok(&call);
     assert_true(peer.content_types_ok);
     assert_string_equal(peer.last_path, FL_BED_METHOD);
     assert_string_equal(peer.last_authority, "echo.example");
@@ -518,10 +24,9 @@ static void test_headers(void **state) {
     assert_string_equal(peer.last_timeout, "");
     fl_bed_call(&bed, &call, &(struct fl_call_options){.timeout_ms = 1500});
     fl_world_run_ms(bed.world, 100);
-    expect_ok(&call);
+    fl_bed_expect_ok(&call);
     assert_string_equal(peer.last_timeout, "1500m");
-    fl_peer_stop(&peer);
-    fl_bed_stop(&bed);
+    fl_bed_stop_peer(&bed, &peer);
 }
 
 static void reset_refused(struct fl_peer *peer, struct fl_http_stream *stream,
@@ -537,7 +42,7 @@ static void reset_first_refused(struct fl_peer *peer, struct fl_http_stream *str
     if (peer->requests <= 3)
         reset_refused(peer, stream, head);
     else
-        answer_echo(peer, stream, head);
+        fl_peer_answer_echo(peer, stream, head);
 }
 
 static void reset_internal(struct fl_peer *peer, struct fl_http_stream *stream,
@@ -596,8 +101,7 @@ static void test_bad_answers(void **state) {
         struct fl_bed bed;
         struct fl_bed_call call;
         struct fl_peer peer;
-        fl_bed_start(&bed, &(struct fl_world_options){.seed = i, .chop = true});
-        fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+        fl_bed_start_peer(&bed, &peer, &(struct fl_world_options){.seed = i, .chop = true});
         peer.on_request = rows[i].on_request;
         fl_bed_open(&bed, &(struct fl_channel_options){.receive_bytes_max = 10000});
         fl_bed_publish(&bed, 1);
@@ -606,8 +110,7 @@ static void test_bad_answers(void **state) {
         assert_int_equal(call.why, rows[i].why);
         assert_int_equal(peer.requests, rows[i].requests);
         assert_string_equal(call.peer, "10.0.0.1:50051");
-        fl_peer_stop(&peer);
-        fl_bed_stop(&bed);
+        fl_bed_stop_peer(&bed, &peer);
     }
 }
 
@@ -616,16 +119,14 @@ static void test_refused_streams_are_tried_again_unseen(void **state) {
     struct fl_bed bed;
     struct fl_bed_call call;
     struct fl_peer peer;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    fl_bed_start_peer(&bed, &peer, NULL);
     peer.on_request = reset_first_refused;
     fl_bed_open(&bed, NULL);
     fl_bed_publish(&bed, 1);
     fl_bed_call_now(&bed, &call, 1000);
-    expect_ok(&call);
+    fl_bed_expect_ok(&call);
     assert_int_equal(call.retries, 3);
-    fl_peer_stop(&peer);
-    fl_bed_stop(&bed);
+    fl_bed_stop_peer(&bed, &peer);
 }
 
 /* The server ends connections by age all the time: no call notices. */
@@ -635,9 +136,9 @@ static void test_C8_goaway_is_unseen(void **state) {
         struct fl_bed bed;
         struct fl_bed_call calls[200];
         struct fl_peer peer;
-        fl_bed_start(&bed, &(struct fl_world_options){.seed = seed, .chop = true, .reorder = true});
-        fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-        peer.on_request = answer_echo;
+        fl_bed_start_peer(&bed, &peer,
+                          &(struct fl_world_options){.seed = seed, .chop = true, .reorder = true});
+        peer.on_request = fl_peer_answer_echo;
         fl_bed_open(&bed, NULL);
         fl_bed_publish(&bed, 1);
         fl_world_run_ms(bed.world, 2000);
@@ -651,11 +152,10 @@ static void test_C8_goaway_is_unseen(void **state) {
             }
         }
         fl_world_run_ms(bed.world, 1000);
-        for (size_t i = 0; i < FL_COUNT(calls); i++) expect_ok(&calls[i]);
+        for (size_t i = 0; i < FL_COUNT(calls); i++) fl_bed_expect_ok(&calls[i]);
         assert_int_equal(peer.accepted, 5);
         assert_int_equal(peer.requests, FL_COUNT(calls));
-        fl_peer_stop(&peer);
-        fl_bed_stop(&bed);
+        fl_bed_stop_peer(&bed, &peer);
     }
 }
 
@@ -668,9 +168,8 @@ static void test_C8_goaway_in_one_step_retries(void **state) {
         struct fl_bed bed;
         struct fl_bed_call calls[5];
         struct fl_peer peer;
-        fl_bed_start(&bed, &(struct fl_world_options){.seed = seed});
-        fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
-        peer.on_request = answer_echo;
+        fl_bed_start_peer(&bed, &peer, &(struct fl_world_options){.seed = seed});
+        peer.on_request = fl_peer_answer_echo;
         fl_bed_open(&bed, NULL);
         fl_bed_publish(&bed, 1);
         fl_world_run_ms(bed.world, 2000);
@@ -678,12 +177,11 @@ static void test_C8_goaway_in_one_step_retries(void **state) {
         fl_peer_close(&peer); /* before anything of them has arrived */
         fl_world_run_ms(bed.world, 100);
         for (size_t i = 0; i < FL_COUNT(calls); i++) {
-            expect_ok(&calls[i]);
+            fl_bed_expect_ok(&calls[i]);
             retries += calls[i].retries;
         }
         assert_int_equal(peer.requests, FL_COUNT(calls));
-        fl_peer_stop(&peer);
-        fl_bed_stop(&bed);
+        fl_bed_stop_peer(&bed, &peer);
     }
     assert_int_equal(retries, 30 * 5);
 }
@@ -780,7 +278,8 @@ static void test_bad_usage(void **state) {
     fl_bed_start(&bed, NULL);
     fl_bed_open(&bed, NULL);
     for (size_t i = 0; i < FL_COUNT(methods); i++) {
-        int rc = fl_call_unary(bed.channel, methods[i], "", 0, NULL, ignore, NULL, NULL, &err);
+        int rc =
+            fl_call_unary(bed.channel, methods[i], "", 0, NULL, fl_bed_ignore, NULL, NULL, &err);
         assert_int_equal(rc, FL_EUSAGE);
     }
     assert_int_equal(fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, NULL, NULL, NULL, NULL, &err),
@@ -891,7 +390,7 @@ static void test_each_allocation_failing(void **state) {
  * once and in time, and a later one is well. */
 static void test_memory_comes_back(void **state) {
     FL_UNUSED(state);
-    static const struct fl_hand_endpoint one = {"10.0.0.1", FL_BED_PORT, READY, 1, NULL};
+    static const struct fl_hand_endpoint one = {"10.0.0.1", FL_BED_PORT, FL_BED_READY, 1, NULL};
     for (size_t n = 1, reached = 1; reached; n++) {
         struct fl_bed bed;
         struct fl_bed_call later;
@@ -911,7 +410,7 @@ static void test_memory_comes_back(void **state) {
         assert_int_equal(sizes.ended, rc == 0 ? 1 : 0);
         assert_int_not_equal(sizes.status, FL_STATUS_DEADLINE_EXCEEDED); /* nothing was forgotten */
         fl_bed_call_now(&bed, &later, 10000);
-        expect_ok(&later);
+        fl_bed_expect_ok(&later);
         fl_bed_kill(&bed, echo);
         fl_bed_stop(&bed);
     }
@@ -919,27 +418,6 @@ static void test_memory_comes_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_call),
-        cmocka_unit_test(test_C5_balance_per_call),
-        cmocka_unit_test(test_C4_C6_new_endpoint_gets_traffic_within_one_round),
-        cmocka_unit_test(test_C6_restarted_last_backend),
-        cmocka_unit_test(test_C20_kept_endpoints_keep_their_connection),
-        cmocka_unit_test(test_only_tcp_is_connected),
-        cmocka_unit_test(test_terminating_only_without_a_ready_one),
-        cmocka_unit_test(test_addresses_of_every_kind),
-        cmocka_unit_test(test_unknown_waits),
-        cmocka_unit_test(test_absent_and_empty_fail_fast),
-        cmocka_unit_test(test_several_ports_and_none_named),
-        cmocka_unit_test(test_trouble_that_a_person_must_fix),
-        cmocka_unit_test(test_external_name),
-        cmocka_unit_test(test_fail_fast_only_in_transient_failure),
-        cmocka_unit_test(test_refused_endpoint_beside_a_good_one),
-        cmocka_unit_test(test_wait_for_ready_outlives_failures),
-        cmocka_unit_test(test_queue_is_bounded),
-        cmocka_unit_test(test_stream_limit_queues),
-        cmocka_unit_test(test_room_that_comes_back_is_used),
-        cmocka_unit_test(test_retried_calls_go_first),
-        cmocka_unit_test(test_retried_calls_pass_a_full_queue),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_refused_streams_are_tried_again_unseen),

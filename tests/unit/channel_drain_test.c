@@ -1,4 +1,5 @@
-/* What happens to calls and connections when endpoints leave: on the virtual world. */
+/* channel_drain_test.c - what happens to calls and connections when endpoints leave: on the virtual
+ * world. */
 #include "support/alloc.h"
 
 #include <stdio.h>
@@ -9,16 +10,13 @@
 #include "support/bed.h"
 #include "support/peer.h"
 
-#define READY       (FL_ENDPOINT_READY | FL_ENDPOINT_SERVING)
-#define TERMINATING (FL_ENDPOINT_SERVING | FL_ENDPOINT_TERMINATING)
-
 static int64_t disconnects(const struct fl_bed *bed, const char *labels) {
     return fl_metric_value(fl_metrics_get(bed->io->metrics, FL_METRIC_COUNTER,
                                           "fairlead_channel_disconnects_total", "", labels));
 }
 
 static void publish_one(struct fl_bed *bed, unsigned number) {
-    struct fl_hand_endpoint endpoint = {fl_bed_host(number), FL_BED_PORT, READY, 0, NULL};
+    struct fl_hand_endpoint endpoint = {fl_bed_host(number), FL_BED_PORT, FL_BED_READY, 0, NULL};
     fl_hand_publish(bed->hand, FL_SET_SOME, &endpoint, 1);
 }
 
@@ -28,8 +26,7 @@ static void test_C21_idle_connection_of_a_removed_endpoint_closes(void **state) 
     FL_UNUSED(state);
     struct fl_bed bed;
     struct fl_peer peer;
-    fl_bed_start(&bed, NULL);
-    fl_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+    fl_bed_start_peer(&bed, &peer, NULL);
     fl_bed_open(&bed, NULL);
     publish_one(&bed, 1);
     fl_world_run_ms(bed.world, 100);
@@ -38,8 +35,7 @@ static void test_C21_idle_connection_of_a_removed_endpoint_closes(void **state) 
     fl_world_run_ms(bed.world, 10);
     assert_int_equal(peer.open, 0);
     assert_int_equal(disconnects(&bed, "cause=drained_idle"), 1);
-    fl_peer_stop(&peer);
-    fl_bed_stop(&bed);
+    fl_bed_stop_peer(&bed, &peer);
 }
 
 static void test_calls_on_a_removed_endpoint(void **state) {
@@ -78,8 +74,8 @@ static void test_C9_terminating_endpoint_finishes_its_calls(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
     struct fl_bed_call running, after;
-    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, READY, 1, NULL},
-                                           {"10.0.0.2", FL_BED_PORT, READY, 2, NULL}};
+    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, FL_BED_READY, 1, NULL},
+                                           {"10.0.0.2", FL_BED_PORT, FL_BED_READY, 2, NULL}};
     fl_bed_start(&bed, NULL);
     struct fl_echo *leaving = fl_bed_echo(&bed, 1, 1000), *staying = fl_bed_echo(&bed, 2, 1000);
     fl_bed_open(&bed, NULL);
@@ -88,7 +84,7 @@ static void test_C9_terminating_endpoint_finishes_its_calls(void **state) {
     fl_world_run_ms(bed.world, 100);
     fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
     fl_world_run_ms(bed.world, 10);
-    endpoints[0].flags = TERMINATING;
+    endpoints[0].flags = FL_BED_TERMINATING;
     fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
     fl_world_run_ms(bed.world, 1);
     for (int i = 0; i < 4; i++) {
@@ -214,13 +210,13 @@ static void replace(struct roll *roll, size_t old, size_t new, unsigned host) {
     struct pod *leaving = &roll->pods[old], *coming = &roll->pods[new];
     pod_start(roll, coming, host, (uint8_t)(new + 1));
     call_for_ms(roll, random_ms(roll, 10));
-    coming->flags = READY;
+    coming->flags = FL_BED_READY;
     publish(roll);
     call_for_ms(roll, 1 + random_ms(roll, 20));
     bool slice_first = random_ms(roll, 2);
     if (!slice_first) pod_stop(roll, leaving);
     call_for_ms(roll, random_ms(roll, 5));
-    leaving->flags = TERMINATING;
+    leaving->flags = FL_BED_TERMINATING;
     publish(roll);
     call_for_ms(roll, random_ms(roll, 5));
     if (slice_first) pod_stop(roll, leaving);
@@ -239,7 +235,7 @@ static void roll_start(struct roll *roll, uint64_t seed) {
                      &(struct fl_channel_watcher){.on_pick = on_pick, .arg = roll});
     for (unsigned i = 0; i < PODS; i++) {
         pod_start(roll, &roll->pods[i], i + 1, (uint8_t)(i + 1));
-        roll->pods[i].flags = READY;
+        roll->pods[i].flags = FL_BED_READY;
     }
     publish(roll);
     call_for_ms(roll, 50);
@@ -280,7 +276,7 @@ static void test_rolling_update_with_the_same_addresses(void **state) {
         roll_start(&roll, seed);
         for (unsigned i = 0; i < PODS; i++) {
             struct pod *leaving = &roll.pods[i], *coming = &roll.pods[PODS + i];
-            leaving->flags = TERMINATING;
+            leaving->flags = FL_BED_TERMINATING;
             publish(&roll);
             call_for_ms(&roll, random_ms(&roll, 3));
             pod_stop(&roll, leaving);
@@ -292,7 +288,7 @@ static void test_rolling_update_with_the_same_addresses(void **state) {
             }
             pod_start(&roll, coming, leaving->host, (uint8_t)(PODS + i + 1));
             leaving->flags = 0;
-            coming->flags = READY;
+            coming->flags = FL_BED_READY;
             publish(&roll);
             call_for_ms(&roll, 10);
         }

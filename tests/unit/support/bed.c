@@ -121,3 +121,27 @@ void fl_bed_call_now(struct fl_bed *bed, struct fl_bed_call *call, uint64_t limi
     assert_true(fl_world_run_until(bed->world, has_ended, call, limit_ms));
     assert_int_equal(call->ended, 1);
 }
+
+void fl_bed_start_peer(struct fl_bed *bed, struct fl_peer *peer,
+                       const struct fl_world_options *options) {
+    fl_bed_start(bed, options);
+    fl_peer_start(peer, bed->io, "10.0.0.1", FL_BED_PORT, FL_PEER_HTTP);
+}
+
+void fl_bed_stop_peer(struct fl_bed *bed, struct fl_peer *peer) {
+    fl_peer_stop(peer);
+    fl_bed_stop(bed);
+}
+
+void fl_bed_ignore(void *arg, const struct fl_call_result *result) {
+    FL_UNUSED(arg);
+    FL_UNUSED(result);
+}
+
+void fl_bed_expect_ok(const struct fl_bed_call *call) {
+    assert_int_equal(call->ended, 1);
+    assert_string_equal(call->message, "");
+    assert_int_equal(call->status, FL_STATUS_OK);
+    assert_int_equal(call->response_len, 4);
+    assert_memory_equal(call->response, "\12\2hi", 4);
+}

@@ -173,3 +173,10 @@ void fl_peer_answer(struct fl_http_stream *stream, int status, const char *conte
     rc = fl_http_stream_trailers(stream, (struct fl_http_headers){&trailer, 1});
     assert_int_equal(rc, 0);
 }
+
+void fl_peer_answer_echo(struct fl_peer *peer, struct fl_http_stream *stream,
+                         const struct fl_http_request *head) {
+    FL_UNUSED(peer);
+    FL_UNUSED(head);
+    fl_peer_answer(stream, 200, "application/grpc", "\0\0\0\0\4\12\2hi", 9, "0");
+}

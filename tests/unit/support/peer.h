@@ -40,5 +40,8 @@ void fl_peer_deny(struct fl_peer *peer);  /* stops listening only */
 /* Answers for on_request. */
 void fl_peer_answer(struct fl_http_stream *stream, int status, const char *content_type,
                     const char *body, size_t len, const char *grpc_status);
+/* on_request: what an echo server answers to a bed's call. */
+void fl_peer_answer_echo(struct fl_peer *peer, struct fl_http_stream *stream,
+                         const struct fl_http_request *head);
 
 #endif
