@@ -1,7 +1,6 @@
 /* channel_pick_test.c - who gets the calls of a channel, on the virtual world. */
 #include "support/alloc.h"
 
-
 #include "base/log.h"
 #include "support/bed.h"
 

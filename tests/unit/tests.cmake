@@ -68,6 +68,8 @@ fl_unit_test(kube_pace ROOMS kube SOURCES unit/support/reflector_bed.c)
 fl_unit_test(kube_plugin ROOMS kube sim SOURCES unit/support/client_bed.c)
 fl_unit_test(kube_proxy ROOMS kube sim)
 fl_unit_test(kube_reflector ROOMS kube SOURCES unit/support/reflector_bed.c)
+fl_unit_test(kube_reflector_relist ROOMS kube SOURCES unit/support/reflector_bed.c)
+fl_unit_test(kube_reflector_watch ROOMS kube SOURCES unit/support/reflector_bed.c)
 fl_unit_test(kube_store ROOMS kube)
 fl_unit_test(kube_tls ROOMS kube loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c)

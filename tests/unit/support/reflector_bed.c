@@ -218,6 +218,10 @@ void fl_rbed_error_event(struct fl_rbed *f, const struct fl_k8s_status *status) 
     feed_event(f, FL_K8S_ERROR, FL_K8S_STATUS, &bare);
 }
 
+void fl_rbed_gone_event(struct fl_rbed *f) {
+    fl_rbed_error_event(f, &(struct fl_k8s_status){.code = 410});
+}
+
 void fl_rbed_refuse(struct fl_rbed *f, int http_status, const struct fl_k8s_status *status) {
     struct fl_buf bare, body;
     fl_buf_init(&bare, 65536);
@@ -237,11 +241,19 @@ void fl_rbed_expect_changes(struct fl_rbed *f, const char *text) {
     f->changes[0] = '\0';
 }
 
-void fl_rbed_setup_watching(struct fl_rbed *f) {
+void fl_rbed_setup_asked(struct fl_rbed *f) {
     fl_rbed_setup(f);
     fl_rbed_expect_request(f, 0);
-    FL_RBED_LIST(f, "10", {"a", "5"}, {"b", "10"});
-    fl_rbed_expect_request(f, 0);
+}
+
+void fl_rbed_expect_watch(struct fl_rbed *f, uint64_t limit_ms) {
+    fl_rbed_expect_request(f, limit_ms);
     fl_rbed_watch_head(f);
+}
+
+void fl_rbed_setup_watching(struct fl_rbed *f) {
+    fl_rbed_setup_asked(f);
+    FL_RBED_LIST(f, "10", {"a", "5"}, {"b", "10"});
+    fl_rbed_expect_watch(f, 0);
     fl_rbed_expect_changes(f, "+a@5 +b@10 ");
 }

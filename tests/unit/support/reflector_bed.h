@@ -39,6 +39,8 @@ void fl_rbed_setup_beside(struct fl_rbed *f, struct fl_rbed *other);
 void fl_rbed_init(struct fl_rbed *f); /* all but the reflector and its store, */
 int fl_rbed_make(struct fl_rbed *f);  /* which this makes */
 void fl_rbed_teardown(struct fl_rbed *f);
+/* The first: and it has asked. */
+void fl_rbed_setup_asked(struct fl_rbed *f);
 /* Listed at version 10 with a@5 and b@10, and watching. */
 void fl_rbed_setup_watching(struct fl_rbed *f);
 
@@ -46,6 +48,8 @@ void fl_rbed_setup_watching(struct fl_rbed *f);
 bool fl_rbed_act(struct fl_rbed *f);
 /* The next request, waiting for it at most `limit_ms`; how long it took. */
 uint64_t fl_rbed_expect_request(struct fl_rbed *f, uint64_t limit_ms);
+/* The same, and its head has come: a watch. */
+void fl_rbed_expect_watch(struct fl_rbed *f, uint64_t limit_ms);
 bool fl_rbed_path_has(const struct fl_rbed *f, const char *part);
 
 /* Answers of the server to the request under way. */
@@ -66,6 +70,7 @@ void fl_rbed_event(struct fl_rbed *f, enum fl_k8s_event what, const char *name,
                    const char *version);
 void fl_rbed_stream_end(struct fl_rbed *f, const char *version);
 void fl_rbed_error_event(struct fl_rbed *f, const struct fl_k8s_status *status);
+void fl_rbed_gone_event(struct fl_rbed *f); /* 410 */
 void fl_rbed_refuse(struct fl_rbed *f, int http_status, const struct fl_k8s_status *status);
 
 /* What changed in the store since the last time: "+a@5 ~a@6 -a@6 ". */
