@@ -41,6 +41,7 @@ struct fl_scope {
     bool was_stale;               /* as the log was told */
     bool starved;                 /* memory was short: everything is due again at the next tick */
     struct fl_freshness *freshness;
+    uint64_t fresh_until_ms; /* as of the last proof */
     struct fl_task flush;
 };
 
@@ -328,17 +329,20 @@ static void finish(struct fl_scope *scope) {
     scope_free(scope);
 }
 
-/* As old as the older of the two collections. */
+/* As old as the older of the two collections. One that has yet to be opened proves nothing new. */
 static void update_freshness(struct fl_scope *scope) {
-    uint64_t proof_ms = UINT64_MAX, stale_ms = 0, now_ms = fl_io_now_ms(scope->io);
-    for (int i = 0; i < PARTS; i++) {
-        const struct fl_listwatch *lw = scope->parts[i].lw;
-        if (!lw) return; /* opened in the next turn */
-        proof_ms = FL_MIN(proof_ms, fl_listwatch_proof_ms(lw));
-        stale_ms = FL_MAX(stale_ms, fl_listwatch_stale_ms(lw));
+    uint64_t now_ms = fl_io_now_ms(scope->io);
+    int64_t proof_wall_ms = fl_freshness_proof_wall_ms(scope->freshness);
+    const struct fl_listwatch *services = scope->parts[SERVICES].lw,
+                              *slices = scope->parts[SLICES].lw;
+    if (services && slices) {
+        uint64_t proof_ms = FL_MIN(fl_listwatch_proof_ms(services), fl_listwatch_proof_ms(slices));
+        scope->fresh_until_ms =
+            FL_MIN(fl_listwatch_fresh_until_ms(services), fl_listwatch_fresh_until_ms(slices));
+        proof_wall_ms = proof_ms ? fl_io_wall_ms(scope->io) - (int64_t)(now_ms - proof_ms) : 0;
     }
-    int64_t proof_wall_ms = fl_io_wall_ms(scope->io) - (int64_t)(now_ms - proof_ms);
-    fl_freshness_tell(scope->freshness, stale_ms, proof_ms ? proof_wall_ms : 0);
+    uint64_t until_ms = scope->fresh_until_ms;
+    fl_freshness_tell(scope->freshness, now_ms > until_ms ? now_ms - until_ms : 0, proof_wall_ms);
 }
 
 static void flush(struct fl_task *task) {
@@ -512,6 +516,7 @@ int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
     scope->events = events;
     scope->arg = arg;
     scope->endpoints = options->endpoints;
+    scope->fresh_until_ms = fl_io_now_ms(io) + FL_FRESH_MS;
     fl_list_init(&scope->link);
     fl_list_init(&scope->names);
     fl_service_index_init(&scope->index, scope, fl_random_u64(&io->jitter));
@@ -531,9 +536,11 @@ fail:
     return fl_fail_nomem(err);
 }
 
-void fl_scope_close(struct fl_scope *scope) {
+void fl_scope_close(struct fl_scope *scope, struct fl_list *orphans) {
     FL_ASSERT(!scope->closing && fl_scope_unused(scope));
     scope->closing = true;
+    fl_freshness_take_orphan(orphans, scope->freshness, scope->fresh_until_ms);
+    scope->freshness = NULL;
     for (int i = 0; i < PARTS; i++) part_close(scope, (enum part_kind)i);
     want_flush(scope);
 }
