@@ -206,7 +206,8 @@ static inline void words_of(const uint8_t bytes[16], uint64_t words[2]) {
 }
 
 /* The draft is a row: what the packing will ask about all of them. */
-static inline void count_row(struct fl_block_draft *draft, const struct fl_block_row *row) {
+static inline void count_row(struct fl_block_draft *draft, const struct fl_block_row *row,
+                             bool zone_of_node) {
     const struct fl_block_row *first = draft->rows;
     uint64_t uid[2], ip[2], first_ip[2];
     words_of(row->uid, uid);
@@ -219,7 +220,7 @@ static inline void count_row(struct fl_block_draft *draft, const struct fl_block
     draft->pod_lens_differ |= row->pod_len ^ first->pod_len;
     draft->ids |= row->node | row->zone;
     draft->zones |= row->zone;
-    draft->zones_differ |= !block_zone_is_of_node(row->node, row->zone);
+    draft->zones_differ |= !zone_of_node;
     draft->pods += (row->flags & BLOCK_POD) != 0;
     draft->pod_bytes += row->pod_len;
     if (row->flags & BLOCK_NAME) draft->name_bytes += 1 + row->address.name.len;
@@ -334,35 +335,27 @@ static int stop_edit(struct fl_block_builder *b) {
             memcpy(row->uid, change->uid, sizeof(row->uid));
             memcpy(row->address.ip, change->ip, sizeof(row->address.ip));
         }
-        count_row(&b->draft, row);
+        count_row(&b->draft, row, block_zone_is_of_node(row->node, row->zone));
     }
     b->expected = edit->count;
     b->edit.from = NULL;
     return 0;
 }
 
-/* The node and zone of an endpoint; of a new node it becomes known. */
-static inline int find_ids(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint,
-                           uint32_t *node, uint32_t *zone) {
-    int rc = fl_block_names_node(&b->names, endpoint->node, node);
-    if (rc == 0) rc = fl_block_names_zone(&b->names, endpoint->zone, zone);
-    if (rc == 0 && *zone && *node && !fl_intern_zone(*node)) fl_intern_set_zone(*node, *zone);
-    return rc;
-}
-
 /* 1: the endpoint is a change of the edit; 0: it is for a row. */
 static int edit_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
-    uint32_t node = 0, zone = 0;
+    struct fl_block_place place;
     if (!fl_block_edit_fits(&b->edit, endpoint)) return stop_edit(b);
-    int rc = find_ids(b, endpoint, &node, &zone);
+    int rc = fl_block_names_place(&b->names, endpoint->node, endpoint->zone, &place);
     if (rc < 0) return rc;
-    if (!block_fits_ids(b->edit.from, node, zone)) return stop_edit(b);
-    fl_block_edit_change(&b->edit, endpoint, node, zone);
+    if (!block_fits_ids(b->edit.from, place.node, place.zone)) return stop_edit(b);
+    fl_block_edit_change(&b->edit, endpoint, place.node, place.zone);
     return 1;
 }
 
 int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpoint *endpoint) {
     struct fl_block_row *row;
+    struct fl_block_place place;
     FL_ASSERT((endpoint->flags & ~(unsigned)BLOCK_PUBLIC_FLAGS) == 0);
     int rc = b->edit.from ? edit_add(b, endpoint) : 0;
     if (rc != 0) return rc < 0 ? rc : 0;
@@ -372,9 +365,12 @@ int fl_block_builder_add(struct fl_block_builder *b, const struct fl_block_endpo
     memcpy(row->uid, endpoint->uid, sizeof(row->uid));
     if ((rc = set_address(b, &endpoint->address, row)) < 0) return rc;
     if ((rc = set_pod(b, endpoint->pod_prefix, endpoint->pod_suffix, row)) < 0) return rc;
-    if ((rc = find_ids(b, endpoint, &row->node, &row->zone)) < 0) return rc;
+    if ((rc = fl_block_names_place(&b->names, endpoint->node, endpoint->zone, &place)) < 0)
+        return rc;
+    row->node = place.node;
+    row->zone = place.zone;
     if (endpoint->hints && (rc = set_hints(b, endpoint->hints, row)) < 0) return rc;
-    count_row(&b->draft, row);
+    count_row(&b->draft, row, place.zone_of_node);
     return 0;
 }
 
@@ -388,7 +384,7 @@ bool fl_block_builder_reuse(struct fl_block_builder *b, uint64_t hash) {
     }
     if (!find_previous(b, hash, &i)) return false;
     if (draft_row(b, &row) < 0 || copy_row(b, i, row) < 0) return false;
-    count_row(&b->draft, row);
+    count_row(&b->draft, row, block_zone_is_of_node(row->node, row->zone));
     b->expected = i + 1;
     return true;
 }

@@ -103,13 +103,30 @@ static int read_object_meta(struct fl_k8s_reader *reader, struct fl_str bytes,
 
 /* --- endpoints --- */
 
+static bool is_pod(struct fl_str kind) {
+    return kind.n == 0 || (kind.n == 3 && memcmp(kind.p, "Pod", 3) == 0);
+}
+
+/* Fields of an ObjectReference as every API server writes them, in the order of their numbers; also
+ * the three empty ones at its end. */
+static void read_usual_target(struct fl_parse *r, struct fl_k8s_endpoint *out) {
+    static const uint8_t end[] = {FL_PB_LEN(5), 0, FL_PB_LEN(6), 0, FL_PB_LEN(7), 0};
+    struct fl_str bytes;
+    if (fl_pb_take_if(r, FL_PB_LEN(1), &bytes)) out->target_is_pod = is_pod(bytes);
+    fl_pb_take_if(r, FL_PB_LEN(2), &bytes);
+    if (fl_pb_take_if(r, FL_PB_LEN(3), &bytes)) out->pod = bytes;
+    if (fl_pb_take_if(r, FL_PB_LEN(4), &bytes)) out->uid = bytes;
+    if (r->end - r->p == sizeof end && memcmp(r->p, end, sizeof end) == 0) r->p = r->end;
+}
+
 /* core/v1 ObjectReference */
 static bool read_target(struct fl_str bytes, struct fl_k8s_endpoint *out) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
+    read_usual_target(&r, out);
     while (fl_pb_next(&r, &f)) switch (f.tag) {
         case FL_PB_LEN(1):
-            out->target_is_pod = f.bytes.n == 0 || fl_str_eq(f.bytes, FL_STR("Pod"));
+            out->target_is_pod = is_pod(f.bytes);
             break;
         case FL_PB_LEN(3):
             out->pod = f.bytes;
@@ -191,6 +208,17 @@ static void take_address(struct fl_k8s_endpoint *out, struct fl_str address) {
     out->has_address = true;
 }
 
+/* Fields of an Endpoint in the order of their numbers, as every API server writes them; those it
+ * stops at are left to the walk. */
+static inline void read_usual_endpoint(struct fl_parse *r, struct fl_k8s_endpoint *out) {
+    struct fl_str bytes;
+    if (fl_pb_take_if(r, FL_PB_LEN(1), &bytes)) take_address(out, bytes);
+    if (fl_pb_take_if(r, FL_PB_LEN(2), &bytes)) r->bad |= !read_conditions(bytes, out);
+    if (fl_pb_take_if(r, FL_PB_LEN(4), &bytes)) r->bad |= !read_target(bytes, out);
+    if (fl_pb_take_if(r, FL_PB_LEN(6), &bytes)) out->node = bytes;
+    if (fl_pb_take_if(r, FL_PB_LEN(7), &bytes)) out->zone = bytes;
+}
+
 /* discovery/v1 Endpoint */
 static int decode_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, uint64_t hash,
                            struct fl_error *err) {
@@ -199,6 +227,7 @@ static int decode_endpoint(struct fl_k8s_reader *reader, struct fl_str bytes, ui
     struct fl_pb_field f;
     fl_k8s_endpoint_init(&out);
     out.hash = hash;
+    read_usual_endpoint(&r, &out);
     while (fl_pb_next(&r, &f)) switch (f.tag) {
         case FL_PB_LEN(1):
             take_address(&out, f.bytes);
