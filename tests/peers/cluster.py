@@ -20,7 +20,17 @@ CONTROLLERS = ["endpointslice", "deployment", "replicaset", "namespace", "servic
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
-class Etcd:
+class Server:
+    """A program of the control plane that may be killed and started again on what it left behind."""
+
+    def restart(self):
+        self.process = self.start()
+
+    def kill(self):
+        self.process.stop(signal.SIGKILL)
+
+
+class Etcd(Server):
     def __init__(self, folder, program):
         self.folder, self.program = folder, program
         self.data = folder / "etcd"
@@ -37,12 +47,6 @@ class Etcd:
             "--initial-cluster", f"n1={peer}", "--name", "n1"])
         wait_for("etcd answers", lambda: self.is_ready(process))
         return process
-
-    def restart(self):
-        self.process = self.start()
-
-    def kill(self):
-        self.process.stop(signal.SIGKILL)
 
     def is_ready(self, process):
         if not process.alive():
@@ -67,7 +71,7 @@ class Etcd:
         self.call("kv/compaction", {"revision": self.revision(), "physical": True})
 
 
-class ApiServer:
+class ApiServer(Server):
     """One kube-apiserver; `name` makes its files. Certificates and tokens lie in the folder."""
 
     def __init__(self, folder, program, name, etcd_url, flags=()):
@@ -94,12 +98,6 @@ class ApiServer:
             f"--audit-log-path={self.audit.path}", *self.flags])
         wait_for(f"{self.name} is ready", lambda: self.is_ready(process), 120)
         return process
-
-    def restart(self):
-        self.process = self.start()
-
-    def kill(self):
-        self.process.stop(signal.SIGKILL)
 
     def is_ready(self, process):
         if not process.alive():

@@ -167,6 +167,18 @@ static void settle(struct fixture *f) {
     assert_int_equal(f->ended, 1);
 }
 
+/* Once the watch has come to that version. */
+static void settle_at(struct fixture *f, const char *position) {
+    f->view.position = fl_str_of(position);
+    settle(f);
+}
+
+/* An audit has asked for its list. */
+static void setup_asked(struct fixture *f) {
+    setup(f);
+    expect_request(f, MEAN_MS * 2);
+}
+
 static void test_an_audit_that_agrees(void **state) {
     struct fixture f;
     FL_UNUSED(state);
@@ -192,12 +204,10 @@ static void test_an_audit_that_agrees(void **state) {
 static void test_W3_extra_objects_are_removed(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     LIST(&f, "12", {"b", "10"});
     assert_int_equal(f.ended, 0);
-    f.view.position = FL_STR("12");
-    settle(&f);
+    settle_at(&f, "12");
     expect(&f, FL_AUDIT_REPAIRED, 0, 1, 0, 0);
     assert_string_equal(f.changes, "-a@5 ");
     teardown(&f);
@@ -206,11 +216,9 @@ static void test_W3_extra_objects_are_removed(void **state) {
 static void test_W3_missing_and_older_objects_want_a_list(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     LIST(&f, "12", {"a", "8"}, {"c", "9"});
-    f.view.position = FL_STR("12");
-    settle(&f);
+    settle_at(&f, "12");
     expect(&f, FL_AUDIT_DIVERGED, 1, 1, 1, 0);
     assert_string_equal(f.changes, "");
     teardown(&f);
@@ -219,8 +227,7 @@ static void test_W3_missing_and_older_objects_want_a_list(void **state) {
 static void test_W3_a_version_the_server_does_not_know(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     LIST(&f, "10", {"a", "4"}, {"b", "10"});
     settle(&f);
     expect(&f, FL_AUDIT_DIVERGED, 0, 0, 0, 1);
@@ -231,8 +238,7 @@ static void test_W3_a_version_the_server_does_not_know(void **state) {
 static void test_W4_an_older_audit_wants_a_list(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     LIST(&f, "9", {"a", "5"}, {"b", "10"});
     expect(&f, FL_AUDIT_DIVERGED, 0, 0, 0, 0);
     teardown(&f);
@@ -247,8 +253,7 @@ static void test_W4_an_audit_older_than_what_it_lacks_wants_a_list(void **state)
     expect_request(&f, MEAN_MS * 2);
     LIST(&f, "12", {"a", "5"}, {"b", "10"});
     assert_int_equal(f.ended, 0);
-    f.view.position = FL_STR("12");
-    settle(&f);
+    settle_at(&f, "12");
     expect(&f, FL_AUDIT_DIVERGED, 0, 0, 0, 1);
     assert_int_equal(fl_kube_store_count(f.store), 3); /* for the list to judge */
     teardown(&f);
@@ -258,8 +263,7 @@ static void test_W4_an_audit_older_than_what_it_lacks_wants_a_list(void **state)
 static void test_W3_what_changes_meanwhile_is_skipped(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     apply(&f, FL_K8S_DELETED, "b", "11"); /* before its page is read */
     apply(&f, FL_K8S_ADDED, "new", "14"); /* newer than the list */
     LIST(&f, "13", {"a", "12"}, {"b", "10"}, {"c", "13"}, {"d", "9"});
@@ -268,8 +272,7 @@ static void test_W3_what_changes_meanwhile_is_skipped(void **state) {
     apply(&f, FL_K8S_ADDED, "c", "13");
     apply(&f, FL_K8S_ADDED, "d", "9");
     apply(&f, FL_K8S_DELETED, "d", "15"); /* and goes on */
-    f.view.position = FL_STR("15");
-    settle(&f);
+    settle_at(&f, "15");
     expect(&f, FL_AUDIT_AGREED, 0, 0, 0, 0);
     assert_int_equal(fl_kube_store_count(f.store), 3);
     teardown(&f);
@@ -279,8 +282,7 @@ static void test_W3_what_changes_meanwhile_is_skipped(void **state) {
 static void test_W3_a_watch_that_lags_for_long_is_not_trusted(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     LIST(&f, "12", {"a", "5"}, {"b", "10"}, {"c", "12"});
     uint64_t read_ms = f.now_ms;
     settle(&f);
@@ -292,8 +294,7 @@ static void test_W3_a_watch_that_lags_for_long_is_not_trusted(void **state) {
 static void test_an_audit_reads_all_pages(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     reply(&f, (const struct item[]){{"a", "5"}}, 1, "10", "to/ken");
     expect_request(&f, 0);
     assert_non_null(strstr(f.path, "&limit=500&continue=to%2Fken"));
@@ -324,8 +325,7 @@ static void test_no_audit_without_a_watch(void **state) {
 static void test_W12_an_audit_is_part_of_the_outage(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     closed(&f, FL_EREFUSED);
     assert_true(f.server.outage.on);
     expect_request(&f, MEAN_MS * 2);
@@ -363,8 +363,7 @@ static void test_W12_an_audit_told_to_come_later_ends_no_outage(void **state) {
 static void test_a_list_in_between_supersedes(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     fl_kube_store_list_begin(f.store, 10);
     LIST(&f, "12", {"b", "10"});
     expect(&f, FL_AUDIT_SUPERSEDED, 0, 0, 0, 0);
@@ -374,8 +373,7 @@ static void test_a_list_in_between_supersedes(void **state) {
 static void test_json_where_metadata_comes_in_json_only(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     fl_audit_response(f.audit, f.now_ms, 406, FL_STR("application/json"));
     expect_request(&f, 0);
     assert_int_equal(f.cancels, 1);
@@ -433,8 +431,7 @@ static void test_broken_answers_fail_it(void **state) {
 static void test_W9_silence_ends_an_audit(void **state) {
     struct fixture f;
     FL_UNUSED(state);
-    setup(&f);
-    expect_request(&f, MEAN_MS * 2);
+    setup_asked(&f);
     f.now_ms += 30000;
     assert_false(act(&f));
     expect(&f, FL_AUDIT_FAILED, 0, 0, 0, 0);

@@ -20,10 +20,15 @@ static void expect_pages(struct fl_rbed *f) {
     assert_false(fl_rbed_path_has(f, "watch="));
 }
 
+/* The same, and its head has come. */
+static void expect_open_stream(struct fl_rbed *f, uint64_t limit_ms) {
+    expect_stream(f, limit_ms);
+    fl_rbed_watch_head(f);
+}
+
 static void begin_stream(struct fl_rbed *f) {
     fl_rbed_setup_stream(f);
-    expect_stream(f, 0);
-    fl_rbed_watch_head(f);
+    expect_open_stream(f, 0);
 }
 
 /* Streamed at version 10 with a@5 and b@10, and watching. */
@@ -33,6 +38,13 @@ static void setup_streamed(struct fl_rbed *f) {
     fl_rbed_event(f, FL_K8S_ADDED, "b", "10");
     fl_rbed_stream_end(f, "10");
     fl_rbed_expect_changes(f, "+a@5 +b@10 ");
+}
+
+/* Then told that history is gone, and streaming for the second time. */
+static void setup_streamed_again(struct fl_rbed *f) {
+    setup_streamed(f);
+    fl_rbed_gone_event(f);
+    expect_open_stream(f, 60000);
 }
 
 static void test_a_streamed_list_becomes_the_watch(void **state) {
@@ -70,10 +82,7 @@ static void test_a_streamed_list_becomes_the_watch(void **state) {
 static void test_W1_a_stream_deletes_at_its_end(void **state) {
     struct fl_rbed f;
     FL_UNUSED(state);
-    setup_streamed(&f);
-    fl_rbed_error_event(&f, &(struct fl_k8s_status){.code = 410});
-    expect_stream(&f, 60000);
-    fl_rbed_watch_head(&f);
+    setup_streamed_again(&f);
     fl_rbed_event(&f, FL_K8S_ADDED, "b", "10");
     fl_rbed_event(&f, FL_K8S_ADDED, "lost", "8");
     fl_rbed_event(&f, FL_K8S_ADDED, "c", "15");
@@ -131,8 +140,7 @@ static void test_W10_another_server_is_asked_anew(void **state) {
     fl_rbed_refuse(&f, 422, &(struct fl_k8s_status){.code = 422});
     expect_pages(&f);
     FL_RBED_LIST(&f, "10", {"a", "5"});
-    fl_rbed_expect_request(&f, 0);
-    fl_rbed_watch_head(&f);
+    fl_rbed_expect_watch(&f, 0);
     fl_rbed_closed(&f, FL_ERESET);
     fl_rbed_setup_beside(&beside, &f);
     expect_stream(&beside, 60000);
@@ -156,8 +164,7 @@ static void test_W10_a_stream_without_end_is_given_up(void **state) {
     FL_RBED_LIST(&f, "10", {"a", "6"});
     assert_int_equal(f.synced, 1);
     assert_int_equal(f.troubles, 0);
-    fl_rbed_expect_request(&f, 0);
-    fl_rbed_watch_head(&f);
+    fl_rbed_expect_watch(&f, 0);
     fl_rbed_closed(&f, FL_ERESET); /* what took a deadline to learn stays */
     fl_rbed_setup_beside(&beside, &f);
     fl_rbed_expect_request(&beside, 60000);
@@ -226,8 +233,7 @@ static void test_W9_a_stream_that_breaks_twice_is_read_in_pages(void **state) {
     FL_UNUSED(state);
     begin_stream(&f);
     fl_rbed_closed(&f, FL_ERESET);
-    expect_stream(&f, 60000);
-    fl_rbed_watch_head(&f);
+    expect_open_stream(&f, 60000);
     fl_rbed_event(&f, FL_K8S_ADDED, "a", "5");
     fl_rbed_closed(&f, FL_OK);
     assert_int_equal(f.trouble.code, FL_EPROTO);
@@ -241,10 +247,7 @@ static void test_W9_a_stream_that_breaks_twice_is_read_in_pages(void **state) {
 static void test_W4_a_stream_of_a_restored_etcd_is_accepted_the_second_time(void **state) {
     struct fl_rbed f;
     FL_UNUSED(state);
-    setup_streamed(&f);
-    fl_rbed_error_event(&f, &(struct fl_k8s_status){.code = 410});
-    expect_stream(&f, 60000);
-    fl_rbed_watch_head(&f);
+    setup_streamed_again(&f);
     fl_rbed_event(&f, FL_K8S_ADDED, "a", "3");
     fl_rbed_stream_end(&f, "6");
     fl_rbed_expect_changes(&f, "");

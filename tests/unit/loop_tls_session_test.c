@@ -128,16 +128,21 @@ static void test_changed_byte_is_noticed(void **state) {
     end(&e);
 }
 
+/* One end speaks nothing newer than TLS 1.1. */
+static void refuse_old_versions(struct ends *e, struct fl_tls_session *old) {
+    SSL_set_min_proto_version(old->ssl, TLS1_VERSION);
+    SSL_set_max_proto_version(old->ssl, TLS1_1_VERSION);
+    SSL_set_security_level(old->ssl, 0);
+    assert_int_equal(fl_tls_session_handshake(e->client, &e->err), 0);
+    carry(e->client, e->server, SIZE_MAX);
+    assert_int_equal(fl_tls_session_handshake(e->server, &e->err), FL_ETLS);
+}
+
 static void test_old_versions_are_refused(void **state) {
     (void)state;
     struct ends e;
     start(&e);
-    SSL_set_min_proto_version(e.client->ssl, TLS1_VERSION);
-    SSL_set_max_proto_version(e.client->ssl, TLS1_1_VERSION);
-    SSL_set_security_level(e.client->ssl, 0);
-    assert_int_equal(fl_tls_session_handshake(e.client, &e.err), 0);
-    carry(e.client, e.server, SIZE_MAX);
-    assert_int_equal(fl_tls_session_handshake(e.server, &e.err), FL_ETLS);
+    refuse_old_versions(&e, e.client);
     end(&e);
 }
 
@@ -162,12 +167,7 @@ static void test_old_versions_are_not_offered(void **state) {
     (void)state;
     struct ends e;
     start(&e);
-    SSL_set_min_proto_version(e.server->ssl, TLS1_VERSION);
-    SSL_set_max_proto_version(e.server->ssl, TLS1_1_VERSION);
-    SSL_set_security_level(e.server->ssl, 0);
-    assert_int_equal(fl_tls_session_handshake(e.client, &e.err), 0);
-    carry(e.client, e.server, SIZE_MAX);
-    assert_int_equal(fl_tls_session_handshake(e.server, &e.err), FL_ETLS);
+    refuse_old_versions(&e, e.server);
     carry(e.server, e.client, SIZE_MAX);
     assert_int_equal(fl_tls_session_handshake(e.client, &e.err), FL_ETLS);
     end(&e);
@@ -204,6 +204,14 @@ static bool agree(struct ends *e) {
     return SSL_session_reused(e->client->ssl);
 }
 
+/* Connected once, in full. */
+static void start_with_tickets(struct ends *e, int max_version) {
+    start(e);
+    give_tickets(e->server_tls, max_version);
+    reconnect(e, "echo.test");
+    assert_false(agree(e));
+}
+
 static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
 
 /* Also after a connection that was cut: none here says goodbye. */
@@ -211,10 +219,7 @@ static void test_reconnect_resumes(void **state) {
     (void)state;
     for (size_t i = 0; i < FL_COUNT(versions); i++) {
         struct ends e;
-        start(&e);
-        give_tickets(e.server_tls, versions[i]);
-        reconnect(&e, "echo.test");
-        assert_false(agree(&e));
+        start_with_tickets(&e, versions[i]);
         assert_int_equal(SSL_version(e.client->ssl), versions[i]);
         for (int again = 0; again < 3; again++) {
             reconnect(&e, "echo.test");
@@ -228,10 +233,7 @@ static void test_reconnect_resumes(void **state) {
 static void test_ticket_is_used_once(void **state) {
     (void)state;
     struct ends e;
-    start(&e);
-    give_tickets(e.server_tls, TLS1_3_VERSION);
-    reconnect(&e, "echo.test");
-    assert_false(agree(&e));
+    start_with_tickets(&e, TLS1_3_VERSION);
     struct fl_tls_session *other;
     assert_int_equal(fl_tls_session_new(e.client_tls, FL_STR("echo.test"), &other), 0);
     reconnect(&e, "echo.test");
@@ -245,10 +247,7 @@ static void test_resumption_refused_is_a_full_handshake(void **state) {
     (void)state;
     for (size_t i = 0; i < FL_COUNT(versions); i++) {
         struct ends e;
-        start(&e);
-        give_tickets(e.server_tls, versions[i]);
-        reconnect(&e, "echo.test");
-        assert_false(agree(&e));
+        start_with_tickets(&e, versions[i]);
         struct fl_tls_config server = {.server = true,
                                        .cert_pem = fl_str_of(e.cert.cert_pem),
                                        .key_pem = fl_str_of(e.cert.key_pem)};
@@ -269,10 +268,7 @@ static void test_no_resumption_under_another_configuration(void **state) {
     struct ends e;
     struct fl_test_cert other;
     struct fl_test_cert_options options = {.names = "DNS:echo.test"};
-    start(&e);
-    give_tickets(e.server_tls, TLS1_3_VERSION);
-    reconnect(&e, "echo.test");
-    assert_false(agree(&e));
+    start_with_tickets(&e, TLS1_3_VERSION);
     fl_test_cert_init(&other, "other authority", &options);
     struct fl_tls_config client = {.ca_pem = fl_str_of(other.cert_pem)};
     fl_tls_context_unref(e.client_tls);
