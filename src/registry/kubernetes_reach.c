@@ -11,10 +11,11 @@
  * behind the old one's; the old scope ends with its last service. Only what the old scope cannot
  * have anyway, since it is refused and was never read, is given up at once.
  *
- * A scope is refused while the server answers 403. A namespace or the cluster that is refused is
- * left for what RBAC may permit, each service's own scope; it is asked for again after RETRY_MS, or
- * as soon as it answers where it stays open for those who want names. Who wants the names of the
- * whole cluster is given those of the default namespace meanwhile, with the trouble.
+ * A scope is refused while the server answers 403, or when a wide one was tried in vain for a
+ * minute while there is no outage (W9). A namespace or the cluster that is refused is left for what
+ * RBAC may permit, each service's own scope; it is asked for again after RETRY_MS, or as soon as it
+ * answers where it stays open for those who want names. Who wants the names of the whole cluster is
+ * given those of the default namespace meanwhile, with the trouble.
  *
  * Everything is decided in `settle`, a task: scopes only say that they have turned. */
 #include "registry/kubernetes_reach.h"
@@ -117,9 +118,9 @@ static void make_all_due(struct fl_reaches *reaches) {
 static void on_no_slices(void *arg) { ((struct fl_reaches *)arg)->no_slices = true; }
 
 static void log_refused(struct fl_reaches *reaches, const struct fl_reach *reach) {
-    FL_LOG(reaches->io, FL_LOG_WARN, "not permitted to watch as a whole, narrower watches are used",
+    FL_LOG(reaches->io, FL_LOG_WARN, "cannot be watched as a whole, narrower watches are used",
            FL_LOG_STR("namespace", reach->ns_len ? reach_ns(reach) : FL_STR("*")),
-           FL_LOG_INT("services", reach->count), FL_LOG_CAUSE(FL_EFORBIDDEN));
+           FL_LOG_INT("services", reach->count), FL_LOG_ERROR_OF(fl_scope_trouble(reach->wide)));
 }
 
 /* A wide scope is read or refused now. */

@@ -14,6 +14,7 @@
 #include "registry/kubernetes_hold.h"
 
 #define SILENCE_MS ((uint64_t)45000) /* stale for so long: the server is not only quiet */
+#define PATIENCE   60                /* ticks: how long a wide scope is waited for in trouble */
 
 enum part_kind { SERVICES, SLICES, PARTS };
 
@@ -39,6 +40,7 @@ struct fl_scope {
     struct fl_list names;         /* who wants to know them */
     bool was_synced, was_refused; /* as its owner was told */
     bool was_stale;               /* as the log was told */
+    unsigned tried_ticks;         /* in trouble without an outage before it was read */
     bool starved;                 /* memory was short: everything is due again at the next tick */
     struct fl_freshness *freshness;
     uint64_t fresh_until_ms; /* as of the last proof */
@@ -54,7 +56,7 @@ bool fl_scope_synced(const struct fl_scope *scope) {
 }
 
 bool fl_scope_is_refused(const struct fl_scope *scope) {
-    return scope->parts[SERVICES].trouble.code == FL_EFORBIDDEN ||
+    return scope->tried_ticks > PATIENCE || scope->parts[SERVICES].trouble.code == FL_EFORBIDDEN ||
            scope->parts[SLICES].trouble.code == FL_EFORBIDDEN;
 }
 
@@ -188,7 +190,7 @@ static bool is_told(const struct fl_scope *scope, enum part_kind kind) {
     return scope->parts[kind].trouble.code != FL_OK;
 }
 
-static const struct fl_error *current_trouble(const struct fl_scope *scope) {
+const struct fl_error *fl_scope_trouble(const struct fl_scope *scope) {
     static const struct fl_error none = {.code = FL_OK};
     for (int i = 0; i < PARTS; i++)
         if (is_told(scope, (enum part_kind)i)) return &scope->parts[i].trouble;
@@ -275,7 +277,7 @@ static bool is_left(const struct fl_scope *scope) {
 
 /* Publishing ends a trouble, so a trouble that lasts is told again after it. */
 static void tell_watcher(struct fl_scope *scope, struct fl_service_watcher *watcher) {
-    const struct fl_error *why = current_trouble(scope);
+    const struct fl_error *why = fl_scope_trouble(scope);
     if (watcher->quiet || is_left(scope)) return;
     if (watcher->publish && fl_scope_synced(scope)) {
         watcher->publish = false;
@@ -296,7 +298,7 @@ static void tell_names(struct fl_scope *scope) {
     FL_LIST_EACH (&scope->names, link, next) {
         struct fl_names_watcher *names = names_watcher_of(link);
         if (names->quiet) continue;
-        if (names->trouble) fl_feed_trouble(names->feed, current_trouble(scope));
+        if (names->trouble) fl_feed_trouble(names->feed, fl_scope_trouble(scope));
         names->trouble = false;
         if (names->synced || !is_synced(scope, SERVICES)) continue;
         names->synced = true;
@@ -372,7 +374,7 @@ int fl_scope_attach(struct fl_scope *scope, struct fl_str service,
     fl_service_index_push(&scope->index, indexed);
     watcher->service = indexed;
     watcher->publish = true;
-    watcher->trouble = current_trouble(scope)->code != FL_OK;
+    watcher->trouble = fl_scope_trouble(scope)->code != FL_OK;
     fl_list_push(&indexed->watchers, &watcher->link);
     scope->watchers++;
     want_flush(scope);
@@ -415,7 +417,7 @@ void fl_scope_speak(struct fl_service_watcher *watcher) {
 void fl_scope_attach_names(struct fl_scope *scope, struct fl_names_watcher *watcher) {
     watcher->scope = scope;
     watcher->synced = false;
-    watcher->trouble = current_trouble(scope)->code != FL_OK;
+    watcher->trouble = fl_scope_trouble(scope)->code != FL_OK;
     fl_list_push(&scope->names, &watcher->link);
     fl_service_index_push_unnamed(&scope->index);
     want_flush(scope);
@@ -458,13 +460,13 @@ struct fl_scope *fl_scope_of_link(struct fl_list *link) {
 static bool is_said_stale(const struct fl_scope *scope) {
     uint64_t stale_ms = fl_freshness_stale_ms(scope->freshness);
     bool surely =
-        scope->was_stale || stale_ms >= SILENCE_MS || current_trouble(scope)->code != FL_OK;
+        scope->was_stale || stale_ms >= SILENCE_MS || fl_scope_trouble(scope)->code != FL_OK;
     return stale_ms > 0 && surely;
 }
 
 /* Said when it begins and when it ends. */
 static void log_staleness(struct fl_scope *scope) {
-    const struct fl_error *why = current_trouble(scope);
+    const struct fl_error *why = fl_scope_trouble(scope);
     bool stale = is_said_stale(scope);
     struct fl_str service = fl_str_of(scope->label);
     struct fl_str ns = scope->ns[0] ? fl_str_of(scope->ns) : FL_STR("*");
@@ -481,7 +483,21 @@ static void log_staleness(struct fl_scope *scope) {
                FL_LOG_STR("namespace", ns));
 }
 
+/* A wide scope that the server answers, but not with what was asked for. An outage is no fault of
+ * its, and narrower ones would have it as well. */
+static void count_patience(struct fl_scope *scope) {
+    bool tries = !fl_scope_is_narrow(scope) && !fl_scope_synced(scope) &&
+                 fl_scope_trouble(scope)->code != FL_OK;
+    bool was_refused = fl_scope_is_refused(scope);
+    if (!tries)
+        scope->tried_ticks = 0;
+    else if (!fl_kube_client_server(scope->client)->outage.on && scope->tried_ticks <= PATIENCE)
+        scope->tried_ticks++;
+    if (fl_scope_is_refused(scope) != was_refused) want_flush(scope);
+}
+
 void fl_scope_tick(struct fl_scope *scope) {
+    count_patience(scope);
     update_freshness(scope);
     log_staleness(scope);
     fl_hold_tick(&scope->index, fl_io_now_ms(scope->io));

@@ -16,7 +16,7 @@ struct fl_scope;
 
 struct fl_scope_events {
     void (*on_no_slices)(void *arg); /* the server does not know EndpointSlices */
-    /* It was read whole for the first time, or it is refused (403) now or no more. */
+    /* It was read whole for the first time, or it is refused now or no more. */
     void (*on_turn)(void *arg, struct fl_scope *scope);
     /* After fl_scope_close, once: the memory is gone after it. */
     void (*on_closed)(void *arg, struct fl_scope *scope);
@@ -42,8 +42,10 @@ struct fl_scope *fl_scope_of_link(struct fl_list *link);
 bool fl_scope_is_narrow(const struct fl_scope *scope); /* over one service */
 struct fl_str fl_scope_ns(const struct fl_scope *scope);
 bool fl_scope_unused(const struct fl_scope *scope);
-bool fl_scope_synced(const struct fl_scope *scope);     /* both collections were read whole */
-bool fl_scope_is_refused(const struct fl_scope *scope); /* we may not read it (403) */
+bool fl_scope_synced(const struct fl_scope *scope); /* both collections were read whole */
+/* We may not read it (403), or, of a wide one, have tried for a minute without an outage. */
+bool fl_scope_is_refused(const struct fl_scope *scope);
+const struct fl_error *fl_scope_trouble(const struct fl_scope *scope); /* code FL_OK: none */
 /* Does `scope`, which is synced, know all that `other` knows? Both hold the same service. */
 bool fl_scope_is_level(const struct fl_scope *scope, const struct fl_scope *other);
 

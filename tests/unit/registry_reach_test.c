@@ -130,6 +130,59 @@ static void test_a_refused_namespace_leaves_each_service_its_own(void **state) {
     fl_kbed_teardown(&f);
 }
 
+static bool said; /* that narrower watches are used */
+
+static void on_line(void *arg, const char *line, size_t n) {
+    FL_UNUSED(arg);
+    said |= memmem(line, n, "narrower watches", strlen("narrower watches")) != NULL;
+}
+
+/* A namespace's list that fails for another reason than RBAC is not waited for without end: who is
+ * watched stays so, who waits for it gets a watch of its own, and it is asked for again. */
+static void test_W9_a_namespace_that_fails_is_given_up(void **state) {
+    struct fl_kbed f;
+    FL_UNUSED(state);
+    fl_kbed_setup(&f, NULL);
+    follow(&f, 0, NARROW_MAX);
+    fl_kbed_run(&f, 2000);
+    for (size_t i = 0; i < NARROW_MAX; i++) f.seen[i].least = SIZE_MAX;
+    said = false;
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_WARN, .write = on_line});
+    fl_apiserver_fault(f.server, FL_FAULT_INTERNAL, 30);
+    follow(&f, NARROW_MAX, 1);
+    fl_kbed_run(&f, 50000);
+    assert_int_equal(f.seen[NARROW_MAX].state, FL_SET_UNKNOWN);
+    assert_scopes(&f, NARROW_MAX, 1, 0);
+    fl_kbed_run(&f, 20000);
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
+    assert_true(said);
+    assert_scopes(&f, NARROW_MAX + 1, 0, 0);
+    fl_kbed_run(&f, 5 * 60 * 1000);
+    f.seen[NARROW_MAX].least = SIZE_MAX;
+    assert_scopes(&f, NARROW_MAX + 1, 0, 0);
+    assert_all(&f, 2);
+    fl_kbed_run(&f, 8 * 60 * 1000);
+    assert_scopes(&f, 0, 1, 0);
+    assert_all(&f, 2);
+    fl_kbed_teardown(&f);
+}
+
+/* An outage is no reason: afterwards the namespace is asked for, once. */
+static void test_W12_an_outage_opens_no_narrow_watches(void **state) {
+    const struct fl_apiserver_options options = {.host = FL_STR("127.0.0.1"), .port = 7443};
+    struct fl_kbed f;
+    FL_UNUSED(state);
+    fl_kbed_setup(&f, &options);
+    fl_apiserver_fault(f.server, FL_FAULT_UNAVAILABLE, 12);
+    follow(&f, 0, 30);
+    fl_kbed_run(&f, 120000);
+    assert_true(scopes(&f, "service") <= NARROW_MAX);
+    assert_int_equal(scopes(&f, "namespace"), 1);
+    fl_kbed_run(&f, 10 * 60 * 1000);
+    assert_scopes(&f, 0, 1, 0);
+    fl_kbed_teardown(&f);
+}
+
 /* A right that is taken away in the middle: the services go back to watches of their own. */
 static void test_a_namespace_refused_in_the_middle(void **state) {
     struct fl_kbed f;
@@ -220,6 +273,8 @@ int main(void) {
         cmocka_unit_test(test_beyond_sixteen_the_namespace_is_watched),
         cmocka_unit_test(test_many_at_once_open_few_watches),
         cmocka_unit_test(test_a_refused_namespace_leaves_each_service_its_own),
+        cmocka_unit_test(test_W9_a_namespace_that_fails_is_given_up),
+        cmocka_unit_test(test_W12_an_outage_opens_no_narrow_watches),
         cmocka_unit_test(test_a_namespace_refused_in_the_middle),
         cmocka_unit_test(test_the_cluster_is_watched_when_asked),
         cmocka_unit_test(test_a_refused_cluster_falls_back_to_the_default_namespace),
