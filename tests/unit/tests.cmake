@@ -108,8 +108,9 @@ fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
 fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_cluster ROOMS sim)
 fl_unit_test(sim_faults ROOMS sim SOURCES unit/support/api_bench.c)
+fl_unit_test(sim_host ROOMS sim SOURCES unit/support/pair.c)
 fl_unit_test(sim_sim ROOMS sim)
-fl_unit_test(sim_world ROOMS sim)
+fl_unit_test(sim_world ROOMS sim SOURCES unit/support/pair.c)
 fl_unit_test(sim_write ROOMS sim SOURCES unit/support/api_bench.c)
 
 # A leak must fail the program that has it.
