@@ -77,7 +77,11 @@ fl_unit_test(kube_stream ROOMS kube SOURCES unit/support/reflector_bed.c)
 
 fl_unit_test(discovery_diff ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_hub ROOMS discovery sim
-  SOURCES unit/support/fake_provider.c unit/support/sets.c)
+  SOURCES unit/support/hub_bed.c unit/support/fake_provider.c unit/support/sets.c)
+fl_unit_test(discovery_life ROOMS discovery sim
+  SOURCES unit/support/hub_bed.c unit/support/fake_provider.c unit/support/sets.c)
+fl_unit_test(discovery_names ROOMS discovery sim
+  SOURCES unit/support/hub_bed.c unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_set ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_snapshot ROOMS discovery sim
   SOURCES unit/support/fake_provider.c unit/support/sets.c)
