@@ -33,10 +33,12 @@ fl_unit_test(loop_resolve ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_runtime ROOMS loop SOURCES unit/support/loop_peer.c LIBRARIES PkgConfig::UV)
 fl_unit_test(loop_sock ROOMS loop SOURCES unit/support/loop_peer.c)
 fl_unit_test(loop_system ROOMS loop SOURCES unit/support/loop_peer.c)
-fl_unit_test(loop_tls ROOMS loop
-  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
+fl_unit_test(loop_tls ROOMS loop SOURCES unit/support/tls_bed.c unit/support/loop_peer.c
+  unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_tls_session ROOMS loop SOURCES unit/support/loop_certs.c
   LIBRARIES PkgConfig::OPENSSL PkgConfig::UV)
+fl_unit_test(loop_tls_trust ROOMS loop SOURCES unit/support/tls_bed.c unit/support/loop_peer.c
+  unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(loop_tunnel ROOMS loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 
@@ -123,4 +125,5 @@ set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
 
 # What `make sanitize` runs under TSan: everything that uses more than one thread.
 set_tests_properties(base_intern loop_file loop_resolve loop_runtime loop_sock loop_tls
-  loop_tls_session discovery_threads channel_inbox channel_threads PROPERTIES LABELS threads)
+  loop_tls_session loop_tls_trust discovery_threads channel_inbox channel_threads
+  PROPERTIES LABELS threads)
