@@ -149,7 +149,9 @@ set(FL_SOURCES_channel
   src/channel/connectivity.c
   src/channel/drain.c
   src/channel/echo.c
+  src/channel/echo_stream.c
   src/channel/endpoints.c
+  src/channel/health_service.c
   src/channel/inbox.c
   src/channel/queue.c
   src/channel/reply.c

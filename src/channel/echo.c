@@ -1,4 +1,4 @@
-/* echo.c - the echo and health services.
+/* echo.c - the echo service, health, and the server that has them.
  *
  * EchoRequest and EchoResponse are the same message {string message = 1}, so the answer is the
  * request's bytes. An echo that takes its time waits on a timer; when the server goes, what still
@@ -7,17 +7,17 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "channel/echo_stream.h"
+#include "channel/health_service.h"
 
-/* HealthCheckResponse {ServingStatus status = 1}; SERVING = 1, NOT_SERVING = 2. */
-#define SERVING     FL_STR("\x08\x01")
-#define NOT_SERVING FL_STR("\x08\x02")
+#define ECHO "grpc.examples.echo.Echo"
 
 struct fl_echo {
     struct fl_io *io;
     struct fl_grpc_server *server;
+    struct fl_health_service *health;
     uint32_t delay_ms;
     uint64_t calls;
-    bool draining;
     struct fl_list waiting; /* struct delayed */
     void (*done)(void *arg);
     void *done_arg;
@@ -63,7 +63,8 @@ static int delay(struct fl_echo *echo, struct fl_grpc_call *call, struct fl_str 
     return 0;
 }
 
-static void unary_echo(struct fl_echo *echo, struct fl_grpc_call *call, struct fl_str request) {
+static void unary_echo(void *arg, struct fl_grpc_call *call, struct fl_str request) {
+    struct fl_echo *echo = FL_CONTAINER(arg, struct fl_echo, calls);
     if (echo->delay_ms == 0) {
         echo->calls++;
         fl_grpc_call_reply(call, FL_STATUS_OK, FL_STR_NONE, request);
@@ -73,29 +74,49 @@ static void unary_echo(struct fl_echo *echo, struct fl_grpc_call *call, struct f
     }
 }
 
-static void handle(void *arg, struct fl_grpc_call *call, struct fl_str method,
-                   struct fl_str request) {
-    struct fl_echo *echo = arg;
-    if (fl_str_eq(method, FL_STR("/grpc.examples.echo.Echo/UnaryEcho")))
-        unary_echo(echo, call, request);
-    else if (fl_str_eq(method, FL_STR("/grpc.health.v1.Health/Check")))
-        fl_grpc_call_reply(call, FL_STATUS_OK, FL_STR_NONE, echo->draining ? NOT_SERVING : SERVING);
-    else
-        fl_grpc_call_reply(call, FL_STATUS_UNIMPLEMENTED, FL_STR("no such method"), FL_STR_NONE);
+static int serve(struct fl_echo *echo, const struct fl_echo_options *options,
+                 struct fl_error *err) {
+    static const struct fl_grpc_method methods[] = {
+        {.name = "UnaryEcho", .unary = unary_echo},
+        {.name = "ServerStreamingEcho", .events = &fl_echo_server_streaming},
+        {.name = "ClientStreamingEcho",
+         .events = &fl_echo_client_streaming,
+         .client_streams = true},
+        {.name = "BidirectionalStreamingEcho",
+         .events = &fl_echo_bidirectional,
+         .client_streams = true},
+    };
+    const struct fl_grpc_service services[] = {
+        {ECHO, methods, FL_COUNT(methods), &echo->calls},
+        fl_health_service_of(echo->health),
+    };
+    const struct fl_grpc_server_options server = {.host = options->host,
+                                                  .port = options->port,
+                                                  .services = services,
+                                                  .service_count = FL_COUNT(services)};
+    return fl_grpc_server_new(echo->io, &server, &echo->server, err);
+}
+
+static void echo_free(struct fl_echo *echo) {
+    fl_health_service_free(echo->health);
+    fl_free(echo);
 }
 
 int fl_echo_new(struct fl_io *io, const struct fl_echo_options *options, struct fl_echo **out,
                 struct fl_error *err) {
     struct fl_echo *echo = FL_NEW(struct fl_echo);
     if (!echo) return fl_fail_nomem(err);
+    int rc = FL_ENOMEM;
     echo->io = io;
     echo->delay_ms = options->delay_ms;
     fl_list_init(&echo->waiting);
-    struct fl_grpc_server_options server = {
-        .host = options->host, .port = options->port, .handler = handle, .arg = echo};
-    int rc = fl_grpc_server_new(io, &server, &echo->server, err);
+    echo->health = fl_health_service_new();
+    if (!echo->health || fl_health_service_set(echo->health, FL_STR(ECHO), FL_HEALTH_SERVING) != 0)
+        fl_fail_nomem(err);
+    else
+        rc = serve(echo, options, err);
     if (rc != 0) {
-        fl_free(echo);
+        echo_free(echo);
         return rc;
     }
     *out = echo;
@@ -111,12 +132,12 @@ static void server_gone(void *arg) {
         answer_delayed(FL_CONTAINER(echo->waiting.next, struct delayed, link));
     void (*done)(void *arg) = echo->done;
     void *done_arg = echo->done_arg;
-    fl_free(echo);
+    echo_free(echo);
     if (done) done(done_arg);
 }
 
 static void leave(struct fl_echo *echo, void (*done)(void *arg), void *arg) {
-    echo->draining = true;
+    fl_health_service_leave(echo->health);
     echo->done = done;
     echo->done_arg = arg;
 }

@@ -1,8 +1,9 @@
-/* echo.h - the echo and health services of our own test server.
+/* echo.h - the echo service of our own test server, with health beside it.
  *
- * grpc.examples.echo.Echo/UnaryEcho answers the request's bytes, after delay_ms;
- * grpc.health.v1.Health/Check answers SERVING, or NOT_SERVING while draining. Others:
- * UNIMPLEMENTED. */
+ * grpc.examples.echo.Echo: UnaryEcho answers the request's bytes, after delay_ms;
+ * ServerStreamingEcho answers them ten times, ClientStreamingEcho the last message's,
+ * BidirectionalStreamingEcho each message's. grpc.health.v1.Health says SERVING, and NOT_SERVING
+ * while draining. */
 #ifndef FL_CHANNEL_ECHO_H
 #define FL_CHANNEL_ECHO_H
 
@@ -13,7 +14,7 @@ struct fl_echo;
 struct fl_echo_options {
     struct fl_str host;
     uint16_t port;
-    uint32_t delay_ms; /* each echo takes so long; 0: at once */
+    uint32_t delay_ms; /* each UnaryEcho takes so long; 0: at once */
 };
 
 FL_MUST int fl_echo_new(struct fl_io *io, const struct fl_echo_options *options,

@@ -1,21 +1,65 @@
-/* server.h - the gRPC server side that simulator, demo, tests and benches use: unary calls.
+/* server.h - the gRPC server side that simulator, demo, tests and benches use.
+ *
+ * A server has services, a service has methods. A call is a stream of events to its method: it
+ * starts, messages come, the client's side ends, the call is closed; in between the method sends
+ * its headers and messages and finishes with a status. A unary method can leave all of that to the
+ * server: it is given the request and replies once.
  *
  * Leaves as a good server does: stops listening, GOAWAY in two steps, finishes what it accepted,
- * ends. One loop's thread. */
+ * ends. One loop's thread; no event comes from within a function of this header. Sources:
+ * grpc/doc/PROTOCOL-HTTP2.md, statuscodes.md, gRFC A8 and A9. */
 #ifndef FL_CHANNEL_SERVER_H
 #define FL_CHANNEL_SERVER_H
 
 #include <fairlead/call.h>
 
 #include "base/io.h"
+#include "http/message.h"
 
 struct fl_grpc_server;
 struct fl_grpc_call; /* one call in the server */
 
-/* Gets one whole request (borrowed) and must fl_grpc_call_reply once, now or later. `method` is
- * "/package.Service/Method". */
-typedef void fl_grpc_handler(void *arg, struct fl_grpc_call *call, struct fl_str method,
-                             struct fl_str request);
+/* How a call begins; borrowed for on_start. */
+struct fl_grpc_call_head {
+    struct fl_str path; /* "/package.Service/Method" */
+    /* As on the wire: HTTP's and gRPC's own fields are among them, and a value whose name ends in
+     * "-bin" is base64. */
+    struct fl_http_headers metadata;
+};
+
+/* What a call tells its method. Unwanted ones may be NULL. `arg` is the service's until
+ * fl_grpc_call_attach gives the call one of its own. */
+struct fl_grpc_call_events {
+    void (*on_start)(void *arg, struct fl_grpc_call *call, const struct fl_grpc_call_head *head);
+    /* A whole message, borrowed. Of a method without client_streams: the one, once the client's
+     * side is complete. */
+    void (*on_message)(void *arg, struct fl_grpc_call *call, struct fl_str message);
+    /* The client's side is complete: no message follows. */
+    void (*on_end)(void *arg, struct fl_grpc_call *call);
+    /* After FL_EFULL: there is room again. May come without. */
+    void (*on_writable)(void *arg, struct fl_grpc_call *call);
+    /* Last, exactly once; the call is gone after it. `why` has code FL_OK when the client got its
+     * status; else it or its connection went away first (FL_ESTREAM_RESET, FL_EDEADLINE, …). */
+    void (*on_close)(void *arg, struct fl_grpc_call *call, const struct fl_error *why);
+};
+
+/* Gets the one request of a unary call (borrowed) and must fl_grpc_call_reply once, now or later,
+ * even after the server is gone. `arg` is the service's. */
+typedef void fl_grpc_unary(void *arg, struct fl_grpc_call *call, struct fl_str request);
+
+struct fl_grpc_method {
+    const char *name;                         /* "UnaryEcho" */
+    fl_grpc_unary *unary;                     /* either this */
+    const struct fl_grpc_call_events *events; /* or these */
+    bool client_streams; /* any number of messages; else other than one is refused */
+};
+
+struct fl_grpc_service {
+    const char *name; /* "package.Service" */
+    const struct fl_grpc_method *methods;
+    size_t method_count;
+    void *arg;
+};
 
 /* Zero-initialised: the defaults in brackets. */
 struct fl_grpc_server_options {
@@ -23,10 +67,11 @@ struct fl_grpc_server_options {
     uint16_t port;              /* 0: any */
     struct fl_tls *tls;         /* NULL: cleartext */
     uint32_t streams_max;       /* [1000] per connection */
-    uint32_t receive_bytes_max; /* [4 MiB] */
+    uint32_t receive_bytes_max; /* [4 MiB] of a message */
     uint32_t connections_max;   /* [10000] beyond: closed at once */
-    fl_grpc_handler *handler;
-    void *arg;
+    /* The services; the methods' tables are kept by address, all else is copied. */
+    const struct fl_grpc_service *services;
+    size_t service_count;
 };
 
 FL_MUST int fl_grpc_server_new(struct fl_io *io, const struct fl_grpc_server_options *options,
@@ -41,8 +86,22 @@ void fl_grpc_server_drain(struct fl_grpc_server *server, uint64_t deadline_ms,
  */
 void fl_grpc_server_kill(struct fl_grpc_server *server, void (*done)(void *arg), void *arg);
 
-/* Ends a call. The call may have been cancelled meanwhile: then nothing is sent. The call is gone.
- */
+/* Who gets the call's events from now on. */
+void fl_grpc_call_attach(struct fl_grpc_call *call, void *arg);
+/* Sends the initial metadata (as on the wire), once, before any message; without it the first
+ * message or the status goes with none. FL_ENOMEM, FL_ESHUTDOWN (the call has ended); FL_EUSAGE: a
+ * second time. */
+FL_MUST int fl_grpc_call_headers(struct fl_grpc_call *call, struct fl_http_headers metadata);
+/* Queues a copy of a message. FL_EFULL: nothing was taken, on_writable follows; FL_ETOO_LARGE: it
+ * never will be; FL_ENOMEM, FL_ESHUTDOWN. */
+FL_MUST int fl_grpc_call_send(struct fl_grpc_call *call, struct fl_str message);
+/* Ends the call behind what is queued. Nothing if it has ended already. */
+void fl_grpc_call_finish(struct fl_grpc_call *call, enum fl_status status, struct fl_str message,
+                         struct fl_http_headers trailers);
+/* No on_message and no on_end while paused; the client is held back by its window. */
+void fl_grpc_call_pause(struct fl_grpc_call *call, bool paused);
+
+/* Ends a unary call. The client may have gone meanwhile: then nothing is sent. The call is gone. */
 void fl_grpc_call_reply(struct fl_grpc_call *call, enum fl_status status, struct fl_str message,
                         struct fl_str response);
 

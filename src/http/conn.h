@@ -123,6 +123,9 @@ FL_MUST int fl_http_stream_respond(struct fl_http_stream *stream,
 /* Queues a copy of body bytes. FL_EFULL (nothing was taken), FL_ENOMEM, FL_ESHUTDOWN; FL_EUSAGE:
  * more than FL_HTTP_QUEUE_MAX at once; FL_EPROTO: server, before fl_http_stream_respond. */
 FL_MUST int fl_http_stream_write(struct fl_http_stream *stream, struct fl_str bytes, bool end);
+/* The same with several runs of bytes, taken all or none. */
+FL_MUST int fl_http_stream_write_parts(struct fl_http_stream *stream, const struct fl_str *parts,
+                                       size_t count, bool end);
 /* Ends the body with trailers (HTTP/1.1: chunked trailers). FL_ENOMEM, FL_ETOO_LARGE; FL_ESHUTDOWN
  * and FL_EPROTO as above. */
 FL_MUST int fl_http_stream_trailers(struct fl_http_stream *stream, struct fl_http_headers trailers);

@@ -14,6 +14,7 @@ struct fl_http_headers {
     const struct fl_http_header *list;
     size_t count;
 };
+#define FL_HTTP_HEADERS_NONE ((struct fl_http_headers){NULL, 0})
 
 struct fl_http_request {
     struct fl_str method, scheme, authority, path; /* path with its query */

@@ -235,23 +235,38 @@ static void note_full(struct fl_http_stream *stream) {
     stream->now.full = true;
 }
 
-int fl_http_stream_write(struct fl_http_stream *stream, struct fl_str bytes, bool end) {
-    if (bytes.n > FL_HTTP_QUEUE_MAX) return FL_EUSAGE; /* no waiting makes room for it */
-    int rc = may_write(stream);
-    if (rc) return rc;
-    rc = fl_buf_append(&stream->out, bytes);
+/* All of the parts or none. */
+static int queue_parts(struct fl_http_stream *stream, const struct fl_str *parts, size_t count) {
+    size_t before = stream->out.len;
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++) rc = fl_buf_append(&stream->out, parts[i]);
+    if (rc) fl_buf_truncate(&stream->out, before);
     count_queue(stream);
     if (rc == FL_EFULL) note_full(stream);
+    return rc;
+}
+
+int fl_http_stream_write_parts(struct fl_http_stream *stream, const struct fl_str *parts,
+                               size_t count, bool end) {
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) n += parts[i].n;
+    if (n > FL_HTTP_QUEUE_MAX) return FL_EUSAGE; /* no waiting makes room for it */
+    int rc = may_write(stream);
+    if (!rc) rc = queue_parts(stream, parts, count);
     if (rc) return rc;
     stream->now.local_end = end;
     rc = stream->conn->proto->more(stream);
     if (rc) {
-        fl_buf_truncate(&stream->out, stream->out.len - bytes.n);
+        fl_buf_truncate(&stream->out, stream->out.len - n);
         stream->now.local_end = false;
         return rc;
     }
     fl_http_conn_dirty(stream->conn);
     return 0;
+}
+
+int fl_http_stream_write(struct fl_http_stream *stream, struct fl_str bytes, bool end) {
+    return fl_http_stream_write_parts(stream, &bytes, 1, end);
 }
 
 int fl_http_stream_trailers(struct fl_http_stream *stream, struct fl_http_headers trailers) {

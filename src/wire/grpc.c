@@ -8,21 +8,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define PARTIAL_KEPT ((size_t)64 * 1024) /* a larger buffer is given back after its message */
+
 void fl_grpc_reader_init(struct fl_grpc_reader *reader, size_t message_max) {
     fl_buf_init(&reader->partial, message_max + FL_GRPC_PREFIX);
     reader->message_max = message_max;
+    reader->given = false;
 }
 
 void fl_grpc_reader_deinit(struct fl_grpc_reader *reader) { fl_buf_deinit(&reader->partial); }
 
-bool fl_grpc_reader_partial(const struct fl_grpc_reader *reader) { return reader->partial.len > 0; }
+bool fl_grpc_reader_partial(const struct fl_grpc_reader *reader) {
+    return reader->partial.len > 0 && !reader->given;
+}
 
 /* Length-Prefixed-Message -> Compressed-Flag Message-Length Message */
 static int read_prefix(const struct fl_grpc_reader *reader, const char *at, size_t *whole,
                        struct fl_error *err) {
     const uint8_t *p = (const uint8_t *)at;
-    if (p[0] == 1) return fl_fail(err, FL_EPROTO, "gRPC message compressed without agreement");
-    if (p[0] != 0) return fl_fail(err, FL_EPROTO, "gRPC message flag %u", p[0]);
+    if (p[0] > 1) return fl_fail(err, FL_EPROTO, "gRPC message flag %u", p[0]);
     uint32_t length =
         (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | (uint32_t)p[4];
     if (length > reader->message_max)
@@ -32,20 +36,25 @@ static int read_prefix(const struct fl_grpc_reader *reader, const char *at, size
     return 0;
 }
 
+static int give(struct fl_str framed, struct fl_grpc_message *out) {
+    out->compressed = framed.p[0] == 1;
+    out->bytes = fl_str_from(framed, FL_GRPC_PREFIX);
+    return 1;
+}
+
 /* Moves bytes from the front of *bytes into the partial message until it has `want`. */
 static int collect(struct fl_grpc_reader *reader, struct fl_str *bytes, size_t want,
                    struct fl_error *err) {
-    if (reader->partial.len >= want) return 0;
+    if (reader->partial.len >= want || bytes->n == 0) return 0;
     size_t n = FL_MIN(want - reader->partial.len, bytes->n);
     if (fl_buf_append(&reader->partial, fl_str_n(bytes->p, n))) return fl_fail_nomem(err);
     *bytes = fl_str_from(*bytes, n);
     return 0;
 }
 
-/* Goes on with a message that an earlier chunk began. */
-static int feed_partial(struct fl_grpc_reader *reader, struct fl_str *bytes,
-                        int (*each)(void *arg, struct fl_str message), void *arg,
-                        struct fl_error *err) {
+/* Goes on with a message that does not lie within one chunk. */
+static int next_collected(struct fl_grpc_reader *reader, struct fl_str *bytes,
+                          struct fl_grpc_message *out, struct fl_error *err) {
     struct fl_buf *partial = &reader->partial;
     size_t whole = 0;
     int rc = collect(reader, bytes, FL_GRPC_PREFIX, err);
@@ -53,35 +62,91 @@ static int feed_partial(struct fl_grpc_reader *reader, struct fl_str *bytes,
     rc = read_prefix(reader, fl_buf_str(partial).p, &whole, err);
     if (!rc) rc = collect(reader, bytes, whole, err);
     if (rc || partial->len < whole) return rc;
-    rc = each(arg, fl_str_from(fl_buf_str(partial), FL_GRPC_PREFIX));
-    fl_buf_truncate(partial, 0);
-    fl_buf_release(partial);
-    return rc;
+    reader->given = true;
+    return give(fl_buf_str(partial), out);
+}
+
+/* What was collected for the last message is not needed any more. */
+static void forget_given(struct fl_grpc_reader *reader) {
+    if (!reader->given) return;
+    reader->given = false;
+    fl_buf_truncate(&reader->partial, 0);
+    if (reader->partial.cap > PARTIAL_KEPT) fl_buf_release(&reader->partial);
+}
+
+int fl_grpc_reader_next(struct fl_grpc_reader *reader, struct fl_str *bytes,
+                        struct fl_grpc_message *out, struct fl_error *err) {
+    forget_given(reader);
+    if (bytes->n == 0) return 0;
+    size_t whole = SIZE_MAX;
+    if (reader->partial.len == 0 && bytes->n >= FL_GRPC_PREFIX) {
+        int rc = read_prefix(reader, bytes->p, &whole, err);
+        if (rc) return rc;
+    }
+    if (whole > bytes->n) return next_collected(reader, bytes, out, err);
+    struct fl_str framed = fl_str_n(bytes->p, whole);
+    *bytes = fl_str_from(*bytes, whole);
+    return give(framed, out);
 }
 
 int fl_grpc_reader_feed(struct fl_grpc_reader *reader, struct fl_str bytes,
                         int (*each)(void *arg, struct fl_str message), void *arg,
                         struct fl_error *err) {
-    while (bytes.n) {
-        size_t whole = SIZE_MAX;
-        int rc = 0;
-        if (reader->partial.len == 0 && bytes.n >= FL_GRPC_PREFIX)
-            rc = read_prefix(reader, bytes.p, &whole, err);
-        if (rc) return rc;
-        if (whole <= bytes.n) {
-            rc = each(arg, fl_str_n(bytes.p + FL_GRPC_PREFIX, whole - FL_GRPC_PREFIX));
-            bytes = fl_str_from(bytes, whole);
-        } else {
-            rc = feed_partial(reader, &bytes, each, arg, err);
-        }
+    struct fl_grpc_message message = {FL_STR_NONE, false};
+    int rc;
+    while ((rc = fl_grpc_reader_next(reader, &bytes, &message, err)) == 1) {
+        if (message.compressed)
+            return fl_fail(err, FL_EPROTO, "gRPC message compressed without agreement");
+        rc = each(arg, message.bytes);
         if (rc) return rc;
     }
-    return 0;
+    return rc;
 }
 
 void fl_grpc_prefix(uint32_t message_len, uint8_t out[FL_GRPC_PREFIX]) {
     out[0] = 0;
     for (int i = 0; i < 4; i++) out[1 + i] = (uint8_t)(message_len >> (24 - 8 * i));
+}
+
+/* --- binary metadata --- */
+
+size_t fl_grpc_bin_encode(struct fl_str bytes, char *out) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = 0;
+    uint32_t held = 0;
+    unsigned bits = 0;
+    for (size_t i = 0; i < bytes.n; i++) {
+        held = held << 8 | (unsigned char)bytes.p[i];
+        for (bits += 8; bits >= 6; bits -= 6) out[n++] = digits[held >> (bits - 6) & 63];
+    }
+    if (bits > 0) out[n++] = digits[held << (6 - bits) & 63];
+    return n;
+}
+
+static int bin_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool fl_grpc_bin_decode(struct fl_str text, char *out, size_t *len) {
+    if (text.n % 4 == 0) /* padding stands only at the end of whole groups */
+        for (int i = 0; i < 2 && text.n > 0 && text.p[text.n - 1] == '='; i++) text.n--;
+    if (text.n % 4 == 1) return false;
+    uint32_t held = 0;
+    unsigned bits = 0;
+    *len = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        int digit = bin_digit(text.p[i]);
+        if (digit < 0) return false;
+        held = held << 6 | (uint32_t)digit;
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        out[(*len)++] = (char)(held >> bits);
+    }
+    return true;
 }
 
 /* TimeoutValue -> {positive integer as ASCII string of at most 8 digits} */
