@@ -144,6 +144,7 @@ set(FL_SOURCES_discovery
 set(FL_SOURCES_admin
   src/admin/admin.c)
 set(FL_SOURCES_channel
+  src/channel/balance.c
   src/channel/call.c
   src/channel/channel.c
   src/channel/connectivity.c
@@ -153,8 +154,11 @@ set(FL_SOURCES_channel
   src/channel/endpoints.c
   src/channel/health_service.c
   src/channel/inbox.c
+  src/channel/least_request.c
+  src/channel/pick_first.c
   src/channel/queue.c
   src/channel/reply.c
+  src/channel/round.c
   src/channel/round_robin.c
   src/channel/server.c
   src/channel/server_call.c
@@ -162,7 +166,8 @@ set(FL_SOURCES_channel
   src/channel/server_reply.c
   src/channel/status.c
   src/channel/subchannel.c
-  src/channel/transport.c)
+  src/channel/transport.c
+  src/channel/wanted.c)
 set(FL_SOURCES_registry
   src/registry/discovery.c
   src/registry/kubernetes.c

@@ -1,11 +1,12 @@
 /* channel.h - a connection to a service that one may keep for years.
  *
  * A channel holds HTTP/2 connections to the endpoints that are alive now and gives every call to
- * one of them, in turn. It belongs to the loop of its runtime; calls may be started from any
- * thread. */
+ * one of them, by default in turn (fairlead/balance.h). It belongs to the loop of its runtime;
+ * calls may be started from any thread. */
 #ifndef FAIRLEAD_CHANNEL_H
 #define FAIRLEAD_CHANNEL_H
 
+#include <fairlead/balance.h>
 #include <fairlead/discovery.h>
 
 FL_C_BEGIN
@@ -30,6 +31,7 @@ struct fl_channel_options {
     uint32_t receive_bytes_max;  /* [4 MiB] a larger message: RESOURCE_EXHAUSTED */
     uint32_t queued_calls_max;   /* [10000] beyond it a call ends RESOURCE_EXHAUSTED */
     const char *authority;       /* [the service's name, or host:port] the :authority header */
+    struct fl_balance_options balance; /* which endpoints, and which of them for a call */
 };
 
 /* Opens a channel to `target` (see fl_discovery_subscribe). With several ports and none named the

@@ -3,6 +3,7 @@
 #define FAIRLEAD_FAIRLEAD_H
 
 #include <fairlead/alloc.h>
+#include <fairlead/balance.h>
 #include <fairlead/call.h>
 #include <fairlead/channel.h>
 #include <fairlead/discovery.h>

@@ -78,6 +78,7 @@ static void prepare_metrics(struct fl_channel *channel) {
 static void on_state(void *arg, struct fl_subchannel *sub) {
     struct fl_channel *channel = arg;
     fl_channel_place(channel, sub);
+    channel->loop_data.wanted.due = true;
     channel->loop_data.changed = true;
     fl_channel_pump(channel);
 }
@@ -174,7 +175,8 @@ static void channel_free(struct fl_channel *channel) {
     if (channel->loop_data.apply_ready) fl_io_timer_deinit(channel->io, &channel->loop_data.apply);
     fl_set_unref(channel->loop_data.newest);
     fl_set_unref(channel->loop_data.applied);
-    fl_round_robin_deinit(&channel->loop_data.round);
+    fl_balancer_deinit(&channel->loop_data.balancer);
+    fl_channel_wanted_deinit(channel);
     fl_map_deinit(&channel->loop_data.subs);
     fl_free(channel->target);
     fl_free(channel->authority);
@@ -219,7 +221,8 @@ static void init_loop_data(struct fl_channel *channel) {
     fl_list_init(&connector->transports);
     fl_map_init(&channel->loop_data.subs, (uint64_t)(uintptr_t)channel);
     fl_list_init(&channel->loop_data.sub_list);
-    fl_round_robin_init(&channel->loop_data.round);
+    fl_balancer_init(&channel->loop_data.balancer, &options->balance, &channel->io->jitter);
+    fl_channel_wanted_init(channel);
     fl_list_init(&channel->loop_data.waiting);
     fl_list_init(&channel->loop_data.ending);
     fl_task_init(&channel->loop_data.pump, pump);
@@ -236,6 +239,10 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     if (!channel) return fl_fail_nomem(err);
     channel->io = io;
     if (options) channel->options = *options;
+    rc =
+        fl_balance_options_copy(&channel->options.balance, options ? &options->balance : NULL, err);
+    if (rc != 0) goto fail;
+    rc = FL_ENOMEM;
     fill_in(&channel->options);
     const char *authority = channel->options.authority;
     channel->target = fl_strdup(target);

@@ -96,6 +96,7 @@ static enum fl_channel_state find_out(const struct fl_channel *channel, struct f
 
 void fl_channel_refresh(struct fl_channel *channel) {
     if (!channel->loop_data.changed) return;
+    fl_channel_want_if_due(channel);
     channel->loop_data.changed = false;
     enum fl_channel_state before = channel->loop_data.state;
     enum fl_channel_state state = find_out(channel, &channel->loop_data.cause);

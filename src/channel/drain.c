@@ -21,6 +21,14 @@ void fl_drain_start(struct fl_transport *transport) {
                     fl_io_now_ms(connector->io) + connector->drain_ms);
 }
 
+void fl_drain_rest(struct fl_transport *transport) {
+    if (!transport->end) transport->end = "rested";
+    if (fl_list_empty(&transport->calls))
+        fl_http_conn_close(transport->conn);
+    else
+        fl_http_conn_drain(transport->conn);
+}
+
 void fl_drain_expired(struct fl_timer *timer) {
     struct fl_transport *transport = FL_CONTAINER(timer, struct fl_transport, drain);
     struct fl_error why;

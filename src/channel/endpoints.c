@@ -2,8 +2,8 @@
  *
  * What is applied is the difference by address and port between the set that was applied before and
  * the newest. Kept endpoints keep their subchannel, its connection and its place in the round
- * (C20); the same address with another identity is connected anew; what is removed drains; what is
- * added connects at once.
+ * (C20); the same address with another identity is connected anew; what is removed drains. Then
+ * wanted.c chooses which are connected.
  *
  * gRPC runs over TCP: what a port of another protocol has under the same number is somebody else's.
  *
@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "channel/state.h"
 #include "discovery/set.h"
@@ -32,7 +33,8 @@ static void peer_text(const struct fl_endpoint *endpoint, char out[PEER_MAX]) {
 static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, const char *peer,
                struct fl_subchannel **out) {
     struct fl_map *subs = &channel->loop_data.subs;
-    int rc = fl_round_robin_reserve(&channel->loop_data.round, fl_map_count(subs) + 1);
+    int rc = fl_balancer_reserve(&channel->loop_data.balancer, fl_map_count(subs) + 1);
+    if (rc == 0) rc = fl_channel_wanted_reserve(channel, fl_map_count(subs) + 1);
     if (rc != 0) return rc;
     rc = fl_subchannel_new(&channel->loop_data.connector, endpoint->address, endpoint->port, peer,
                            out);
@@ -43,6 +45,7 @@ static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, c
         return rc;
     }
     (*out)->pick.order = channel->loop_data.order++;
+    (*out)->pick.key = fl_hash(fl_str_of(peer), 0);
     fl_list_push(&channel->loop_data.sub_list, &(*out)->link);
     return 0;
 }
@@ -76,25 +79,6 @@ static void apply_change(void *arg, const struct fl_change *change) {
     sub->terminating = change->endpoint.terminating;
 }
 
-void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub) {
-    if (sub->wanted && sub->state == FL_CHANNEL_READY)
-        fl_round_robin_add(&channel->loop_data.round, &sub->pick);
-    else
-        fl_round_robin_remove(&channel->loop_data.round, &sub->pick);
-}
-
-/* Who may take calls can depend on all the others (KEP-1669), so everybody is asked again. */
-static void want_usable(struct fl_channel *channel) {
-    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
-        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
-        struct fl_endpoint endpoint = {
-            .ready = sub->ready, .serving = sub->serving, .terminating = sub->terminating};
-        bool usable = fl_set_usable(channel->loop_data.applied, &endpoint);
-        if (usable != sub->wanted) fl_subchannel_want(sub, usable);
-        fl_channel_place(channel, sub);
-    }
-}
-
 static void try_again(struct fl_channel *channel) {
     if (channel->loop_data.apply_ready)
         fl_io_timer_set(channel->io, &channel->loop_data.apply,
@@ -114,7 +98,7 @@ static int apply_newest(struct fl_channel *channel) {
     if (rc != 0 || applying.rc != 0) return rc != 0 ? rc : applying.rc;
     fl_set_unref(channel->loop_data.applied);
     channel->loop_data.applied = fl_set_ref(newest);
-    want_usable(channel);
+    fl_channel_want(channel);
     return 0;
 }
 
@@ -148,8 +132,6 @@ void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     channel->loop_data.trouble = trouble ? *trouble : (struct fl_error){FL_OK, ""};
     channel->loop_data.changed = true;
     if (set != channel->loop_data.newest) {
-        if (!channel->loop_data.newest)
-            channel->loop_data.round.start = fl_random_u64(&channel->io->jitter);
         fl_set_unref(channel->loop_data.newest);
         channel->loop_data.newest = fl_set_ref(set);
         /* Which of several ports is meant nobody knows: then nothing is connected. */

@@ -35,8 +35,9 @@ static void tell_pick(const struct fl_channel *channel, const struct fl_subchann
 
 /* False: it must wait. */
 static bool try_send(struct fl_channel *channel, struct fl_call *call) {
+    const struct fl_pick_context context = {.hashed = false};
     for (;;) {
-        struct fl_pick *pick = fl_round_robin_next(&channel->loop_data.round, has_room);
+        struct fl_pick *pick = fl_balancer_next(&channel->loop_data.balancer, &context, has_room);
         if (!pick) return false;
         struct fl_subchannel *sub = FL_CONTAINER(pick, struct fl_subchannel, pick);
         struct fl_error err = {FL_OK, ""};

@@ -5,11 +5,12 @@
 #include <stdatomic.h>
 
 #include "base/map.h"
+#include "channel/balance.h"
 #include "channel/call.h"
 #include "channel/channel.h"
 #include "channel/inbox.h"
-#include "channel/round_robin.h"
 #include "channel/subchannel.h"
+#include "channel/wanted.h"
 
 #define FL_CHANNEL_HEADERS 4 /* the last one is grpc-timeout */
 
@@ -28,7 +29,8 @@ struct fl_channel {
         struct fl_connector connector;
         struct fl_map subs; /* by peer: struct fl_subchannel */
         struct fl_list sub_list;
-        struct fl_round_robin round;
+        struct fl_balancer balancer;
+        struct fl_wanted wanted;
         uint64_t order;          /* of the next subchannel */
         struct fl_set *newest;   /* as discovery gave it */
         struct fl_set *applied;  /* what subchannels and picks follow; NULL: nothing yet */
@@ -64,12 +66,14 @@ void fl_channel_wake(struct fl_channel *channel);
 void fl_channel_pump(struct fl_channel *channel); /* at the end of the turn */
 
 /* endpoints.c */
-/* In the round exactly while READY and wanted. */
-void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub);
 void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
                        const struct fl_error *trouble);
 void fl_channel_apply(struct fl_channel *channel);            /* the newest set, if it is not */
 void fl_channel_forget_endpoints(struct fl_channel *channel); /* all leave */
+
+/* wanted.c, beside wanted.h */
+/* May be picked exactly while READY and wanted. */
+void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub);
 
 /* connectivity.c */
 void fl_channel_refresh(struct fl_channel *channel); /* finds state and cause out if they changed */

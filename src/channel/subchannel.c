@@ -140,6 +140,20 @@ static void let_go(struct fl_subchannel *sub) {
         fl_drain_start(transport);
 }
 
+void fl_subchannel_rest(struct fl_subchannel *sub) {
+    sub->wanted = false;
+    if (!sub->current) return;
+    sub->current = NULL;
+    FL_LIST_EACH (&sub->transports, item, next) {
+        struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
+        if (transport->ready)
+            fl_drain_rest(transport);
+        else
+            fl_transport_close(transport);
+    }
+    move(sub, FL_CHANNEL_IDLE);
+}
+
 void fl_subchannel_renew(struct fl_subchannel *sub) {
     forget_failures(sub);
     if (sub->state == FL_CHANNEL_IDLE) return;

@@ -12,7 +12,7 @@
 #include "base/backoff.h"
 #include "base/io.h"
 #include "base/list.h"
-#include "channel/round_robin.h"
+#include "channel/round.h"
 #include "http/conn.h"
 
 struct fl_subchannel;
@@ -60,6 +60,9 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub); /* NULL; N
  * tried. Wanted again: discovery says that it can be reached now, so what failed before is
  * forgotten and it is tried at once. */
 void fl_subchannel_want(struct fl_subchannel *sub, bool wanted);
+/* Not wanted any more though it may take calls: nothing new is tried, and what is connected closes
+ * when its last call is done, however long that takes. */
+void fl_subchannel_rest(struct fl_subchannel *sub);
 /* The address belongs to somebody else now: backoff is forgotten, what is connected drains. */
 void fl_subchannel_renew(struct fl_subchannel *sub);
 /* The endpoint left the set: SHUTDOWN, its connections drain. */

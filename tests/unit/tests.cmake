@@ -90,6 +90,7 @@ fl_unit_test(discovery_snapshot ROOMS discovery sim
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
 
+fl_unit_test(channel_balance ROOMS channel)
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
@@ -106,6 +107,7 @@ fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_wanted ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c)
 
 fl_unit_test(registry_freshness ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_hold ROOMS registry SOURCES unit/support/sets.c)

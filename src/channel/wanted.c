@@ -1,0 +1,116 @@
+/* wanted.c - which endpoints of a channel should be connected, and which of those may be picked.
+ *
+ *     usable (KEP-1669) ──> chosen by the policy ──> READY ──> may be picked
+ *
+ * pick_first connects to one at a time; all other policies to all. A choice can depend on all
+ * endpoints and on their states, so it is always made for all of them; after a change of state,
+ * once at the end of the turn, before the channel's own state is found out. */
+#include "channel/wanted.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "channel/pick_first.h"
+#include "channel/state.h"
+#include "discovery/set.h"
+
+void fl_channel_wanted_init(struct fl_channel *channel) {
+    channel->loop_data.wanted.seed = fl_random_u64(&channel->io->jitter);
+}
+
+void fl_channel_wanted_deinit(struct fl_channel *channel) {
+    fl_free(channel->loop_data.wanted.candidates);
+}
+
+int fl_channel_wanted_reserve(struct fl_channel *channel, size_t count) {
+    struct fl_wanted *wanted = &channel->loop_data.wanted;
+    if (count <= wanted->cap) return 0;
+    size_t cap = FL_MAX(count, wanted->cap + wanted->cap / 2);
+    struct fl_candidate *list = fl_realloc(wanted->candidates, cap * sizeof(*list));
+    if (!list) return FL_ENOMEM;
+    wanted->candidates = list;
+    wanted->cap = cap;
+    return 0;
+}
+
+static bool is_usable(const struct fl_channel *channel, const struct fl_subchannel *sub) {
+    struct fl_endpoint endpoint = {
+        .ready = sub->ready, .serving = sub->serving, .terminating = sub->terminating};
+    return fl_set_usable(channel->loop_data.applied, &endpoint);
+}
+
+static uint64_t score(uint64_t key, uint64_t seed) {
+    struct fl_random mixed = {key ^ seed};
+    return fl_random_u64(&mixed);
+}
+
+/* The usable ones, older first; the others try nothing new. */
+static size_t collect(struct fl_channel *channel) {
+    struct fl_wanted *wanted = &channel->loop_data.wanted;
+    size_t count = 0;
+    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
+        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
+        if (!is_usable(channel, sub)) {
+            if (sub->wanted) fl_subchannel_want(sub, false);
+            fl_channel_place(channel, sub);
+            continue;
+        }
+        FL_ASSERT(count < wanted->cap);
+        wanted->candidates[count++] = (struct fl_candidate){
+            .sub = sub,
+            .score = score(sub->pick.key, wanted->seed),
+            .ready = sub->state == FL_CHANNEL_READY,
+            .failed = sub->failed,
+            .wanted = sub->wanted,
+        };
+    }
+    return count;
+}
+
+static int by_score(const void *a, const void *b) {
+    const struct fl_candidate *left = a, *right = b;
+    return (left->score > right->score) - (left->score < right->score);
+}
+
+static void choose(struct fl_channel *channel, struct fl_candidate *list, size_t count) {
+    const struct fl_balance_options *options = &channel->options.balance;
+    if (options->policy == FL_BALANCE_PICK_FIRST) {
+        if (options->shuffle) qsort(list, count, sizeof(*list), by_score);
+        fl_pick_first_choose(list, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) list[i].chosen = true;
+}
+
+static void obey(struct fl_channel *channel, const struct fl_candidate *one) {
+    if (one->chosen && !one->sub->wanted) fl_subchannel_want(one->sub, true);
+    if (!one->chosen && one->sub->wanted) fl_subchannel_rest(one->sub);
+    fl_channel_place(channel, one->sub);
+}
+
+void fl_channel_want(struct fl_channel *channel) {
+    struct fl_wanted *wanted = &channel->loop_data.wanted;
+    wanted->due = false;
+    if (!channel->loop_data.applied) return;
+    size_t count = collect(channel);
+    choose(channel, wanted->candidates, count);
+    for (size_t i = 0; i < count; i++) obey(channel, &wanted->candidates[i]);
+}
+
+/* With most options it does not, and a thousand endpoints that connect cost nothing here. */
+static bool depends_on_states(const struct fl_balance_options *options) {
+    return options->policy == FL_BALANCE_PICK_FIRST;
+}
+
+void fl_channel_want_if_due(struct fl_channel *channel) {
+    if (channel->loop_data.wanted.due && !channel->loop_data.closing &&
+        depends_on_states(&channel->options.balance))
+        fl_channel_want(channel);
+}
+
+void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub) {
+    if (sub->wanted && sub->state == FL_CHANNEL_READY)
+        fl_balancer_add(&channel->loop_data.balancer, &sub->pick);
+    else
+        fl_balancer_remove(&channel->loop_data.balancer, &sub->pick);
+}

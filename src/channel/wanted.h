@@ -1,0 +1,27 @@
+/* wanted.h - which endpoints of a channel should be connected. One loop's thread. */
+#ifndef FL_CHANNEL_WANTED_H
+#define FL_CHANNEL_WANTED_H
+
+#include "channel/candidate.h"
+
+struct fl_channel;
+
+struct fl_wanted {
+    struct fl_candidate *candidates; /* room for every endpoint */
+    size_t cap;
+    uint64_t seed; /* of this channel's own random order */
+    bool due;      /* a state changed on which the choice may depend */
+};
+
+void fl_channel_wanted_init(struct fl_channel *channel);
+void fl_channel_wanted_deinit(struct fl_channel *channel);
+/* Makes room for `count` endpoints in all. FL_ENOMEM. */
+FL_MUST int fl_channel_wanted_reserve(struct fl_channel *channel, size_t count);
+
+/* Chooses anew: what is chosen connects, what is not any more lets its connection go when its calls
+ * are done; what may not take calls keeps what it has. After every set. */
+void fl_channel_want(struct fl_channel *channel);
+/* The same if a state changed since. */
+void fl_channel_want_if_due(struct fl_channel *channel);
+
+#endif
