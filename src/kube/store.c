@@ -47,6 +47,12 @@ void store_account(struct fl_kube_store *store) {
     store->known_bytes = bytes;
 }
 
+const struct fl_kube_entry *fl_kube_store_next(const struct fl_kube_store *store, size_t *cursor) {
+    struct fl_str key;
+    void *entry;
+    return fl_map_next(&store->held, cursor, &key, &entry) ? entry : NULL;
+}
+
 size_t fl_kube_store_count(const struct fl_kube_store *store) { return fl_map_count(&store->held); }
 
 const struct fl_kube_entry *fl_kube_store_peek(const struct fl_kube_store *store, struct fl_str ns,

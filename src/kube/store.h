@@ -69,6 +69,10 @@ size_t fl_kube_store_count(const struct fl_kube_store *store);
 const struct fl_kube_entry *fl_kube_store_peek(const struct fl_kube_store *store, struct fl_str ns,
                                                struct fl_str name);
 
+/* The next entry from *cursor (first 0) on, in no order; NULL: no more. Nothing may change
+ * meanwhile. */
+const struct fl_kube_entry *fl_kube_store_next(const struct fl_kube_store *store, size_t *cursor);
+
 /* ADDED, MODIFIED and DELETED of a watch. The object's block is stolen. What is older than what is
  * held is passed over. FL_EPROTO (no name), FL_EFULL, FL_ENOMEM: nothing changed. */
 FL_MUST int fl_kube_store_apply(struct fl_kube_store *store, enum fl_k8s_event event,

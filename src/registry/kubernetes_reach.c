@@ -115,7 +115,7 @@ static void make_all_due(struct fl_reaches *reaches) {
 
 /* --- scopes --- */
 
-static void on_no_slices(void *arg) { ((struct fl_reaches *)arg)->no_slices = true; }
+static void on_slices(void *arg, bool there) { ((struct fl_reaches *)arg)->no_slices = !there; }
 
 static void log_refused(struct fl_reaches *reaches, const struct fl_reach *reach) {
     FL_LOG(reaches->io, FL_LOG_WARN, "cannot be watched as a whole, narrower watches are used",
@@ -155,7 +155,7 @@ static void on_scope_closed(void *arg, struct fl_scope *scope) {
 }
 
 static const struct fl_scope_events scope_events = {
-    .on_no_slices = on_no_slices,
+    .on_slices = on_slices,
     .on_turn = on_turn,
     .on_closed = on_scope_closed,
 };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/backoff.h"
 #include "base/log.h"
 #include "kube/listwatch.h"
 #include "registry/kubernetes_hold.h"
@@ -35,6 +36,9 @@ struct fl_scope {
     struct part parts[PARTS];
     size_t listwatches; /* open ones and closing ones */
     bool endpoints, fallback_due, closing;
+    struct fl_listwatch *probe;    /* of slices, beside Endpoints; NULL: none */
+    uint64_t probe_at_ms;          /* the next one */
+    struct fl_backoff probe_pause; /* between them */
     struct fl_service_index index;
     size_t watchers;              /* of services */
     struct fl_list names;         /* who wants to know them */
@@ -139,13 +143,13 @@ static const struct fl_listwatch_events part_events[PARTS] = {
 
 /* --- opening and closing them --- */
 
-static int part_open(struct fl_scope *scope, enum part_kind kind, struct fl_error *err) {
+static int collection_open(struct fl_scope *scope, enum fl_k8s_kind kind,
+                           const struct fl_listwatch_events *events, struct fl_listwatch **out,
+                           struct fl_error *err) {
     char selector[320];
     struct fl_listwatch_options options = {
         .client = scope->client,
-        .kind = kind == SERVICES   ? FL_K8S_SERVICE
-                : scope->endpoints ? FL_K8S_ENDPOINTS
-                                   : FL_K8S_ENDPOINTSLICE,
+        .kind = kind,
         .ns = fl_str_of(scope->ns),
         .service = fl_str_of(scope->label),
     };
@@ -154,10 +158,16 @@ static int part_open(struct fl_scope *scope, enum part_kind kind, struct fl_erro
              by_label ? "kubernetes.io/service-name" : "metadata.name", scope->name);
     if (scope->name[0] && by_label) options.label_selector = fl_str_of(selector);
     if (scope->name[0] && !by_label) options.field_selector = fl_str_of(selector);
-    int rc = fl_listwatch_new(scope->io, &options, &part_events[kind], scope,
-                              &scope->parts[kind].lw, err);
+    int rc = fl_listwatch_new(scope->io, &options, events, scope, out, err);
     if (rc == FL_OK) scope->listwatches++;
     return rc;
+}
+
+static int part_open(struct fl_scope *scope, enum part_kind kind, struct fl_error *err) {
+    enum fl_k8s_kind what = kind == SERVICES   ? FL_K8S_SERVICE
+                            : scope->endpoints ? FL_K8S_ENDPOINTS
+                                               : FL_K8S_ENDPOINTSLICE;
+    return collection_open(scope, what, &part_events[kind], &scope->parts[kind].lw, err);
 }
 
 static void on_part_closed(void *arg) {
@@ -173,6 +183,89 @@ static void part_close(struct fl_scope *scope, enum part_kind kind) {
     part->trouble.code = FL_OK;
 }
 
+/* --- slices that are not there, or are there again --- */
+
+/* A 404 may be a stray one, or the server be replaced: asked again soon first, then ever later. */
+static const struct fl_backoff_policy probe_policy = {
+    .min_ms = 60000, .max_ms = 3600000, .factor_percent = 200, .jitter_percent = 20};
+
+static void probe_later(struct fl_scope *scope) {
+    uint64_t now_ms = fl_io_now_ms(scope->io);
+    scope->probe_at_ms =
+        now_ms + fl_backoff_failure(&scope->probe_pause, now_ms, &scope->io->jitter);
+}
+
+static void probe_close(struct fl_scope *scope) {
+    if (scope->probe) fl_listwatch_close(scope->probe, on_part_closed, scope);
+    scope->probe = NULL;
+}
+
+/* What a probe finds is looked at when it is complete; later it is one of the parts. */
+static int on_probe_change(void *arg, const struct fl_kube_entry *old,
+                           const struct fl_kube_entry *now) {
+    return ((struct fl_scope *)arg)->probe ? FL_OK : on_slice(arg, old, now);
+}
+
+static void on_probe_synced(void *arg) {
+    struct fl_scope *scope = arg;
+    if (scope->probe)
+        want_flush(scope);
+    else
+        on_synced(scope);
+}
+
+static void on_probe_trouble(void *arg, const struct fl_error *why) {
+    struct fl_scope *scope = arg;
+    if (!scope->probe) {
+        on_slices_trouble(scope, why);
+    } else if (why->code != FL_OK) {
+        probe_close(scope);
+        probe_later(scope);
+    }
+}
+
+static const struct fl_listwatch_events probe_events = {
+    .on_change = on_probe_change, .on_synced = on_probe_synced, .on_trouble = on_probe_trouble};
+
+static void probe(struct fl_scope *scope) {
+    if (!scope->endpoints || scope->probe || fl_io_now_ms(scope->io) < scope->probe_at_ms) return;
+    if (collection_open(scope, FL_K8S_ENDPOINTSLICE, &probe_events, &scope->probe, NULL) < 0)
+        probe_later(scope);
+}
+
+/* Everything of a store goes into the index, or out of it. What is in it has a service, which is
+ * found without memory. FL_ENOMEM: what comes before the same entry in both cases is done. */
+static int index_all(struct fl_scope *scope, const struct fl_listwatch *lw, bool into) {
+    const struct fl_kube_entry *entry;
+    size_t cursor = 0;
+    int rc = FL_OK;
+    while (rc == FL_OK && (entry = fl_kube_store_next(fl_listwatch_store(lw), &cursor)))
+        rc = fl_service_index_slice(&scope->index, into ? NULL : entry, into ? entry : NULL);
+    return rc;
+}
+
+/* Slices take the place of Endpoints, in one turn, once they know all that those do. */
+static void return_to_slices(struct fl_scope *scope) {
+    struct fl_listwatch *slices = scope->probe, *endpoints = scope->parts[SLICES].lw;
+    if (!slices || !fl_listwatch_synced(slices)) return;
+    if (endpoints && fl_listwatch_version(slices) < fl_listwatch_version(endpoints)) return;
+    if (index_all(scope, slices, true) < 0) {
+        (void)!index_all(scope, slices, false);
+        probe_close(scope);
+        probe_later(scope);
+        return;
+    }
+    if (endpoints) (void)!index_all(scope, endpoints, false);
+    part_close(scope, SLICES);
+    scope->parts[SLICES].lw = slices;
+    scope->probe = NULL;
+    scope->endpoints = false;
+    trouble(scope, SLICES, &(struct fl_error){.code = FL_OK});
+    FL_LOG(scope->io, FL_LOG_INFO, "server has EndpointSlices, Endpoints are read no more",
+           FL_LOG_TEXT_OF("service", scope->label));
+    scope->events->on_slices(scope->arg, true);
+}
+
 static void fall_back(struct fl_scope *scope) {
     scope->fallback_due = false;
     scope->endpoints = true;
@@ -180,7 +273,8 @@ static void fall_back(struct fl_scope *scope) {
            FL_LOG_TEXT_OF("service", scope->label));
     part_close(scope, SLICES);
     fl_service_index_forget_slices(&scope->index);
-    scope->events->on_no_slices(scope->arg);
+    probe_later(scope);
+    scope->events->on_slices(scope->arg, false);
 }
 
 /* --- telling the feeds --- */
@@ -355,6 +449,7 @@ static void flush(struct fl_task *task) {
         return;
     }
     if (scope->fallback_due) fall_back(scope);
+    return_to_slices(scope);
     if (!scope->parts[SLICES].lw && part_open(scope, SLICES, NULL) < 0) scope->starved = true;
     update_freshness(scope);
     while ((service = fl_service_index_pop(&scope->index))) {
@@ -498,6 +593,8 @@ static void count_patience(struct fl_scope *scope) {
 
 void fl_scope_tick(struct fl_scope *scope) {
     count_patience(scope);
+    probe(scope);
+    if (scope->probe) want_flush(scope); /* it may know enough by now */
     update_freshness(scope);
     log_staleness(scope);
     fl_hold_tick(&scope->index, fl_io_now_ms(scope->io));
@@ -536,6 +633,8 @@ int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
     fl_list_init(&scope->link);
     fl_list_init(&scope->names);
     fl_service_index_init(&scope->index, scope, fl_random_u64(&io->jitter));
+    fl_backoff_init(&scope->probe_pause, &probe_policy);
+    if (scope->endpoints) probe_later(scope);
     fl_task_init(&scope->flush, flush);
     scope->ns = fl_str_dup(options->ns);
     scope->name = fl_str_dup(options->name);
@@ -558,5 +657,6 @@ void fl_scope_close(struct fl_scope *scope, struct fl_list *orphans) {
     fl_freshness_take_orphan(orphans, scope->freshness, scope->fresh_until_ms);
     scope->freshness = NULL;
     for (int i = 0; i < PARTS; i++) part_close(scope, (enum part_kind)i);
+    probe_close(scope);
     want_flush(scope);
 }

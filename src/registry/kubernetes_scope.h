@@ -2,7 +2,8 @@
  * namespace or the whole cluster, and the feeds that are served from it. Private to the Kubernetes
  * provider.
  *
- * On servers without EndpointSlices it reads Endpoints instead (W20). One loop's thread. */
+ * On servers without EndpointSlices it reads Endpoints instead (W20), and asks for slices again
+ * after a minute, then ever less often, at last about each hour. One loop's thread. */
 #ifndef FL_REGISTRY_KUBERNETES_SCOPE_H
 #define FL_REGISTRY_KUBERNETES_SCOPE_H
 
@@ -15,7 +16,7 @@
 struct fl_scope;
 
 struct fl_scope_events {
-    void (*on_no_slices)(void *arg); /* the server does not know EndpointSlices */
+    void (*on_slices)(void *arg, bool there); /* the server does not know EndpointSlices, or does */
     /* It was read whole for the first time, or it is refused now or no more. */
     void (*on_turn)(void *arg, struct fl_scope *scope);
     /* After fl_scope_close, once: the memory is gone after it. */

@@ -110,6 +110,7 @@ fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand
 fl_unit_test(channel_wanted ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c)
 
 fl_unit_test(registry_freshness ROOMS registry sim SOURCES unit/support/kube_bed.c)
+fl_unit_test(registry_endpoints ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_hold ROOMS registry SOURCES unit/support/sets.c)
 fl_unit_test(registry_kubernetes ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_reach ROOMS registry sim SOURCES unit/support/kube_bed.c)
