@@ -364,19 +364,26 @@ static void test_abort_within_callbacks(void **state) {
     pair_end(&p);
 }
 
+/* A client that stays when the other end goes, and that end, which is not ours. */
+static struct fl_runtime *dial_bare(struct fl_test_peer *client, int *listening) {
+    struct fl_runtime *runtime = fl_test_loop_new();
+    struct fl_error err;
+    uint16_t port;
+    *listening = fl_test_raw_listen(8, &port);
+    fl_test_peer_init(client, runtime);
+    client->close_on_eof = false;
+    assert_int_equal(fl_test_peer_dial(client, "127.0.0.1", port, NULL, &err), 0);
+    fl_test_loop_until_true(runtime, &client->open);
+    return runtime;
+}
+
 /* The peer answers early and resets, as a server does that refuses an upload. What we write then
  * fails, and the answer is there to be read. */
 static void test_answer_before_reset_is_read(void **state) {
     (void)state;
-    struct fl_runtime *runtime = fl_test_loop_new();
     struct fl_test_peer client;
-    struct fl_error err;
-    uint16_t port;
-    int listening = fl_test_raw_listen(8, &port);
-    fl_test_peer_init(&client, runtime);
-    client.close_on_eof = false;
-    assert_int_equal(fl_test_peer_dial(&client, "127.0.0.1", port, NULL, &err), 0);
-    fl_test_loop_until_true(runtime, &client.open);
+    int listening;
+    struct fl_runtime *runtime = dial_bare(&client, &listening);
     int fd = accept(listening, NULL, NULL);
     assert_true(fd >= 0);
     fl_sock_pause(runtime->io, client.sock, true);
@@ -397,15 +404,9 @@ static void test_answer_before_reset_is_read(void **state) {
 /* Writing to a connection that is gone raises SIGPIPE in programs that do not take care. */
 static void test_write_to_a_gone_peer_is_an_error_only(void **state) {
     (void)state;
-    struct fl_runtime *runtime = fl_test_loop_new();
     struct fl_test_peer client;
-    struct fl_error err;
-    uint16_t port;
-    int listening = fl_test_raw_listen(8, &port);
-    fl_test_peer_init(&client, runtime);
-    client.close_on_eof = false;
-    assert_int_equal(fl_test_peer_dial(&client, "127.0.0.1", port, NULL, &err), 0);
-    fl_test_loop_until_true(runtime, &client.open);
+    int listening;
+    struct fl_runtime *runtime = dial_bare(&client, &listening);
     close(accept(listening, NULL, NULL));
     fl_test_loop_until_true(runtime, &client.eof);
     for (int i = 0; i < 100 && !client.closed; i++) {

@@ -1,34 +1,8 @@
 /* sim_write_test.c - what users create, change and delete at the simulated API server. */
 #include "support/api_bench.h"
+#include "support/api_samples.h"
 
 #include "wire/yaml.h"
-
-#define NS        "/api/v1/namespaces/default"
-#define SERVICES  NS "/services"
-#define PODS      NS "/pods"
-#define MERGE     "application/merge-patch+json"
-#define PATCH     "application/json-patch+json"
-#define SMART     "application/strategic-merge-patch+json"
-#define METADATA  "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-#define TABLE     "application/json;as=Table;g=meta.k8s.io;v=v1"
-#define SLICES_NS "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-
-#define WEB                                                                                        \
-    "{\"metadata\":{\"name\":\"web\",\"labels\":{\"tier\":\"front\"}},\"spec\":{\"selector\":"     \
-    "{\"app\":\"web\"},\"ports\":[{\"port\":80,\"targetPort\":8080}],\"unknownField\":{\"x\":[1]}" \
-    "}}"
-#define POD(name)                                                                                  \
-    "{\"metadata\":{\"name\":\"" name "\",\"labels\":{\"app\":\"web\"}},\"spec\":{\"nodeName\":"   \
-    "\"node-1\",\"containers\":[{\"name\":\"c\"}]}}"
-#define RUNNING(ip, ready)                                                                         \
-    "{\"status\":{\"phase\":\"Running\",\"podIP\":\"" ip "\",\"conditions\":[{\"type\":\"Ready\"," \
-    "\"status\":\"" ready "\"}]}}"
-
-static void open_bench(struct bench *b) { bench_open(b, NULL, FL_HTTP_2); }
-
-static struct answer *post(struct bench *b, const char *path, const char *body) {
-    return send_body(b, "POST", path, NULL, body);
-}
 
 static struct answer *patch(struct bench *b, const char *path, const char *type, const char *body) {
     return send_body(b, "PATCH", path, type, body);
@@ -66,7 +40,7 @@ static void test_create_keeps_every_field(void **state) {
 static void test_names_are_made_up(void **state) {
     struct bench b;
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     struct answer *a = post(&b, PODS "?dryRun=All", POD("x"));
     assert_int_equal(a->status, 201);
     assert_int_equal(get(&b, PODS "/x", JSON)->status, 404);
@@ -111,7 +85,7 @@ static void test_what_is_refused(void **state) {
     };
     struct bench b;
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     for (size_t i = 0; i < FL_COUNT(cases); i++) {
         struct answer *a = post(&b, cases[i].path, cases[i].body);
         assert_status(a, cases[i].status, cases[i].reason);
@@ -129,7 +103,7 @@ static void test_sizes_are_bounded(void **state) {
     struct bench b;
     struct fl_buf text;
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     for (int mib = 2; mib <= 4; mib += 2) { /* more than etcd takes, more than a request may have */
         fl_buf_init(&text, (size_t)8 << 20);
         assert_int_equal(
@@ -160,7 +134,7 @@ static void test_optimistic_concurrency(void **state) {
     struct bench b;
     char version[32], body[512], again[32];
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     version_of(post(&b, SERVICES, WEB), version);
     snprintf(body, sizeof body,
              "{\"metadata\":{\"name\":\"web\",\"resourceVersion\":\"%s\"},\"spec\":{\"ports\":"
@@ -234,7 +208,7 @@ static void test_patch_kinds(void **state) {
     };
     struct bench b;
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     assert_int_equal(post(&b, SERVICES, WEB)->status, 201);
     for (size_t i = 0; i < FL_COUNT(cases); i++) {
         struct answer *a = patch(&b, SERVICES "/web", cases[i].type, cases[i].body);
@@ -249,7 +223,7 @@ static void test_patch_kinds(void **state) {
 static void test_status_is_a_part_of_its_own(void **state) {
     struct bench b;
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     assert_int_equal(post(&b, PODS, POD("p"))->status, 201);
     struct answer *a = patch(&b, PODS "/p", MERGE, "{\"status\":{\"phase\":\"Failed\"}}");
     assert_has(a, "\"phase\":\"Pending\"");
@@ -267,7 +241,7 @@ static void test_status_is_a_part_of_its_own(void **state) {
 static void test_delete(void **state) {
     struct bench b;
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     uint64_t v = fl_cluster_version(b.cluster);
     struct answer *watch = get(&b, url(SERVICES "?watch=1&resourceVersion=%" PRIu64, v), JSON);
     post(&b, SERVICES, WEB);
@@ -308,7 +282,7 @@ static void test_the_clusters_own(void **state) {
     struct bench b;
     char path[200];
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     struct fl_str pod = add_pod(&b);
     snprintf(path, sizeof path, PODS "/%.*s", FL_STR_ARG(pod));
     struct answer *a = patch(&b, path, SMART, "{\"metadata\":{\"labels\":{\"color\":\"blue\"}}}");
@@ -350,7 +324,7 @@ static void test_the_clusters_own(void **state) {
 static void test_selectors_become_slices(void **state) {
     struct bench b;
     FL_UNUSED(state);
-    open_bench(&b);
+    bench_open(&b, NULL, FL_HTTP_2);
     fl_cluster_slice_max(b.cluster, 2);
     post(&b, SERVICES, WEB);
     struct answer *a = get(&b, SLICES_NS "?labelSelector=kubernetes.io/service-name%3Dweb", JSON);
@@ -385,175 +359,6 @@ static void test_selectors_become_slices(void **state) {
     a = get(&b, SLICES_NS "?labelSelector=kubernetes.io/service-name%3Dweb", JSON);
     assert_int_equal(count(a, "\"addressType\""), 0);
     assert_int_equal(get(&b, NS "/endpoints/web", JSON)->status, 404);
-    bench_close(&b);
-}
-
-/* --- shapes --- */
-
-static int take_object(void *arg, enum fl_k8s_event event, struct fl_k8s_object *object) {
-    struct fl_block **out = arg;
-    FL_UNUSED(event);
-    *out = object->block;
-    object->block = NULL;
-    return 0;
-}
-
-static void no_status(void *arg, const struct fl_k8s_status *status) {
-    FL_UNUSED(arg);
-    fail_msg("status %d", status->code);
-}
-
-static void no_end(void *arg, struct fl_str version, struct fl_str token) {
-    FL_UNUSED(arg), FL_UNUSED(version), FL_UNUSED(token);
-}
-
-static struct fl_block *no_previous(void *arg, struct fl_str ns, struct fl_str name) {
-    FL_UNUSED(arg), FL_UNUSED(ns), FL_UNUSED(name);
-    return NULL;
-}
-
-/* A user's slice in protobuf is what wire/ reads in JSON. */
-static void test_protobuf_of_what_users_write(void **state) {
-    const struct fl_k8s_decoder_events events = {take_object, no_status, no_end, no_previous};
-    struct bench b;
-    struct fl_block *blocks[2] = {NULL, NULL};
-    FL_UNUSED(state);
-    open_bench(&b);
-    assert_int_equal(fl_cluster_service_delete(b.cluster, FL_STR("default"), FL_STR("echo")), 0);
-    assert_int_equal(
-        post(&b, SLICES_NS,
-             "{\"metadata\":{\"name\":\"s\",\"labels\":{\"kubernetes.io/service-name\":\"web\"}},"
-             "\"addressType\":\"IPv4\",\"endpoints\":[{\"addresses\":[\"10.0.0.1\"],\"conditions\":"
-             "{\"ready\":false},\"zone\":\"z\",\"nodeName\":\"n\",\"targetRef\":{\"kind\":\"Pod\","
-             "\"name\":\"p\",\"uid\":\"u\"}}],\"ports\":[{\"name\":\"http\",\"port\":80,"
-             "\"protocol\":\"TCP\"}]}")
-            ->status,
-        201);
-    for (int format = FL_K8S_JSON; format <= FL_K8S_PROTOBUF; format++) {
-        struct fl_k8s_decoder *decoder;
-        struct answer *a = get(&b, SLICES, format == FL_K8S_JSON ? JSON : PROTOBUF);
-        assert_int_equal(
-            fl_k8s_decoder_new(FL_K8S_ENDPOINTSLICE, &events, &blocks[format], &decoder), 0);
-        fl_k8s_decoder_start(decoder, FL_K8S_BODY_LIST, (enum fl_k8s_format)format);
-        assert_int_equal(fl_k8s_decoder_feed(decoder, fl_buf_str(&a->body), NULL), 0);
-        assert_int_equal(fl_k8s_decoder_end(decoder, NULL), 0);
-        fl_k8s_decoder_free(decoder);
-        assert_non_null(blocks[format]);
-        assert_int_equal(fl_block_count(blocks[format]), 1);
-    }
-    fl_block_unref(blocks[0]);
-    fl_block_unref(blocks[1]);
-    bench_close(&b);
-}
-
-static void test_metadata_and_tables(void **state) {
-    struct bench b;
-    FL_UNUSED(state);
-    open_bench(&b);
-    post(&b, SERVICES, WEB);
-    struct answer *a = get(&b, SERVICES, METADATA);
-    assert_has(a, "\"kind\":\"PartialObjectMetadataList\"");
-    assert_has(a, "\"tier\":\"front\"");
-    assert_has(a, "\"app\":\"echo\"");
-    assert_lacks(a, "\"spec\"");
-    a = get(&b, SERVICES,
-            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g="
-            "meta.k8s.io;v=v1");
-    assert_string_equal(a->type, PROTOBUF);
-    a = get(&b, SERVICES, TABLE);
-    assert_has(a, "\"kind\":\"Table\"");
-    assert_has(a, "\"name\":\"Cluster-IP\"");
-    assert_has(a, "\"cells\":[\"web\",\"ClusterIP\",\"10.96.");
-    assert_has(a, "\"80/TCP\"");
-    a = get(&b, SERVICES "?limit=1", TABLE);
-    assert_int_equal(count(a, "\"cells\""), 1);
-    assert_has(a, "\"continue\":\"");
-    static const char *const lists[] = {PODS,
-                                        SLICES_NS,
-                                        NS "/endpoints",
-                                        "/api/v1/nodes",
-                                        "/api/v1/namespaces",
-                                        "/apis/apps/v1/namespaces/default/deployments",
-                                        "/apis/coordination.k8s.io/v1/leases"};
-    add_pod(&b);
-    for (size_t i = 0; i < FL_COUNT(lists); i++) assert_has(get(&b, lists[i], TABLE), "\"Age\"");
-    a = get(&b, SERVICES "?watch=1", TABLE);
-    assert_int_equal(count(a, "\"kind\":\"Table\""), 2);
-    cancel(&b, a);
-    assert_int_equal(get(&b, "/api/v1/nodes", PROTOBUF)->status, 406);
-    bench_close(&b);
-}
-
-static void test_W7_a_list_may_go_on_after_410(void **state) {
-    struct bench b;
-    char path[400];
-    FL_UNUSED(state);
-    open_bench(&b);
-    for (int i = 0; i < 4; i++) add_pod(&b);
-    struct answer *a = get(&b, "/api/v1/pods?limit=1", JSON);
-    const char *token = strstr(text_of(a), "\"continue\":\"") + 12;
-    snprintf(path, sizeof path, "/api/v1/pods?limit=500&continue=%.*s", (int)strcspn(token, "\""),
-             token);
-    add_pod(&b);
-    fl_cluster_compact(b.cluster);
-    assert_int_equal(get(&b, path, PROTOBUF)->status, 410);
-    a = get(&b, path, JSON);
-    assert_status(a, 410, "Expired");
-    token = strstr(text_of(a), "\"continue\":\"") + 12;
-    snprintf(path, sizeof path, "/api/v1/pods?limit=500&continue=%.*s", (int)strcspn(token, "\""),
-             token);
-    a = get(&b, path, JSON);
-    assert_int_equal(a->status, 200);
-    assert_in_range(count(a, "\"podIP\""), 3, 4); /* the new one may stand before the token */
-    bench_close(&b);
-}
-
-/* --- who may --- */
-
-#define MAY(verb)                                                                                  \
-    "{\"spec\":{\"resourceAttributes\":{\"namespace\":\"default\",\"verb\":\"" verb "\"}}}"
-
-static void test_a_reader_may_only_read(void **state) {
-    const struct fl_apiserver_options options = {.token = FL_STR("admin"),
-                                                 .reader_token = FL_STR("reader"),
-                                                 .reader_namespace = FL_STR("default")};
-    struct bench b;
-    FL_UNUSED(state);
-    bench_open(&b, &options, FL_HTTP_2);
-    assert_status(post(&b, SERVICES, WEB), 401, "Unauthorized");
-    b.token = "Bearer reader";
-    assert_int_equal(get(&b, SERVICES, JSON)->status, 200);
-    assert_int_equal(get(&b, "/apis", JSON)->status, 200);
-    struct answer *a = get(&b, "/api/v1/services", JSON);
-    assert_status(a, 403, "Forbidden");
-    assert_has(a, "at the cluster scope");
-    a = post(&b, SERVICES, WEB);
-    assert_status(a, 403, "Forbidden");
-    assert_has(a, "cannot create resource \\\"services\\\"");
-    const char *review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-    assert_has(post(&b, review, MAY("create")), "\"allowed\":false");
-    assert_has(post(&b, review, MAY("list")), "\"allowed\":true");
-    assert_status(post(&b, review, "7"), 400, "BadRequest");
-    b.token = "Bearer admin";
-    assert_int_equal(post(&b, SERVICES, WEB)->status, 201);
-    assert_has(post(&b, review, MAY("create")), "\"allowed\":true");
-    bench_close(&b);
-}
-
-static void test_old_etcd_refuses_within_the_stream(void **state) {
-    const struct fl_apiserver_options options = {.old_etcd = true};
-    struct bench b;
-    FL_UNUSED(state);
-    bench_open(&b, &options, FL_HTTP_2);
-    struct answer *a = get(&b,
-                           PODS "?watch=1&sendInitialEvents=true&allowWatchBookmarks=true"
-                                "&resourceVersionMatch=NotOlderThan",
-                           JSON);
-    assert_int_equal(a->status, 200);
-    assert_has(a, "\"type\":\"ERROR\"");
-    assert_has(a, "\"code\":500");
-    assert_has(a, "RequestWatchProgress is disabled");
-    assert_true(a->ended);
     bench_close(&b);
 }
 
@@ -608,11 +413,6 @@ int main(void) {
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_the_clusters_own),
         cmocka_unit_test(test_selectors_become_slices),
-        cmocka_unit_test(test_protobuf_of_what_users_write),
-        cmocka_unit_test(test_metadata_and_tables),
-        cmocka_unit_test(test_W7_a_list_may_go_on_after_410),
-        cmocka_unit_test(test_a_reader_may_only_read),
-        cmocka_unit_test(test_old_etcd_refuses_within_the_stream),
         cmocka_unit_test(test_every_allocation_fails),
     };
     fl_yaml_use_alloc();

@@ -144,6 +144,10 @@ struct answer *send_body(struct bench *b, const char *method, const char *path, 
     return a;
 }
 
+struct answer *post(struct bench *b, const char *path, const char *body) {
+    return send_body(b, "POST", path, NULL, body);
+}
+
 const char *text_of(struct answer *a) {
     struct fl_str all = fl_buf_str(&a->body);
     fl_free(a->text);

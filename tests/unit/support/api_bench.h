@@ -54,6 +54,7 @@ struct answer *get(struct bench *b, const char *path, const char *accept);
 /* With a body; content type JSON unless `type` says otherwise. Runs the world until answered. */
 struct answer *send_body(struct bench *b, const char *method, const char *path, const char *type,
                          const char *body);
+struct answer *post(struct bench *b, const char *path, const char *body);
 const char *text_of(struct answer *a);
 void assert_has(struct answer *a, const char *part);
 void assert_lacks(struct answer *a, const char *part);
