@@ -10,6 +10,7 @@ set(FL_SOURCES_base
   src/base/block_hints.c
   src/base/block_names.c
   src/base/block_pack.c
+  src/base/block_suffix.c
   src/base/buf.c
   src/base/def.c
   src/base/error.c

@@ -78,7 +78,7 @@ void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_bloc
     out->node = fl_intern_str(block_node(block, i));
     out->zone = fl_intern_str(block_zone(block, i));
     out->pod_prefix = block_pod_prefix(block, flags);
-    out->pod_suffix = block_pod_suffix(block, i);
+    out->pod_suffix = block_pod_suffix(block, i, out->suffix_text);
     out->flags = flags & BLOCK_PUBLIC_FLAGS;
     out->hash = block->hashes[i];
     out->hints = NULL;

@@ -35,7 +35,8 @@ struct fl_block_hints {
 };
 
 /* One endpoint, unpacked. Strings are borrowed as above, node and zone terminated; pod = pod_prefix
- * + pod_suffix. */
+ * + pod_suffix, of which the second may lie in `suffix_text`: copies borrow from the first. */
+#define FL_BLOCK_SUFFIX_MAX ((size_t)5)
 struct fl_block_endpoint {
     struct fl_address address;
     uint8_t uid[16];
@@ -44,6 +45,7 @@ struct fl_block_endpoint {
     unsigned flags;
     uint64_t hash;
     const struct fl_block_hints *hints; /* building only; NULL: none */
+    char suffix_text[FL_BLOCK_SUFFIX_MAX];
 };
 
 struct fl_block *fl_block_ref(struct fl_block *block);

@@ -301,12 +301,13 @@ static int copy_row(struct fl_block_builder *b, size_t i, struct fl_block_row *r
     const struct fl_block *from = b->previous;
     const uint8_t *uid = block_uid(from, i);
     unsigned flags = block_flags(from, i);
+    char suffix[FL_BLOCK_SUFFIX_MAX];
     row->hash = from->hashes[i];
     row->flags = flags & (BLOCK_PUBLIC_FLAGS | BLOCK_V6);
     row->node = block_node(from, i);
     row->zone = block_zone(from, i);
     if (uid) memcpy(row->uid, uid, sizeof(row->uid));
-    int rc = set_pod(b, block_pod_prefix(from, flags), block_pod_suffix(from, i), row);
+    int rc = set_pod(b, block_pod_prefix(from, flags), block_pod_suffix(from, i, suffix), row);
     if (rc == 0) rc = copy_hints(b, i, row);
     if (rc < 0) return rc;
     if (flags & BLOCK_NAME) {

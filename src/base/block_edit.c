@@ -15,7 +15,8 @@ bool fl_block_edit_has(const struct fl_block_edit *edit, uint64_t hash) {
 static bool same_pod(const struct fl_block *from, size_t i,
                      const struct fl_block_endpoint *endpoint) {
     unsigned flags = block_flags(from, i);
-    struct fl_str prefix = block_pod_prefix(from, flags), suffix = block_pod_suffix(from, i);
+    char text[FL_BLOCK_SUFFIX_MAX];
+    struct fl_str prefix = block_pod_prefix(from, flags), suffix = block_pod_suffix(from, i, text);
     struct fl_str first = endpoint->pod_prefix, rest = endpoint->pod_suffix;
     if (first.n) return fl_str_eq(first, prefix) && fl_str_eq(rest, suffix);
     return rest.n == prefix.n + suffix.n && fl_str_starts(rest, prefix) &&

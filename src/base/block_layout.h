@@ -8,7 +8,8 @@
  * What all endpoints of a block have in common is kept once, as in nearly every slice:
  *
  * zone     is that of the node (fl_intern_zone), or there is none; else an array of ids
- * suffix   all of one length follow one another; else an array says where each begins
+ * suffix   all of one length follow one another, as numbers if Kubernetes made them up
+ *          (block_suffix.h); else an array says where each begins
  * address  the bytes all begin with (`address_shared`) come first, then the rest of each; a block
  *          of one family, or 16 bytes each; a host name is a place in the text
  * flags    four bits each if the endpoints are of one kind, else eight
@@ -25,7 +26,7 @@
 
 #include <stdatomic.h>
 
-#include "base/block.h"
+#include "base/block_suffix.h"
 #include "base/bytes.h"
 #include "base/intern.h"
 
@@ -70,6 +71,7 @@ struct fl_block {
     uint8_t zones;                        /* enum block_zones */
     uint8_t kind;                         /* of all endpoints, if flags are of four bits */
     bool wide_flags;                      /* they are of eight */
+    bool random_suffixes;                 /* all of one length, as numbers (block_suffix.h) */
     bool wide;                            /* suffixes are u32 */
     bool wide_ids; /* ids of nodes and zones are u32: one is too great for 16 bits */
     uint64_t hashes[];
@@ -181,8 +183,15 @@ static inline uint32_t *block_hint_ids(const struct block_hints *hints) {
 static inline struct fl_str block_pod_prefix(const struct fl_block *block, unsigned flags) {
     return fl_str_n(block_at(block, block->text_at), flags & BLOCK_POD ? block->prefix_len : 0);
 }
-static inline struct fl_str block_pod_suffix(const struct fl_block *block, size_t i) {
+/* It may lie in the buffer. */
+static inline struct fl_str block_pod_suffix(const struct fl_block *block, size_t i,
+                                             char buffer[FL_BLOCK_SUFFIX_MAX]) {
     const char *text = block_at(block, block->text_at);
+    if (block->random_suffixes) {
+        const char *at = text + block->prefix_len + i * block_suffix_bytes(block->suffix_len);
+        fl_block_suffix_read((const uint8_t *)at, block->suffix_len, buffer);
+        return fl_str_n(buffer, block->suffix_len);
+    }
     if (!block->suffix_at)
         return fl_str_n(text + block->prefix_len + i * block->suffix_len, block->suffix_len);
     const void *at = block_at(block, block->suffix_at);

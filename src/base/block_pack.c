@@ -33,15 +33,39 @@ static void choose_forms(const struct fl_block_draft *draft, struct fl_block *bl
     block->address_size -= block->address_shared;
 }
 
+/* What of the pod's name is its own. */
+static inline struct fl_str suffix_of(const struct fl_block_draft *draft,
+                                      const struct fl_block_row *row) {
+    if (!(row->flags & BLOCK_POD)) return FL_STR_NONE;
+    return fl_str_n(draft->text.data + row->pod_at + draft->prefix_len,
+                    row->pod_len - draft->prefix_len);
+}
+
+static bool suffixes_are_random(const struct fl_block_draft *draft) {
+    bool all = draft->count > 0;
+    for (size_t i = 0; i < draft->count && all; i++)
+        all = fl_block_suffix_is_random(suffix_of(draft, &draft->rows[i]));
+    return all;
+}
+
 static bool suffixes_are_even(const struct fl_block_draft *draft) {
     return !draft->pod_lens_differ && !(draft->kinds_differ & BLOCK_POD);
+}
+
+/* Sets how suffixes are kept; gives the bytes of their text. */
+static size_t choose_suffixes(const struct fl_block_draft *draft, struct fl_block *block) {
+    size_t bytes = draft->pod_bytes - draft->pods * draft->prefix_len;
+    if (!suffixes_are_even(draft)) return bytes;
+    block->suffix_len = draft->count ? (uint16_t)suffix_of(draft, &draft->rows[0]).n : 0;
+    block->random_suffixes = suffixes_are_random(draft);
+    return block->random_suffixes ? draft->count * block_suffix_bytes(block->suffix_len) : bytes;
 }
 
 /* Where the arrays of the block lie, in its header; its size. */
 static size_t lay_out(const struct fl_block_draft *draft, struct fl_block *block) {
     size_t n = draft->count, at = sizeof(struct fl_block) + n * sizeof(uint64_t);
-    size_t text_bytes = draft->prefix_len + (draft->pod_bytes - draft->pods * draft->prefix_len) +
-                        draft->port_bytes + draft->name_bytes;
+    size_t text_bytes =
+        draft->prefix_len + choose_suffixes(draft, block) + draft->port_bytes + draft->name_bytes;
     block->count = (uint32_t)n;
     block->port_count = (uint16_t)draft->port_count;
     block->prefix_len = (uint16_t)draft->prefix_len;
@@ -53,10 +77,7 @@ static size_t lay_out(const struct fl_block_draft *draft, struct fl_block *block
     at += hint_bytes;
     block->port_at = (uint32_t)at;
     at += draft->port_count * sizeof(struct block_port);
-    if (suffixes_are_even(draft)) {
-        block->suffix_len =
-            draft->pods ? (uint16_t)(draft->rows[0].pod_len - draft->prefix_len) : 0;
-    } else {
+    if (!suffixes_are_even(draft)) {
         block->suffix_at = (uint32_t)at;
         at += (n + 1) * (block->wide ? sizeof(uint32_t) : sizeof(uint16_t));
     }
@@ -93,14 +114,16 @@ static void set_suffix(struct fl_block *block, size_t i, uint32_t offset) {
 /* The prefix, then the suffixes, with their places if they need them. */
 static void fill_pods(const struct fl_block_draft *draft, struct fl_block *block,
                       struct cursor *c) {
-    const char *text = draft->text.data;
-    size_t prefix = draft->prefix_len;
-    if (prefix) pack_text(c, text + draft->prefix_at, prefix);
+    if (draft->prefix_len) pack_text(c, draft->text.data + draft->prefix_at, draft->prefix_len);
     for (size_t i = 0; i < draft->count; i++) {
-        const struct fl_block_row *row = &draft->rows[i];
+        struct fl_str suffix = suffix_of(draft, &draft->rows[i]);
         if (block->suffix_at) set_suffix(block, i, c->at);
-        if (row->flags & BLOCK_POD)
-            pack_text(c, text + row->pod_at + prefix, row->pod_len - prefix);
+        if (block->random_suffixes) {
+            fl_block_suffix_write(suffix, (uint8_t *)c->text + c->at);
+            c->at += (uint32_t)block_suffix_bytes(suffix.n);
+        } else if (suffix.n) {
+            pack_text(c, suffix.p, suffix.n);
+        }
     }
     if (block->suffix_at) set_suffix(block, draft->count, c->at);
 }

@@ -24,7 +24,8 @@ struct model {
 struct manner {
     uint32_t families; /* bits: V4, V6, names */
     uint32_t own;      /* bytes in which addresses differ */
-    uint32_t pods;     /* 0: none; 1: of one length; 2: of many, some empty */
+    uint32_t pods;     /* 0: none; 1: of one length; 2: of many, some empty; 3: made up */
+    uint32_t letters;  /* of made up ones */
     uint32_t zones;    /* 0: none; 1: of the node; 2: some other; 3: some missing; 4: no node */
     bool uids;
 };
@@ -55,6 +56,14 @@ static void make_zone(struct model *m, const struct manner *manner, struct fl_ra
     snprintf(m->zone, sizeof(m->zone), "zone-%u", zone);
 }
 
+/* As Kubernetes does. */
+static void make_up(struct model *m, uint32_t letters, struct fl_random *dice) {
+    static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
+    char *end = m->pod + snprintf(m->pod, sizeof(m->pod), "echo-57d4f-");
+    for (uint32_t i = 0; i < letters; i++) *end++ = alphabet[below(dice, 27)];
+    if (letters && below(dice, 1000) == 0) end[-1] = 'a'; /* not of the alphabet */
+}
+
 static void make(struct model *m, const struct manner *manner, struct fl_random *dice) {
     *m = (struct model){.flags = below(dice, 8), .hash = fl_random_u64(dice) | 1};
     make_address(m, manner, dice);
@@ -63,6 +72,8 @@ static void make(struct model *m, const struct manner *manner, struct fl_random 
         snprintf(m->pod, sizeof(m->pod), "echo-%05u", below(dice, 100000));
     else if (manner->pods == 2 && below(dice, 8) != 0)
         snprintf(m->pod, sizeof(m->pod), "echo-%u", below(dice, 100000));
+    else if (manner->pods == 3)
+        make_up(m, manner->letters, dice);
     for (size_t i = 0; manner->uids && i < 16; i++) m->uid[i] = (uint8_t)below(dice, 256);
 }
 
@@ -122,7 +133,8 @@ static void assert_block(const struct fl_block *block, const struct model *list,
 static struct manner any_manner(struct fl_random *dice) {
     return (struct manner){.families = below(dice, 2) ? 1u << below(dice, 3) : 1 + below(dice, 7),
                            .own = below(dice, 6),
-                           .pods = below(dice, 3),
+                           .pods = below(dice, 4),
+                           .letters = below(dice, 8),
                            .zones = below(dice, 5),
                            .uids = below(dice, 4) != 0};
 }
@@ -195,6 +207,13 @@ static void test_what_is_common_is_kept_once(void **state) {
     assert_int_equal(bytes_of(&other), bytes);
     other.zones = 2;
     assert_int_equal(bytes_of(&other), bytes + (size_t)2 * ENDPOINTS);
+    other = usual;
+    other.pods = 3;
+    for (other.letters = 1; other.letters < 7; other.letters++) {
+        static const size_t each[] = {0, 1, 2, 2, 3, 3, 6}, prefix[] = {5, 11};
+        size_t expected = bytes + (prefix[1] - prefix[0]) + ENDPOINTS * each[other.letters];
+        assert_int_equal(bytes_of(&other), expected - (size_t)ENDPOINTS * 5);
+    }
     other = usual;
     other.own = 4;
     assert_int_equal(bytes_of(&other), bytes + (size_t)2 * ENDPOINTS - 2);

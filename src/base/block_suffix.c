@@ -1,0 +1,33 @@
+/* block_suffix.c - see block_suffix.h. Pure; any thread. */
+#include "base/block_suffix.h"
+
+#define BASE 27
+
+static const char alphabet[BASE + 1] = "bcdfghjklmnpqrstvwxz2456789";
+
+/* The place of each letter in the alphabet, plus one; 0: it is none. */
+static const uint8_t digits[256] = {
+    ['b'] = 1,  ['c'] = 2,  ['d'] = 3,  ['f'] = 4,  ['g'] = 5,  ['h'] = 6,  ['j'] = 7,
+    ['k'] = 8,  ['l'] = 9,  ['m'] = 10, ['n'] = 11, ['p'] = 12, ['q'] = 13, ['r'] = 14,
+    ['s'] = 15, ['t'] = 16, ['v'] = 17, ['w'] = 18, ['x'] = 19, ['z'] = 20, ['2'] = 21,
+    ['4'] = 22, ['5'] = 23, ['6'] = 24, ['7'] = 25, ['8'] = 26, ['9'] = 27,
+};
+
+bool fl_block_suffix_is_random(struct fl_str suffix) {
+    bool is = suffix.n >= BLOCK_SUFFIX_MIN && suffix.n <= FL_BLOCK_SUFFIX_MAX;
+    for (size_t i = 0; i < suffix.n && is; i++) is = digits[(uint8_t)suffix.p[i]] != 0;
+    return is;
+}
+
+void fl_block_suffix_write(struct fl_str suffix, uint8_t *out) {
+    uint32_t number = 0;
+    for (size_t i = suffix.n; i-- > 0;) number = number * BASE + digits[(uint8_t)suffix.p[i]] - 1;
+    for (size_t i = 0; i < block_suffix_bytes(suffix.n); i++, number >>= 8)
+        out[i] = (uint8_t)number;
+}
+
+void fl_block_suffix_read(const uint8_t *at, size_t len, char out[FL_BLOCK_SUFFIX_MAX]) {
+    uint32_t number = 0;
+    for (size_t i = block_suffix_bytes(len); i-- > 0;) number = number << 8 | at[i];
+    for (size_t i = 0; i < len; i++, number /= BASE) out[i] = alphabet[number % BASE];
+}
