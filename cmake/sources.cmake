@@ -145,17 +145,22 @@ set(FL_SOURCES_discovery
 set(FL_SOURCES_admin
   src/admin/admin.c)
 set(FL_SOURCES_channel
+  src/channel/attempt.c
   src/channel/balance.c
   src/channel/call.c
+  src/channel/call_stream.c
   src/channel/channel.c
   src/channel/connectivity.c
   src/channel/drain.c
   src/channel/echo.c
   src/channel/echo_stream.c
   src/channel/endpoints.c
+  src/channel/head.c
   src/channel/health_service.c
   src/channel/inbox.c
   src/channel/least_request.c
+  src/channel/metadata.c
+  src/channel/outbox.c
   src/channel/pick_first.c
   src/channel/queue.c
   src/channel/reply.c

@@ -1,4 +1,7 @@
-/* call.h - one unary gRPC call. */
+/* call.h - gRPC calls: unary, and streams of messages in either direction or both.
+ *
+ * A call goes to one endpoint of a channel, chosen when it is sent, and is tried again unseen where
+ * no server processed it (gRFC A6, transparent retries). Messages are bytes. */
 #ifndef FAIRLEAD_CALL_H
 #define FAIRLEAD_CALL_H
 
@@ -32,11 +35,26 @@ enum fl_status {
 /* "OK", "UNAVAILABLE", …; static storage; any thread. */
 FL_API const char *fl_status_name(enum fl_status status);
 
-/* Zero-initialised: no deadline, fail fast. */
+/* One entry of metadata (gRPC's PROTOCOL-HTTP2.md, Custom-Metadata). Names are lower case. The
+ * value of a name that ends in "-bin" is any bytes, others visible ASCII with spaces within.
+ * Received values are followed by a zero byte that `len` does not count. */
+struct fl_metadata {
+    const char *name;
+    const void *value;
+    size_t len;
+};
+
+struct fl_metadata_list {
+    const struct fl_metadata *list;
+    size_t count;
+};
+
+/* Zero-initialised: no deadline, fail fast. Everything is copied. */
 struct fl_call_options {
     uint32_t timeout_ms; /* 0: none */
     bool wait_for_ready; /* wait through failures until an endpoint is ready or the deadline passes
                           */
+    struct fl_metadata_list metadata; /* sent to the server; names may repeat */
 };
 
 /* How a call ended. Everything is borrowed for the callback. */
@@ -44,9 +62,11 @@ struct fl_call_result {
     enum fl_status status;
     const char *message;        /* grpc-message, decoded; or our own one line; "" if none */
     const struct fl_error *why; /* the cause when this side decided the status, else code FL_OK */
-    const void *response;       /* the message's bytes when status is OK, else NULL */
+    const void *response;       /* unary: the message's bytes when status is OK, else NULL */
     size_t response_len;
+    struct fl_metadata_list headers, trailers; /* what the server sent before and after messages */
     const char *peer;             /* "address:port" of the last attempt; "" if none was made */
+    unsigned attempts;            /* that went to a server; 0: never sent */
     unsigned transparent_retries; /* attempts the server did not process */
 };
 
@@ -58,12 +78,45 @@ typedef void fl_call_cb(void *arg, const struct fl_call_result *result);
  * (NULL: not wanted) is set before that and may be used for fl_call_cancel until `cb` returned; it
  * is NULL after an error. Any thread. What was not processed by a server (REFUSED_STREAM, above the
  * last stream of a GOAWAY, never sent) is tried again unseen (gRFC A6, transparent retries).
- * Errors, in which case `cb` is not called: FL_ENOMEM, FL_EUSAGE (method, callback, size, a closed
- * channel), FL_EFULL (from other threads: queued_calls_max calls are on their way to the loop). */
+ * Errors, in which case `cb` is not called: FL_ENOMEM, FL_EUSAGE (method, callback, size, metadata,
+ * a closed channel), FL_ETOO_LARGE (metadata), FL_EFULL (from other threads: queued_calls_max calls
+ * are on their way to the loop). */
 FL_API FL_MUST int fl_call_unary(struct fl_channel *channel, const char *method,
                                  const void *request, size_t len,
                                  const struct fl_call_options *options, fl_call_cb *cb, void *arg,
                                  struct fl_call **out, struct fl_error *err);
+
+/* What a streaming call tells its owner, on the channel's loop, never from within a function of
+ * this header. Unwanted members may be NULL, except on_end. */
+struct fl_call_events {
+    /* The server's initial metadata; not called if there is none but gRPC's own trailers. */
+    void (*on_headers)(void *arg, struct fl_call *call, const struct fl_metadata_list *headers);
+    /* One message, borrowed. */
+    void (*on_message)(void *arg, struct fl_call *call, const void *bytes, size_t len);
+    /* After fl_call_write said FL_EFULL: less than half of the bound is queued. */
+    void (*on_writable)(void *arg, struct fl_call *call);
+    fl_call_cb *on_end; /* last, exactly once; the call's memory is gone after it */
+};
+
+/* Starts a call whose messages go either way as they come: client, server or bidirectional
+ * streaming. `events` is copied; else as fl_call_unary. It is tried again unseen until the server
+ * answers or 256 KiB were sent. Any thread; the functions below only on the channel's loop. */
+FL_API FL_MUST int fl_call_start(struct fl_channel *channel, const char *method,
+                                 const struct fl_call_options *options,
+                                 const struct fl_call_events *events, void *arg,
+                                 struct fl_call **out, struct fl_error *err);
+
+#define FL_CALL_QUEUE_BYTES_MAX ((size_t)2 * 1024 * 1024)
+
+/* Sends a message, copied; its order is kept. FL_EFULL: FL_CALL_QUEUE_BYTES_MAX are queued, nothing
+ * was taken, on_writable follows; FL_ENOMEM: nothing was taken; FL_EUSAGE: a unary call, or 4 GiB;
+ * FL_ESHUTDOWN: fl_call_write_end was called, or the call has ended. */
+FL_API FL_MUST int fl_call_write(struct fl_call *call, const void *message, size_t len);
+/* No more messages will follow (half-close). Twice is allowed. */
+FL_API void fl_call_write_end(struct fl_call *call);
+/* While paused there is no on_message and no on_end after the first message held back; the server
+ * is held back by its window. The call's deadline goes on. */
+FL_API void fl_call_pause(struct fl_call *call, bool paused);
 
 /* Ends the call with CANCELLED unless it has ended already. The channel's loop thread only. */
 FL_API void fl_call_cancel(struct fl_call *call);

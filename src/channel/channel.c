@@ -54,7 +54,6 @@ static void prepare_headers(struct fl_channel *channel) {
         (struct fl_http_header){FL_STR("content-type"), FL_STR("application/grpc")};
     channel->headers[2] =
         (struct fl_http_header){FL_STR("user-agent"), FL_STR("fairlead/" FL_VERSION)};
-    channel->headers[3] = (struct fl_http_header){FL_STR("grpc-timeout"), FL_STR_NONE};
 }
 
 static void prepare_metrics(struct fl_channel *channel) {
@@ -94,6 +93,7 @@ static void pump(struct fl_task *task) {
     struct fl_channel *channel = FL_CONTAINER(task, struct fl_channel, loop_data.pump);
     if (channel->loop_data.closing) return;
     fl_channel_run_queue(channel);
+    fl_channel_resume(channel);
 }
 
 void fl_channel_pump(struct fl_channel *channel) {
@@ -147,10 +147,9 @@ static void begin_close(struct fl_channel *channel) {
     channel->loop_data.closing = true;
     channel->loop_data.changed = true;
     fl_channel_refresh(channel);
-    give_up_all(&channel->loop_data.waiting, &why);
+    give_up_all(&channel->loop_data.calls, &why);
     FL_LIST_EACH (&channel->loop_data.connector.transports, item, next) {
         struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, link);
-        give_up_all(&transport->calls, &why);
         fl_transport_close(transport);
     }
     fl_channel_forget_endpoints(channel);
@@ -223,8 +222,10 @@ static void init_loop_data(struct fl_channel *channel) {
     fl_list_init(&channel->loop_data.sub_list);
     fl_balancer_init(&channel->loop_data.balancer, &options->balance, &channel->io->jitter);
     fl_channel_wanted_init(channel);
+    fl_list_init(&channel->loop_data.calls);
     fl_list_init(&channel->loop_data.waiting);
     fl_list_init(&channel->loop_data.ending);
+    fl_list_init(&channel->loop_data.resuming);
     fl_task_init(&channel->loop_data.pump, pump);
     channel->loop_data.subscribed = true;
     channel->loop_data.changed = true;

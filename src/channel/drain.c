@@ -10,7 +10,7 @@
 void fl_drain_start(struct fl_transport *transport) {
     struct fl_connector *connector = transport->sub->connector;
     if (fl_timer_is_set(&transport->drain)) return;
-    if (fl_list_empty(&transport->calls)) {
+    if (fl_list_empty(&transport->attempts)) {
         if (!transport->end) transport->end = "drained_idle";
         fl_http_conn_close(transport->conn);
         return;
@@ -23,7 +23,7 @@ void fl_drain_start(struct fl_transport *transport) {
 
 void fl_drain_rest(struct fl_transport *transport) {
     if (!transport->end) transport->end = "rested";
-    if (fl_list_empty(&transport->calls))
+    if (fl_list_empty(&transport->attempts))
         fl_http_conn_close(transport->conn);
     else
         fl_http_conn_drain(transport->conn);
@@ -34,10 +34,10 @@ void fl_drain_expired(struct fl_timer *timer) {
     struct fl_error why;
     fl_fail(&why, FL_ESHUTDOWN, "endpoint %s left the service; %u ms were not enough to finish",
             transport->sub->peer, (unsigned)transport->sub->connector->drain_ms);
-    FL_LIST_EACH (&transport->calls, item, next) {
-        struct fl_call *call = FL_CONTAINER(item, struct fl_call, link);
-        if (call->deadline_ms != 0) continue;
+    FL_LIST_EACH (&transport->attempts, item, next) {
+        struct fl_attempt *attempt = FL_CONTAINER(item, struct fl_attempt, link);
+        if (attempt->call->deadline_ms != 0) continue;
         transport->end = "drain_deadline";
-        fl_call_give_up(call, FL_STATUS_UNAVAILABLE, &why);
+        fl_attempt_cancel(attempt, &why); /* UNAVAILABLE */
     }
 }

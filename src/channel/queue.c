@@ -1,9 +1,9 @@
-/* queue.c - calls that cannot be sent at once.
+/* queue.c - attempts that cannot be sent at once.
  *
- * First come, first served; a call that no server processed goes back to the front. Calls that fail
- * fast leave the queue when the channel enters TRANSIENT_FAILURE, those that wait for ready stay.
- * The queue is bounded by queued_calls_max. Whoever makes a call's chances better defers the pump;
- * the queue is never run from within a callback of a connection. */
+ * First come, first served; one that no server processed goes back to the front. Those of calls
+ * that fail fast leave the queue when the channel enters TRANSIENT_FAILURE, those that wait for
+ * ready stay. The queue is bounded by queued_calls_max. Whoever makes its chances better defers the
+ * pump; the queue is never run from within a callback of a connection. */
 #include "channel/state.h"
 
 #define TRANSPARENT_RETRIES_MAX 5
@@ -13,8 +13,9 @@ static bool has_room(const struct fl_pick *pick) {
 }
 
 /* No server saw this attempt. False: it was one too many, and the call is ending. */
-static bool count_retry(struct fl_channel *channel, struct fl_call *call,
+static bool count_retry(struct fl_channel *channel, struct fl_attempt *attempt,
                         const struct fl_error *why) {
+    struct fl_call *call = attempt->call;
     if (call->retries == TRANSPARENT_RETRIES_MAX) {
         struct fl_error last;
         fl_fail(&last, why->code, "%u attempts were not processed; %s", call->retries + 1,
@@ -34,92 +35,94 @@ static void tell_pick(const struct fl_channel *channel, const struct fl_subchann
 }
 
 /* False: it must wait. */
-static bool try_send(struct fl_channel *channel, struct fl_call *call) {
+static bool try_send(struct fl_channel *channel, struct fl_attempt *attempt) {
     const struct fl_pick_context context = {.hashed = false};
     for (;;) {
         struct fl_pick *pick = fl_balancer_next(&channel->loop_data.balancer, &context, has_room);
         if (!pick) return false;
         struct fl_subchannel *sub = FL_CONTAINER(pick, struct fl_subchannel, pick);
         struct fl_error err = {FL_OK, ""};
-        int rc = fl_call_send(call, sub->current, &err);
+        int rc = fl_attempt_send(attempt, sub->current, &err);
         if (rc == 0) {
             tell_pick(channel, sub);
             return true;
         }
         if (rc == FL_ENOMEM) {
-            fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
+            fl_call_give_up(attempt->call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
             return true;
         }
-        if (!count_retry(channel, call, &err)) return true;
+        if (!count_retry(channel, attempt, &err)) return true;
     }
 }
 
-static void queue_at(struct fl_channel *channel, struct fl_call *call, struct fl_list *place) {
-    fl_call_move(call, FL_CALL_WAITING);
-    fl_list_push(place, &call->link);
+static void queue_at(struct fl_channel *channel, struct fl_attempt *attempt,
+                     struct fl_list *place) {
+    fl_attempt_move(attempt, FL_ATTEMPT_WAITING);
+    fl_list_push(place, &attempt->link);
     channel->loop_data.waiting_count++;
-    if (!call->wait_for_ready) channel->loop_data.waiting_fast++;
+    if (!attempt->call->wait_for_ready) channel->loop_data.waiting_fast++;
     fl_metric_add(channel->queued, 1);
 }
 
-void fl_channel_unqueue(struct fl_channel *channel, struct fl_call *call) {
-    fl_list_remove(&call->link);
+void fl_channel_unqueue(struct fl_channel *channel, struct fl_attempt *attempt) {
+    fl_list_remove(&attempt->link);
     channel->loop_data.waiting_count--;
-    if (!call->wait_for_ready) channel->loop_data.waiting_fast--;
+    if (!attempt->call->wait_for_ready) channel->loop_data.waiting_fast--;
     fl_metric_add(channel->queued, -1);
 }
 
 /* True: the call fails fast and there is nothing to wait for. */
-static bool hopeless(const struct fl_channel *channel, const struct fl_call *call) {
-    return channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE && !call->wait_for_ready;
+static bool hopeless(const struct fl_channel *channel, const struct fl_attempt *attempt) {
+    return channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE &&
+           !attempt->call->wait_for_ready;
 }
 
-static void fail_fast(struct fl_channel *channel, struct fl_call *call) {
+static void fail_fast(struct fl_channel *channel, struct fl_attempt *attempt) {
     const struct fl_error *cause = &channel->loop_data.cause;
     struct fl_error why;
     fl_fail(&why, cause->code, "%s (%s)", cause->detail, fl_error_name(cause->code));
-    fl_call_give_up(call, FL_STATUS_UNAVAILABLE, &why);
+    fl_call_give_up(attempt->call, FL_STATUS_UNAVAILABLE, &why);
 }
 
-static void refuse(struct fl_channel *channel, struct fl_call *call) {
+static void refuse(struct fl_channel *channel, struct fl_attempt *attempt) {
     const struct fl_error *cause = &channel->loop_data.cause;
     struct fl_error why;
     fl_fail(&why, FL_EFULL, "%u calls wait already: %s (%s)",
             (unsigned)channel->options.queued_calls_max, cause->detail, fl_error_name(cause->code));
     fl_metric_add(channel->full, 1);
-    fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &why);
+    fl_call_give_up(attempt->call, FL_STATUS_RESOURCE_EXHAUSTED, &why);
 }
 
 /* What was sent before was let in before; there are no more of those than streams. */
-static bool is_full(const struct fl_channel *channel, const struct fl_call *call) {
-    return call->retries == 0 &&
+static bool is_full(const struct fl_channel *channel, const struct fl_attempt *attempt) {
+    return attempt->call->attempts == 0 &&
            channel->loop_data.waiting_count >= channel->options.queued_calls_max;
 }
 
-/* `place`: the call stands before it. */
-static void enqueue(struct fl_channel *channel, struct fl_call *call, struct fl_list *place) {
+/* `place`: it stands before that. */
+static void enqueue(struct fl_channel *channel, struct fl_attempt *attempt, struct fl_list *place) {
     fl_channel_refresh(channel);
     if (channel->loop_data.closing) {
-        fl_call_give_up(call, FL_STATUS_CANCELLED, &channel->loop_data.cause);
-    } else if (hopeless(channel, call)) {
-        fail_fast(channel, call);
-    } else if (is_full(channel, call)) {
-        refuse(channel, call);
+        fl_call_give_up(attempt->call, FL_STATUS_CANCELLED, &channel->loop_data.cause);
+    } else if (hopeless(channel, attempt)) {
+        fail_fast(channel, attempt);
+    } else if (is_full(channel, attempt)) {
+        refuse(channel, attempt);
     } else {
-        queue_at(channel, call, place);
+        queue_at(channel, attempt, place);
     }
 }
 
-void fl_channel_submit(struct fl_channel *channel, struct fl_call *call) {
+void fl_channel_submit(struct fl_channel *channel, struct fl_attempt *attempt) {
     struct fl_list *waiting = &channel->loop_data.waiting;
-    if (fl_list_empty(waiting) && try_send(channel, call)) return;
-    enqueue(channel, call, waiting);
+    if (fl_list_empty(waiting) && try_send(channel, attempt)) return;
+    enqueue(channel, attempt, waiting);
 }
 
-void fl_channel_resubmit(struct fl_channel *channel, struct fl_call *call,
+void fl_channel_resubmit(struct fl_channel *channel, struct fl_attempt *attempt,
                          const struct fl_error *why) {
-    if (!count_retry(channel, call, why)) return;
-    enqueue(channel, call, channel->loop_data.waiting.next);
+    if (!count_retry(channel, attempt, why)) return;
+    enqueue(channel, attempt, channel->loop_data.waiting.next);
     fl_channel_pump(channel);
 }
 
@@ -127,15 +130,15 @@ void fl_channel_resubmit(struct fl_channel *channel, struct fl_call *call,
 static void fail_hopeless(struct fl_channel *channel) {
     if (channel->loop_data.waiting_fast == 0) return;
     FL_LIST_EACH (&channel->loop_data.waiting, item, next) {
-        struct fl_call *call = FL_CONTAINER(item, struct fl_call, link);
-        if (hopeless(channel, call)) fail_fast(channel, call);
+        struct fl_attempt *attempt = FL_CONTAINER(item, struct fl_attempt, link);
+        if (hopeless(channel, attempt)) fail_fast(channel, attempt);
     }
 }
 
 void fl_channel_run_queue(struct fl_channel *channel) {
     struct fl_list *waiting = &channel->loop_data.waiting;
     while (!fl_list_empty(waiting) &&
-           try_send(channel, FL_CONTAINER(waiting->next, struct fl_call, link))) {
+           try_send(channel, FL_CONTAINER(waiting->next, struct fl_attempt, link))) {
     }
     fl_channel_refresh(channel);
     if (channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE) fail_hopeless(channel);

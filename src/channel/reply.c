@@ -9,20 +9,24 @@
 
 #define GRPC_MESSAGE_MAX ((size_t)16 * 1024)
 
-void fl_reply_init(struct fl_reply *reply, size_t message_max) {
+void fl_reply_init(struct fl_reply *reply, size_t message_max, bool unary) {
     fl_grpc_reader_init(&reply->reader, message_max);
     fl_buf_init(&reply->body, message_max);
     fl_buf_init(&reply->message, GRPC_MESSAGE_MAX);
     reply->http_status = 0;
     reply->grpc_status = -1;
     reply->messages = 0;
-    reply->grpc = false;
+    reply->unary = unary;
+    reply->grpc = reply->trailers_only = false;
+    reply->headers = reply->trailers = (struct fl_metadata_list){NULL, 0};
 }
 
 void fl_reply_deinit(struct fl_reply *reply) {
     fl_grpc_reader_deinit(&reply->reader);
     fl_buf_deinit(&reply->body);
     fl_buf_deinit(&reply->message);
+    fl_metadata_free(&reply->headers);
+    fl_metadata_free(&reply->trailers);
 }
 
 /* "application/grpc", alone or followed by "+proto" or ";charset". */
@@ -48,42 +52,67 @@ static void take_status(struct fl_reply *reply, struct fl_http_headers headers) 
         fl_buf_truncate(&reply->message, 0);
 }
 
-void fl_reply_head(struct fl_reply *reply, const struct fl_http_response *head) {
+static int take_metadata(struct fl_metadata_list *to, struct fl_http_headers from,
+                         struct fl_error *err) {
+    fl_metadata_free(to);
+    return fl_metadata_decode(from, to) == 0 ? 0 : fl_fail_nomem(err);
+}
+
+int fl_reply_head(struct fl_reply *reply, const struct fl_http_response *head,
+                  struct fl_error *err) {
     reply->http_status = head->status;
     reply->grpc =
         head->status == 200 && is_grpc(fl_http_header_get(head->headers, FL_STR("content-type")));
     take_status(reply, head->headers);
+    reply->trailers_only = reply->grpc_status >= 0;
+    return take_metadata(reply->trailers_only ? &reply->trailers : &reply->headers, head->headers,
+                         err);
 }
 
-static int take_message(void *arg, struct fl_str message) {
-    struct fl_reply *reply = arg;
-    if (++reply->messages > 1) return FL_EPROTO;
-    return fl_buf_append(&reply->body, message);
+int fl_reply_next(struct fl_reply *reply, struct fl_str *bytes, struct fl_str *message,
+                  struct fl_error *err) {
+    if (!reply->grpc) { /* somebody else's page: its HTTP status says enough */
+        *bytes = FL_STR_NONE;
+        return 0;
+    }
+    struct fl_grpc_message next = {FL_STR_NONE, false};
+    int rc = fl_grpc_reader_next(&reply->reader, bytes, &next, err);
+    if (rc != 1) return rc;
+    if (next.compressed)
+        return fl_fail(err, FL_EPROTO, "gRPC message compressed without agreement");
+    reply->messages++;
+    *message = next.bytes;
+    return 1;
 }
 
 int fl_reply_data(struct fl_reply *reply, struct fl_str bytes, struct fl_error *err) {
-    if (!reply->grpc) return 0; /* somebody else's page: its HTTP status says enough */
-    struct fl_error detail = {FL_OK, ""};
-    int rc = fl_grpc_reader_feed(&reply->reader, bytes, take_message, reply, &detail);
-    if (rc == 0) return 0;
-    if (rc == FL_ENOMEM) return fl_fail_nomem(err);
-    if (reply->messages > 1) return fl_fail(err, rc, "more than one message in a unary response");
-    return fl_fail(err, rc, "%s", detail.detail);
+    struct fl_str message;
+    int rc;
+    while ((rc = fl_reply_next(reply, &bytes, &message, err)) == 1) {
+        if (reply->messages > 1)
+            return fl_fail(err, FL_EPROTO, "more than one message in a unary response");
+        if (fl_buf_append(&reply->body, message) != 0) return fl_fail_nomem(err);
+    }
+    return rc;
 }
 
-void fl_reply_trailers(struct fl_reply *reply, struct fl_http_headers trailers) {
+int fl_reply_trailers(struct fl_reply *reply, struct fl_http_headers trailers,
+                      struct fl_error *err) {
     take_status(reply, trailers);
+    return take_metadata(&reply->trailers, trailers, err);
 }
 
-/* The server gave a status. OK promises exactly one whole message. */
+/* The server gave a status. What it promises with OK must have come. */
 static void by_server(struct fl_reply *reply, struct fl_error *cause,
                       struct fl_call_result *result) {
     result->status = (enum fl_status)reply->grpc_status;
-    bool whole = reply->messages == 1 && !fl_grpc_reader_partial(&reply->reader);
-    if (result->status == FL_STATUS_OK && !whole) {
-        fl_fail(cause, FL_EPROTO, "status OK without one whole message");
+    if (result->status != FL_STATUS_OK) return;
+    if (fl_grpc_reader_partial(&reply->reader) || (reply->unary && reply->messages != 1)) {
+        fl_fail(cause, FL_EPROTO,
+                reply->unary ? "status OK without one whole message"
+                             : "status OK in the middle of a message");
         result->status = FL_STATUS_INTERNAL;
-    } else if (result->status == FL_STATUS_OK) {
+    } else if (reply->unary) {
         struct fl_str body = fl_buf_str(&reply->body);
         result->response = body.n ? body.p : "";
         result->response_len = body.n;
@@ -103,6 +132,8 @@ void fl_reply_result(struct fl_reply *reply, const struct fl_error *why, uint32_
     *cause = (struct fl_error){FL_OK, ""};
     result->response = NULL;
     result->response_len = 0;
+    result->headers = reply->headers;
+    result->trailers = reply->trailers;
     if (reply->grpc_status >= 0) {
         by_server(reply, cause, result);
     } else if (reply->http_status != 0 && (why->code == FL_OK || !reply->grpc)) {

@@ -12,7 +12,7 @@
 #include "channel/subchannel.h"
 #include "channel/wanted.h"
 
-#define FL_CHANNEL_HEADERS 4 /* the last one is grpc-timeout */
+#define FL_CHANNEL_HEADERS 3 /* the same of every call */
 
 struct fl_channel {
     /* Set once when it is opened. */
@@ -41,9 +41,11 @@ struct fl_channel {
         enum fl_channel_state state;
         struct fl_error cause;              /* why calls cannot be sent, when they cannot */
         bool changed;                       /* state and cause must be found out anew */
-        struct fl_list waiting;             /* calls, oldest first */
+        struct fl_list calls;               /* all that run */
+        struct fl_list waiting;             /* attempts, oldest first */
         size_t waiting_count, waiting_fast; /* fast: those that do not wait for ready */
         struct fl_list ending;              /* calls whose callback is due */
+        struct fl_list resuming;            /* calls whose pause is over; see call_stream.c */
         struct fl_task pump;                /* deferred: see queue.c */
         struct fl_channel_watcher watcher;
         bool closing, subscribed;
@@ -79,12 +81,15 @@ void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub);
 void fl_channel_refresh(struct fl_channel *channel); /* finds state and cause out if they changed */
 
 /* queue.c */
-/* Sends the call, or lets it wait, or ends it. */
-void fl_channel_submit(struct fl_channel *channel, struct fl_call *call);
-/* No server processed it: to the front of the queue, or the end of it. */
-void fl_channel_resubmit(struct fl_channel *channel, struct fl_call *call,
+/* Sends the attempt, or lets it wait, or ends its call. */
+void fl_channel_submit(struct fl_channel *channel, struct fl_attempt *attempt);
+/* No server processed it: to the front of the queue, or the end of its call. */
+void fl_channel_resubmit(struct fl_channel *channel, struct fl_attempt *attempt,
                          const struct fl_error *why);
 void fl_channel_run_queue(struct fl_channel *channel);
-void fl_channel_unqueue(struct fl_channel *channel, struct fl_call *call);
+void fl_channel_unqueue(struct fl_channel *channel, struct fl_attempt *attempt);
+
+/* call_stream.c */
+void fl_channel_resume(struct fl_channel *channel); /* gives out what was held for resuming calls */
 
 #endif

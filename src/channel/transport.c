@@ -62,7 +62,7 @@ static void on_close(void *arg, struct fl_http_conn *conn, const struct fl_error
     fl_list_remove(&transport->sub_link);
     struct fl_error closed = {FL_ECLOSED, "connection closed by the peer"};
     fl_subchannel_on_lost(transport->sub, transport, why->code == FL_OK ? &closed : why);
-    FL_ASSERT(fl_list_empty(&transport->calls));
+    FL_ASSERT(fl_list_empty(&transport->attempts));
     fl_list_remove(&transport->link);
     fl_io_timer_deinit(connector->io, &transport->drain);
     fl_subchannel_unref(transport->sub);
@@ -96,7 +96,7 @@ int fl_transport_new(struct fl_subchannel *sub, struct fl_transport **out, struc
     if (rc != 0) goto fail;
     transport->sub = sub;
     fl_subchannel_ref(sub);
-    fl_list_init(&transport->calls);
+    fl_list_init(&transport->attempts);
     fl_list_push(&connector->transports, &transport->link);
     fl_list_push(&sub->transports, &transport->sub_link);
     *out = transport;

@@ -1,5 +1,5 @@
-/* transport.h - one HTTP/2 connection of a subchannel and the calls on it. It outlives its place in
- * the subchannel when it drains. One loop's thread. */
+/* transport.h - one HTTP/2 connection of a subchannel and the attempts on it. It outlives its place
+ * in the subchannel when it drains. One loop's thread. */
 #ifndef FL_CHANNEL_TRANSPORT_H
 #define FL_CHANNEL_TRANSPORT_H
 
@@ -10,9 +10,9 @@ struct fl_transport {
     struct fl_list sub_link;   /* the subchannel's */
     struct fl_subchannel *sub; /* counted */
     struct fl_http_conn *conn;
-    struct fl_list calls;  /* struct fl_call.link: those with an open stream here */
-    struct fl_timer drain; /* see drain.h */
-    const char *end;       /* why it ends, for the metric; NULL: see on_close */
+    struct fl_list attempts; /* struct fl_attempt.link: those with an open stream here */
+    struct fl_timer drain;   /* see drain.h */
+    const char *end;         /* why it ends, for the metric; NULL: see on_close */
     bool ready;
 };
 

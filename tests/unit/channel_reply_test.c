@@ -46,18 +46,26 @@ static int feed(struct fl_reply *reply, const char *bytes, size_t n) {
     return fl_reply_data(reply, fl_str_n(bytes, n), &err);
 }
 
+static void take_head(struct fl_reply *reply, const struct fl_http_response *head) {
+    assert_int_equal(fl_reply_head(reply, head, NULL), 0);
+}
+
+static void take_trailers(struct fl_reply *reply, struct fl_http_headers trailers) {
+    assert_int_equal(fl_reply_trailers(reply, trailers, NULL), 0);
+}
+
 static void test_ok_in_any_chunking(void **state) {
     FL_UNUSED(state);
     static const char body[] = "\0\0\0\0\5hello";
     for (size_t piece = 1; piece < sizeof(body); piece++) {
         struct fl_reply reply;
-        fl_reply_init(&reply, 100);
+        fl_reply_init(&reply, 100, true);
         assert_false(fl_reply_heard(&reply));
-        fl_reply_head(&reply, HEAD(200, GRPC_TYPE));
+        take_head(&reply, HEAD(200, GRPC_TYPE));
         assert_true(fl_reply_heard(&reply));
         for (size_t at = 0; at < sizeof(body) - 1; at += piece)
             assert_int_equal(feed(&reply, body + at, FL_MIN(piece, sizeof(body) - 1 - at)), 0);
-        fl_reply_trailers(&reply, TRAILERS(STATUS("0")));
+        take_trailers(&reply, TRAILERS(STATUS("0")));
         const struct ended *ended = end(&reply, FL_OK, 0);
         assert_int_equal(ended->result.status, FL_STATUS_OK);
         assert_int_equal(ended->result.response_len, 5);
@@ -71,10 +79,10 @@ static void test_ok_in_any_chunking(void **state) {
 static void test_empty_message_is_a_message(void **state) {
     FL_UNUSED(state);
     struct fl_reply reply;
-    fl_reply_init(&reply, 100);
-    fl_reply_head(&reply, HEAD(200, {FL_STR("content-type"), FL_STR("application/grpc+proto")}));
+    fl_reply_init(&reply, 100, true);
+    take_head(&reply, HEAD(200, {FL_STR("content-type"), FL_STR("application/grpc+proto")}));
     assert_int_equal(feed(&reply, "\0\0\0\0\0", 5), 0);
-    fl_reply_trailers(&reply, TRAILERS(STATUS("0")));
+    take_trailers(&reply, TRAILERS(STATUS("0")));
     const struct ended *ended = end(&reply, FL_OK, 0);
     assert_int_equal(ended->result.status, FL_STATUS_OK);
     assert_non_null(ended->result.response);
@@ -85,8 +93,8 @@ static void test_empty_message_is_a_message(void **state) {
 static void test_trailers_only(void **state) {
     FL_UNUSED(state);
     struct fl_reply reply;
-    fl_reply_init(&reply, 100);
-    fl_reply_head(&reply, HEAD(200, GRPC_TYPE, STATUS("5"), MESSAGE("no%20such%0athing")));
+    fl_reply_init(&reply, 100, true);
+    take_head(&reply, HEAD(200, GRPC_TYPE, STATUS("5"), MESSAGE("no%20such%0athing")));
     const struct ended *ended = end(&reply, FL_OK, 0);
     assert_int_equal(ended->result.status, FL_STATUS_NOT_FOUND);
     assert_string_equal(ended->result.message, "no such\nthing");
@@ -98,8 +106,8 @@ static void test_trailers_only(void **state) {
 static void test_status_stands_against_a_reset(void **state) {
     FL_UNUSED(state);
     struct fl_reply reply;
-    fl_reply_init(&reply, 100);
-    fl_reply_head(&reply, HEAD(200, GRPC_TYPE, STATUS("8")));
+    fl_reply_init(&reply, 100, true);
+    take_head(&reply, HEAD(200, GRPC_TYPE, STATUS("8")));
     assert_int_equal(end(&reply, FL_ESTREAM_RESET, 0)->result.status, FL_STATUS_RESOURCE_EXHAUSTED);
     fl_reply_deinit(&reply);
 }
@@ -109,9 +117,9 @@ static void test_bad_status(void **state) {
     static const char *const bad[] = {"", "x", "-1", "17", "4294967296", "0 "};
     for (size_t i = 0; i < FL_COUNT(bad); i++) {
         struct fl_reply reply;
-        fl_reply_init(&reply, 100);
-        fl_reply_head(&reply, HEAD(200, GRPC_TYPE));
-        fl_reply_trailers(&reply, TRAILERS({FL_STR("grpc-status"), fl_str_of(bad[i])}));
+        fl_reply_init(&reply, 100, true);
+        take_head(&reply, HEAD(200, GRPC_TYPE));
+        take_trailers(&reply, TRAILERS({FL_STR("grpc-status"), fl_str_of(bad[i])}));
         assert_int_equal(end(&reply, FL_OK, 0)->result.status, FL_STATUS_UNKNOWN);
         fl_reply_deinit(&reply);
     }
@@ -122,8 +130,8 @@ static void test_ok_without_one_whole_message(void **state) {
     static const struct fl_str bodies[] = {{"", 0}, {"\0\0\0\0\5hell", 9}, {"\0\0\0\0\1a\0", 7}};
     for (size_t i = 0; i < FL_COUNT(bodies); i++) {
         struct fl_reply reply;
-        fl_reply_init(&reply, 100);
-        fl_reply_head(&reply, HEAD(200, GRPC_TYPE, STATUS("0")));
+        fl_reply_init(&reply, 100, true);
+        take_head(&reply, HEAD(200, GRPC_TYPE, STATUS("0")));
         assert_int_equal(feed(&reply, bodies[i].p, bodies[i].n), 0);
         const struct ended *ended = end(&reply, FL_OK, 0);
         assert_int_equal(ended->result.status, FL_STATUS_INTERNAL);
@@ -136,8 +144,8 @@ static void test_ok_without_one_whole_message(void **state) {
 static void test_more_than_one_message(void **state) {
     FL_UNUSED(state);
     struct fl_reply reply;
-    fl_reply_init(&reply, 100);
-    fl_reply_head(&reply, HEAD(200, GRPC_TYPE));
+    fl_reply_init(&reply, 100, true);
+    take_head(&reply, HEAD(200, GRPC_TYPE));
     assert_int_equal(feed(&reply, "\0\0\0\0\1a\0\0\0\0\1b", 12), FL_EPROTO);
     fl_reply_deinit(&reply);
 }
@@ -145,15 +153,15 @@ static void test_more_than_one_message(void **state) {
 static void test_limit_and_compression(void **state) {
     FL_UNUSED(state);
     struct fl_reply reply;
-    fl_reply_init(&reply, 100);
-    fl_reply_head(&reply, HEAD(200, GRPC_TYPE));
+    fl_reply_init(&reply, 100, true);
+    take_head(&reply, HEAD(200, GRPC_TYPE));
     int rc = feed(&reply, "\0\0\0\0\145", 5);
     assert_int_equal(rc, FL_ETOO_LARGE);
     assert_int_equal(fl_status_of_error(rc), FL_STATUS_RESOURCE_EXHAUSTED);
     fl_reply_deinit(&reply);
 
-    fl_reply_init(&reply, 100);
-    fl_reply_head(&reply, HEAD(200, GRPC_TYPE, {FL_STR("grpc-encoding"), FL_STR("gzip")}));
+    fl_reply_init(&reply, 100, true);
+    take_head(&reply, HEAD(200, GRPC_TYPE, {FL_STR("grpc-encoding"), FL_STR("gzip")}));
     rc = feed(&reply, "\1\0\0\0\1x", 6);
     assert_int_equal(rc, FL_EPROTO);
     assert_int_equal(fl_status_of_error(rc), FL_STATUS_INTERNAL);
@@ -175,8 +183,8 @@ static void test_by_http_status(void **state) {
     };
     for (size_t i = 0; i < FL_COUNT(rows); i++) {
         struct fl_reply reply;
-        fl_reply_init(&reply, 100);
-        fl_reply_head(&reply, HEAD(rows[i].http, {FL_STR("content-type"), FL_STR("text/html")}));
+        fl_reply_init(&reply, 100, true);
+        take_head(&reply, HEAD(rows[i].http, {FL_STR("content-type"), FL_STR("text/html")}));
         assert_int_equal(feed(&reply, "<html>", 6), 0);
         const struct ended *ended = end(&reply, i % 2 ? FL_OK : FL_ESTREAM_RESET, 2);
         assert_int_equal(ended->result.status, rows[i].status);
@@ -209,8 +217,8 @@ static void test_by_reset_and_cause(void **state) {
     };
     for (size_t i = 0; i < FL_COUNT(rows); i++) {
         struct fl_reply reply;
-        fl_reply_init(&reply, 100);
-        if (i % 2) fl_reply_head(&reply, HEAD(200, GRPC_TYPE));
+        fl_reply_init(&reply, 100, true);
+        if (i % 2) take_head(&reply, HEAD(200, GRPC_TYPE));
         const struct ended *ended = end(&reply, rows[i].code, rows[i].h2_code);
         assert_int_equal(ended->result.status, rows[i].status);
         assert_int_equal(ended->result.why->code, rows[i].code);
@@ -223,12 +231,12 @@ static void test_each_allocation_failing(void **state) {
     FL_UNUSED(state);
     FL_TEST_EACH_FAILURE(n) {
         struct fl_reply reply;
-        fl_reply_init(&reply, 100);
-        fl_reply_head(&reply, HEAD(200, GRPC_TYPE));
+        fl_reply_init(&reply, 100, true);
+        take_head(&reply, HEAD(200, GRPC_TYPE));
         int rc = feed(&reply, "\0\0\0\0\5he", 7);
         if (rc == 0) rc = feed(&reply, "llo", 3);
         assert_true(rc == 0 || rc == FL_ENOMEM);
-        fl_reply_trailers(&reply, TRAILERS(STATUS("0"), MESSAGE("fine")));
+        take_trailers(&reply, TRAILERS(STATUS("0"), MESSAGE("fine")));
         const struct ended *ended = end(&reply, FL_OK, 0);
         if (rc == 0) assert_int_equal(ended->result.status, FL_STATUS_OK);
         fl_reply_deinit(&reply);

@@ -104,6 +104,8 @@ fl_unit_test(channel_reply ROOMS channel)
 fl_unit_test(channel_round_robin ROOMS channel)
 fl_unit_test(channel_server ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_server_stream ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_stream ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c

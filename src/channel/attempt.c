@@ -1,0 +1,174 @@
+/* attempt.c - the stream of one try: its head, its bytes in both directions, its end.
+ *
+ * What the server says goes into the reply and to the call (fl_call_on_…), which decides. Every end
+ * is the stream's on_close, also of what this side cancels, so it comes exactly once. */
+#include "channel/attempt.h"
+
+#include "base/sm.h"
+#include "channel/call.h"
+#include "channel/head.h"
+#include "channel/state.h"
+
+#define PIECE_MAX   ((size_t)256 * 1024) /* of the outbox, given to the stream at a time */
+#define H2_NO_ERROR 0u                   /* RFC 9113 section 7 */
+#define H2_CANCEL   8u
+
+static const uint32_t moves[] = {
+    [FL_ATTEMPT_NEW] = FL_TO(FL_ATTEMPT_WAITING) | FL_TO(FL_ATTEMPT_SENT) | FL_TO(FL_ATTEMPT_OVER),
+    [FL_ATTEMPT_WAITING] = FL_TO(FL_ATTEMPT_SENT) | FL_TO(FL_ATTEMPT_OVER),
+    [FL_ATTEMPT_SENT] = FL_TO(FL_ATTEMPT_OVER),
+    [FL_ATTEMPT_OVER] = FL_TO(FL_ATTEMPT_NEW),
+};
+
+void fl_attempt_move(struct fl_attempt *attempt, enum fl_attempt_state to) {
+    fl_sm_move(&attempt->state, moves, to);
+}
+
+static void init_reply(struct fl_attempt *attempt) {
+    const struct fl_call *call = attempt->call;
+    fl_reply_init(&attempt->reply, call->channel->options.receive_bytes_max, !call->streaming);
+}
+
+void fl_attempt_init(struct fl_attempt *attempt, struct fl_call *call) {
+    fl_list_init(&attempt->link);
+    attempt->call = call;
+    attempt->state = FL_ATTEMPT_NEW;
+    attempt->end_sent = false;
+    attempt->sub = NULL;
+    attempt->stream = NULL;
+    attempt->sent = 0;
+    init_reply(attempt);
+}
+
+void fl_attempt_deinit(struct fl_attempt *attempt) {
+    FL_ASSERT(!attempt->stream);
+    fl_reply_deinit(&attempt->reply);
+    fl_subchannel_unref(attempt->sub);
+}
+
+void fl_attempt_renew(struct fl_attempt *attempt) {
+    fl_attempt_move(attempt, FL_ATTEMPT_NEW);
+    fl_reply_deinit(&attempt->reply);
+    init_reply(attempt);
+}
+
+/* --- from the server --- */
+
+static void on_response(void *arg, struct fl_http_stream *stream,
+                        const struct fl_http_response *head) {
+    FL_UNUSED(stream);
+    struct fl_attempt *attempt = arg;
+    struct fl_error err;
+    if (fl_reply_head(&attempt->reply, head, &err) != 0)
+        fl_attempt_cancel(attempt, &err);
+    else if (fl_reply_commits(&attempt->reply))
+        fl_call_on_answer(attempt->call, attempt);
+}
+
+static void on_data(void *arg, struct fl_http_stream *stream, struct fl_str bytes) {
+    struct fl_attempt *attempt = arg;
+    if (attempt->call->streaming) {
+        fl_call_on_data(attempt->call, attempt, bytes);
+        return;
+    }
+    fl_http_stream_consume(stream, bytes.n);
+    struct fl_error err;
+    if (fl_reply_data(&attempt->reply, bytes, &err) != 0) fl_attempt_cancel(attempt, &err);
+}
+
+static void on_trailers(void *arg, struct fl_http_stream *stream, struct fl_http_headers trailers) {
+    FL_UNUSED(stream);
+    struct fl_attempt *attempt = arg;
+    struct fl_error err;
+    if (fl_reply_trailers(&attempt->reply, trailers, &err) != 0) fl_attempt_cancel(attempt, &err);
+}
+
+/* The server's side is complete, and with it the call, whatever this side still wanted to say. */
+static void on_end(void *arg, struct fl_http_stream *stream) {
+    static const struct fl_error ok;
+    const struct fl_attempt *attempt = arg;
+    if (!attempt->end_sent) fl_http_stream_reset(stream, H2_NO_ERROR, &ok);
+}
+
+static void on_writable(void *arg, struct fl_http_stream *stream) {
+    FL_UNUSED(stream);
+    struct fl_attempt *attempt = arg;
+    fl_attempt_write(attempt);
+    if (attempt->call->streaming) fl_call_on_room(attempt->call, attempt);
+}
+
+static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
+                     uint32_t h2_code) {
+    FL_UNUSED(stream);
+    struct fl_attempt *attempt = arg;
+    attempt->stream = NULL;
+    fl_list_remove(&attempt->link);
+    fl_attempt_move(attempt, FL_ATTEMPT_OVER);
+    fl_call_on_over(attempt->call, attempt, why, h2_code);
+}
+
+static const struct fl_http_stream_events events = {
+    .on_response = on_response,
+    .on_data = on_data,
+    .on_trailers = on_trailers,
+    .on_end = on_end,
+    .on_writable = on_writable,
+    .on_close = on_close,
+};
+
+void fl_attempt_cancel(struct fl_attempt *attempt, const struct fl_error *why) {
+    if (attempt->stream) fl_http_stream_reset(attempt->stream, H2_CANCEL, why);
+}
+
+/* --- to the server --- */
+
+/* False: the stream takes no more now. */
+static bool write_piece(struct fl_attempt *attempt) {
+    const struct fl_outbox *outbox = &attempt->call->outbox;
+    struct fl_str rest = fl_outbox_from(outbox, attempt->sent);
+    size_t n = FL_MIN(rest.n, PIECE_MAX);
+    bool end = outbox->ended && n == rest.n;
+    if (n == 0 && !end) return false;
+    int rc = fl_http_stream_write(attempt->stream, fl_str_n(rest.p, n), end);
+    if (rc == FL_ENOMEM) {
+        struct fl_error err;
+        fl_fail_nomem(&err);
+        fl_attempt_cancel(attempt, &err);
+    }
+    if (rc != 0) return false; /* full: on_writable follows; ended: on_close does */
+    attempt->sent += n;
+    attempt->end_sent = end;
+    return true;
+}
+
+void fl_attempt_write(struct fl_attempt *attempt) {
+    if (!attempt->stream) return;
+    while (!attempt->end_sent && write_piece(attempt)) {
+    }
+    if (attempt->call->streaming) fl_call_on_written(attempt->call, attempt);
+}
+
+int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
+                    struct fl_error *err) {
+    struct fl_call *call = attempt->call;
+    struct fl_head head;
+    int rc = fl_head_init(&head, call, err);
+    if (rc != 0) return rc;
+    rc = fl_http_conn_request(transport->conn, &head.request, false, &events, attempt,
+                              &attempt->stream, err);
+    fl_head_deinit(&head);
+    if (rc != 0) return rc;
+    if (attempt->state == FL_ATTEMPT_WAITING) fl_channel_unqueue(call->channel, attempt);
+    fl_attempt_move(attempt, FL_ATTEMPT_SENT);
+    fl_subchannel_ref(transport->sub);
+    fl_subchannel_unref(attempt->sub);
+    attempt->sub = transport->sub;
+    fl_list_push(&transport->attempts, &attempt->link);
+    attempt->sent = 0;
+    attempt->end_sent = false;
+    call->open++;
+    call->attempts++;
+    fl_attempt_write(attempt);
+    if (call->streaming) fl_call_on_room(call, attempt);
+    return 0;
+}
