@@ -1,6 +1,7 @@
 # One static library per room, linked only with the rooms that ARCHITECTURE.md's table lets it know:
 # an arrow that the table does not have is a missing symbol here and a failing test in
 # tests/package/includes.py.
+include(cmake/descriptors.cmake)
 include(cmake/sources.cmake)
 
 function(fl_room name)
@@ -24,6 +25,11 @@ fl_room(admin ROOMS base http)
 fl_room(kube ROOMS base wire http LIBRARIES PkgConfig::JANSSON PkgConfig::ZLIB)
 fl_room(discovery ROOMS base)
 fl_room(channel ROOMS base wire http discovery)
+fl_descriptors(fl_channel channel ${PROJECT_SOURCE_DIR}/src/channel/proto
+  grpc/examples/echo/echo.proto
+  grpc/health/v1/health.proto
+  grpc/reflection/v1/reflection.proto
+  grpc/reflection/v1alpha/reflection.proto)
 fl_room(registry ROOMS base wire http kube channel discovery)
 fl_room(sim ROOMS base wire http kube discovery channel registry LIBRARIES PkgConfig::JANSSON)
 

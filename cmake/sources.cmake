@@ -151,6 +151,7 @@ set(FL_SOURCES_channel
   src/channel/call_stream.c
   src/channel/channel.c
   src/channel/connectivity.c
+  src/channel/descriptor.c
   src/channel/drain.c
   src/channel/echo.c
   src/channel/echo_stream.c
@@ -163,6 +164,7 @@ set(FL_SOURCES_channel
   src/channel/outbox.c
   src/channel/pick_first.c
   src/channel/queue.c
+  src/channel/reflection.c
   src/channel/reply.c
   src/channel/round.c
   src/channel/round_robin.c

@@ -1,4 +1,4 @@
-/* echo.c - the echo service, health, and the server that has them.
+/* echo.c - the echo service, health and reflection, and the server that has them.
  *
  * EchoRequest and EchoResponse are the same message {string message = 1}, so the answer is the
  * request's bytes. An echo that takes its time waits on a timer; when the server goes, what still
@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "channel/echo_stream.h"
 #include "channel/health_service.h"
+#include "channel/reflection.h"
 
 #define ECHO "grpc.examples.echo.Echo"
 
@@ -16,6 +17,7 @@ struct fl_echo {
     struct fl_io *io;
     struct fl_grpc_server *server;
     struct fl_health_service *health;
+    struct fl_reflection *reflection;
     uint32_t delay_ms;
     uint64_t calls;
     struct fl_list waiting; /* struct delayed */
@@ -86,10 +88,11 @@ static int serve(struct fl_echo *echo, const struct fl_echo_options *options,
          .events = &fl_echo_bidirectional,
          .client_streams = true},
     };
-    const struct fl_grpc_service services[] = {
+    struct fl_grpc_service services[2 + FL_REFLECTION_SERVICES] = {
         {ECHO, methods, FL_COUNT(methods), &echo->calls},
         fl_health_service_of(echo->health),
     };
+    fl_reflection_services(echo->reflection, services + 2);
     const struct fl_grpc_server_options server = {.host = options->host,
                                                   .port = options->port,
                                                   .services = services,
@@ -99,28 +102,39 @@ static int serve(struct fl_echo *echo, const struct fl_echo_options *options,
 
 static void echo_free(struct fl_echo *echo) {
     fl_health_service_free(echo->health);
+    fl_reflection_free(echo->reflection);
     fl_free(echo);
+}
+
+static int describe(struct fl_echo *echo) {
+    echo->health = fl_health_service_new();
+    echo->reflection = fl_reflection_new();
+    if (!echo->health || !echo->reflection) return FL_ENOMEM;
+    int rc = fl_health_service_set(echo->health, FL_STR(ECHO), FL_HEALTH_SERVING);
+    if (rc != 0) return rc;
+    return fl_reflection_add(echo->reflection,
+                             fl_str_n(fl_descriptors_channel, fl_descriptors_channel_len));
 }
 
 int fl_echo_new(struct fl_io *io, const struct fl_echo_options *options, struct fl_echo **out,
                 struct fl_error *err) {
     struct fl_echo *echo = FL_NEW(struct fl_echo);
     if (!echo) return fl_fail_nomem(err);
-    int rc = FL_ENOMEM;
     echo->io = io;
     echo->delay_ms = options->delay_ms;
     fl_list_init(&echo->waiting);
-    echo->health = fl_health_service_new();
-    if (!echo->health || fl_health_service_set(echo->health, FL_STR(ECHO), FL_HEALTH_SERVING) != 0)
-        fl_fail_nomem(err);
-    else
-        rc = serve(echo, options, err);
+    int rc = describe(echo);
     if (rc != 0) {
-        echo_free(echo);
-        return rc;
+        fl_fail(err, rc, "%s", fl_error_text(rc));
+        goto fail;
     }
+    rc = serve(echo, options, err);
+    if (rc != 0) goto fail;
     *out = echo;
     return 0;
+fail:
+    echo_free(echo);
+    return rc;
 }
 
 uint16_t fl_echo_port(const struct fl_echo *echo) { return fl_grpc_server_port(echo->server); }

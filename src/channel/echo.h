@@ -1,4 +1,4 @@
-/* echo.h - the echo service of our own test server, with health beside it.
+/* echo.h - the echo service of our own test server, with health and reflection beside it.
  *
  * grpc.examples.echo.Echo: UnaryEcho answers the request's bytes, after delay_ms;
  * ServerStreamingEcho answers them ten times, ClientStreamingEcho the last message's,

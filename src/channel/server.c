@@ -30,17 +30,27 @@ static int route_init(struct fl_grpc_route *route, const struct fl_grpc_service 
 static void routes_deinit(struct fl_grpc_server *server) {
     for (size_t i = 0; i < server->route_count; i++) fl_free((char *)server->routes[i].path.p);
     fl_free(server->routes);
+    fl_free(server->services);
+}
+
+static int services_copy(struct fl_grpc_server *server, const struct fl_grpc_service *services,
+                         size_t count) {
+    if (count == 0) return 0;
+    server->services = fl_calloc(count, sizeof(*services));
+    if (!server->services) return FL_ENOMEM;
+    memcpy(server->services, services, count * sizeof(*services));
+    server->service_count = count;
+    return 0;
 }
 
 static int routes_init(struct fl_grpc_server *server) {
-    const struct fl_grpc_server_options *options = &server->options;
     size_t count = 0;
-    for (size_t i = 0; i < options->service_count; i++) count += options->services[i].method_count;
+    for (size_t i = 0; i < server->service_count; i++) count += server->services[i].method_count;
     if (count == 0) return 0;
     server->routes = fl_calloc(count, sizeof(*server->routes));
     if (!server->routes) return FL_ENOMEM;
-    for (size_t i = 0; i < options->service_count; i++) {
-        const struct fl_grpc_service *service = &options->services[i];
+    for (size_t i = 0; i < server->service_count; i++) {
+        const struct fl_grpc_service *service = &server->services[i];
         for (size_t m = 0; m < service->method_count; m++) {
             int rc =
                 route_init(&server->routes[server->route_count], service, &service->methods[m]);
@@ -57,6 +67,11 @@ const struct fl_grpc_route *fl_grpc_server_route(const struct fl_grpc_server *se
     for (size_t i = 0; i < server->route_count; i++)
         if (fl_str_eq(server->routes[i].path, path)) return &server->routes[i];
     return NULL;
+}
+
+const char *fl_grpc_call_service(const struct fl_grpc_call *call, size_t index) {
+    const struct fl_grpc_server *server = call->server;
+    return index < server->service_count ? server->services[index].name : NULL;
 }
 
 /* --- the end --- */
@@ -122,6 +137,8 @@ static struct fl_grpc_server_options fill_in(const struct fl_grpc_server_options
     o.streams_max = or_default(o.streams_max, STREAMS_MAX);
     o.receive_bytes_max = or_default(o.receive_bytes_max, RECEIVE_BYTES_MAX);
     o.connections_max = or_default(o.connections_max, CONNECTIONS_MAX);
+    o.host = FL_STR_NONE; /* the caller's memory, like the services */
+    o.services = NULL;
     return o;
 }
 
@@ -134,6 +151,7 @@ int fl_grpc_server_new(struct fl_io *io, const struct fl_grpc_server_options *op
     fl_list_init(&server->connections);
     fl_task_init(&server->last, run_last);
     int rc = fl_io_timer_init(io, &server->deadline, deadline_over);
+    if (rc == 0) rc = services_copy(server, options->services, options->service_count);
     if (rc == 0) rc = routes_init(server);
     if (rc != 0) {
         fl_fail_nomem(err);
@@ -143,8 +161,6 @@ int fl_grpc_server_new(struct fl_io *io, const struct fl_grpc_server_options *op
                       &server->listener, err);
     if (rc != 0) goto fail;
     server->port = fl_listener_port(io, server->listener);
-    server->options.host = FL_STR_NONE; /* the caller's memory, like the services */
-    server->options.services = NULL;
     *out = server;
     return 0;
 fail:

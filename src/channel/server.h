@@ -69,7 +69,7 @@ struct fl_grpc_server_options {
     uint32_t streams_max;       /* [1000] per connection */
     uint32_t receive_bytes_max; /* [4 MiB] of a message */
     uint32_t connections_max;   /* [10000] beyond: closed at once */
-    /* The services; the methods' tables are kept by address, all else is copied. */
+    /* The array is copied; names and tables of methods are kept by address. */
     const struct fl_grpc_service *services;
     size_t service_count;
 };
@@ -86,6 +86,8 @@ void fl_grpc_server_drain(struct fl_grpc_server *server, uint64_t deadline_ms,
  */
 void fl_grpc_server_kill(struct fl_grpc_server *server, void (*done)(void *arg), void *arg);
 
+/* Names of the services of the call's server; NULL behind the last. Before on_close. */
+const char *fl_grpc_call_service(const struct fl_grpc_call *call, size_t index);
 /* Who gets the call's events from now on. */
 void fl_grpc_call_attach(struct fl_grpc_call *call, void *arg);
 /* Sends the initial metadata (as on the wire), once, before any message; without it the first

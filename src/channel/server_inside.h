@@ -19,7 +19,9 @@ struct fl_grpc_route {
 
 struct fl_grpc_server {
     struct fl_io *io;
-    struct fl_grpc_server_options options; /* defaults filled in, without borrowed memory */
+    struct fl_grpc_server_options options; /* defaults filled in; no host, no services */
+    struct fl_grpc_service *services;
+    size_t service_count;
     struct fl_grpc_route *routes;
     size_t route_count;
     struct fl_listener *listener; /* NULL once it stops */

@@ -100,6 +100,7 @@ fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_inbox ROOMS channel LIBRARIES Threads::Threads)
 fl_unit_test(channel_pick ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_reflection ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_reply ROOMS channel)
 fl_unit_test(channel_round_robin ROOMS channel)
 fl_unit_test(channel_server ROOMS sim SOURCES unit/support/server_bed.c)

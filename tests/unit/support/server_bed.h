@@ -19,7 +19,7 @@ struct exchange {
     char grpc_status[8], grpc_message[64];
     char head_echo[64], trailer_echo[64]; /* of x-initial and x-trailing */
     bool head_in;
-    char body[512]; /* its first bytes */
+    char body[4096]; /* its first bytes */
     size_t body_len;
     bool reads; /* gives the window back */
     size_t unread;
