@@ -43,46 +43,14 @@ static void test_connection_is_kept(void **state) {
 }
 
 static void test_trailers_both_ways(void **state) {
-    struct bed b;
     FL_UNUSED(state);
-    bed_open_h1(&b, &bed_plain);
-    bed_connect(&b);
-    struct heard *h = bed_ask_open(&b, "POST", "/");
-    bed_write(h, FL_STR("q"), false);
-    bed_trailer(h, "x-sum", "1");
-    bed_run(&b, 100);
-    struct heard *r = bed_request(&b, 0);
-    assert_int_equal(r->ends, 1);
-    assert_string_equal(r->text, "x-ask=a b;te=trailers;x-sum=1;");
-    bed_respond(r, 200, false);
-    bed_write(r, FL_STR("a"), false);
-    bed_trailer(r, "x-end", "0");
-    bed_run(&b, 100);
-    assert_complete(h, 200);
-    assert_string_equal(h->text, "x-answer=42;x-end=0;");
-    assert_closed(r, FL_OK);
-    bed_deinit(&b);
+    bed_trailers_both_ways(FL_HTTP_1);
 }
 
 /* A watch: chunks over minutes. */
 static void test_chunks_over_minutes(void **state) {
-    struct bed b;
     FL_UNUSED(state);
-    bed_open_h1(&b, &bed_plain);
-    bed_connect(&b);
-    struct heard *h = bed_ask(&b, "GET", "/watch");
-    bed_run(&b, 100);
-    struct heard *r = bed_request(&b, 0);
-    bed_respond(r, 200, false);
-    for (int i = 0; i < 20; i++) {
-        bed_write(r, FL_STR("event;"), false);
-        bed_run(&b, 60000);
-        assert_int_equal(h->body.len, 6 * (i + 1));
-    }
-    bed_write(r, FL_STR_NONE, true);
-    bed_run(&b, 100);
-    assert_complete(h, 200);
-    bed_deinit(&b);
+    bed_body_over_time(FL_HTTP_1);
 }
 
 /* A head that promises so many bytes. */

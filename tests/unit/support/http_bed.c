@@ -538,3 +538,44 @@ void bed_each_failure(enum fl_http_version version) {
         bed_deinit(&b);
     }
 }
+
+void bed_body_over_time(enum fl_http_version version) {
+    struct bed b;
+    bed_init(&b, &bed_plain);
+    bed_version(&b, version);
+    struct heard *h = asked(&b), *r = bed_request(&b, 0);
+    bed_respond(r, 200, false);
+    for (int i = 0; i < 20; i++) {
+        bed_write(r, FL_STR("event;"), false);
+        bed_run(&b, 60000);
+        assert_int_equal(h->body.len, 6 * (i + 1));
+    }
+    bed_write(r, FL_STR_NONE, true);
+    bed_run(&b, 100);
+    assert_complete(h, 200);
+    bed_deinit(&b);
+}
+
+void bed_trailers_both_ways(enum fl_http_version version) {
+    struct bed b;
+    bed_init(&b, &bed_plain);
+    bed_version(&b, version);
+    bed_connect(&b);
+    struct heard *h = bed_ask_open(&b, "POST", "/");
+    bed_write(h, FL_STR("q"), false);
+    bed_trailer(h, "x-sum", "1");
+    bed_run(&b, 100);
+    struct heard *r = bed_request(&b, 0);
+    assert_int_equal(r->ends, 1);
+    assert_string_equal(r->text, "x-ask=a b;te=trailers;x-sum=1;");
+    bed_respond(r, 200, false);
+    bed_write(r, FL_STR("a"), false);
+    bed_trailer(r, "grpc-status", "0");
+    bed_run(&b, 100);
+    assert_complete(h, 200);
+    assert_int_equal(h->trailers, 1);
+    assert_body(h, "a");
+    assert_string_equal(h->text, "x-answer=42;grpc-status=0;");
+    assert_closed(r, FL_OK);
+    bed_deinit(&b);
+}

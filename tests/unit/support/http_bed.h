@@ -143,5 +143,9 @@ void assert_conn_closed(const struct conn_end *e, int code);
 /* An exchange without trouble but that each allocation fails in turn: it ends once, and everything
  * is given back. */
 void bed_each_failure(enum fl_http_version version);
+/* A request and a response, each with a body and trailers. */
+void bed_trailers_both_ways(enum fl_http_version version);
+/* A response whose pieces come minutes apart, each as it was written. */
+void bed_body_over_time(enum fl_http_version version);
 
 #endif
