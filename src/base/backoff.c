@@ -16,7 +16,7 @@ const struct fl_backoff_policy fl_backoff_client_go = {
 };
 
 void fl_backoff_init(struct fl_backoff *b, const struct fl_backoff_policy *policy) {
-    *b = (struct fl_backoff){.policy = *policy};
+    *b = (struct fl_backoff){.policy = policy};
 }
 
 void fl_backoff_success(struct fl_backoff *b, uint64_t now_ms) {
@@ -26,17 +26,17 @@ void fl_backoff_success(struct fl_backoff *b, uint64_t now_ms) {
 }
 
 static uint32_t next_delay(const struct fl_backoff *b) {
-    if (b->delay_ms == 0) return FL_MIN(b->policy.min_ms, b->policy.max_ms);
-    uint64_t grown = ((uint64_t)b->delay_ms * b->policy.factor_percent + 99) / 100;
-    return (uint32_t)FL_MIN(grown, b->policy.max_ms);
+    if (b->delay_ms == 0) return FL_MIN(b->policy->min_ms, b->policy->max_ms);
+    uint64_t grown = ((uint64_t)b->delay_ms * b->policy->factor_percent + 99) / 100;
+    return (uint32_t)FL_MIN(grown, b->policy->max_ms);
 }
 
 uint64_t fl_backoff_failure(struct fl_backoff *b, uint64_t now_ms, struct fl_random *random) {
-    if (b->succeeded && now_ms - b->success_at_ms >= b->policy.reset_ms) b->delay_ms = 0;
+    if (b->succeeded && now_ms - b->success_at_ms >= b->policy->reset_ms) b->delay_ms = 0;
     b->succeeded = false;
     b->delay_ms = next_delay(b);
-    uint64_t spread = (uint64_t)b->delay_ms * b->policy.jitter_percent / 100;
-    if (b->policy.jitter_upward) return b->delay_ms + fl_random_below(random, spread + 1);
+    uint64_t spread = (uint64_t)b->delay_ms * b->policy->jitter_percent / 100;
+    if (b->policy->jitter_upward) return b->delay_ms + fl_random_below(random, spread + 1);
     uint64_t least = b->delay_ms - FL_MIN(spread, b->delay_ms);
     return least + fl_random_below(random, 2 * spread + 1);
 }

@@ -21,12 +21,13 @@ struct fl_backoff_policy {
 extern const struct fl_backoff_policy fl_backoff_client_go;
 
 struct fl_backoff {
-    struct fl_backoff_policy policy;
+    const struct fl_backoff_policy *policy;
+    uint64_t success_at_ms;
     uint32_t delay_ms; /* before jitter; 0: no failure yet */
     bool succeeded;
-    uint64_t success_at_ms;
 };
 
+/* The policy outlives it. */
 void fl_backoff_init(struct fl_backoff *b, const struct fl_backoff_policy *policy);
 void fl_backoff_success(struct fl_backoff *b, uint64_t now_ms); /* works from now on */
 /* A failure at now_ms: milliseconds to wait before the next attempt. */

@@ -37,13 +37,14 @@ static void move(struct fl_subchannel *sub, enum fl_channel_state to) {
 
 static void reset_backoff(struct fl_subchannel *sub) {
     const struct fl_connector *connector = sub->connector;
-    fl_backoff_init(&sub->backoff, &(struct fl_backoff_policy){
-                                       .min_ms = connector->backoff_ms_min,
-                                       .max_ms = connector->backoff_ms_max,
-                                       .factor_percent = 160,
-                                       .jitter_percent = 20,
-                                       .reset_ms = connector->backoff_ms_min,
-                                   });
+    sub->backoff_policy = (struct fl_backoff_policy){
+        .min_ms = connector->backoff_ms_min,
+        .max_ms = connector->backoff_ms_max,
+        .factor_percent = 160,
+        .jitter_percent = 20,
+        .reset_ms = connector->backoff_ms_min,
+    };
+    fl_backoff_init(&sub->backoff, &sub->backoff_policy);
 }
 
 static void fail(struct fl_subchannel *sub, const struct fl_error *why) {

@@ -42,6 +42,7 @@ struct fl_subchannel {
     struct fl_list link;          /* the channel's */
     struct fl_transport *current; /* CONNECTING, READY */
     struct fl_list transports;    /* current and those that drain */
+    struct fl_backoff_policy backoff_policy;
     struct fl_backoff backoff;
     struct fl_timer timer; /* TRANSIENT_FAILURE */
     uint64_t ready_at_ms;

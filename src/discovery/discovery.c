@@ -31,16 +31,21 @@ static void deliver_again(struct fl_discovery *hub) {
     }
 }
 
+/* Only while any is due, so that a hub at rest looks at none. */
+static void tick_watches(struct fl_discovery *hub, uint64_t now_ms) {
+    struct fl_watch_tally tally = {{0}, {NULL}};
+    FL_LIST_EACH (&hub->loop_data.watches, link, next) {
+        fl_watch_tick(FL_CONTAINER(link, struct fl_watch, link), now_ms, &tally);
+    }
+    fl_watch_log(hub, &tally);
+}
+
 static void on_tick(struct fl_timer *timer) {
     struct fl_discovery *hub = FL_CONTAINER(timer, struct fl_discovery, loop_data.tick);
     uint64_t now_ms = fl_io_now_ms(hub->io);
-    struct fl_watch_tally tally = {{0}, {NULL}};
     place_unplaced(hub);
     if (atomic_exchange(&hub->deliver_again, false)) deliver_again(hub);
-    FL_LIST_EACH (&hub->loop_data.due, link, next) {
-        fl_watch_tick(FL_CONTAINER(link, struct fl_watch, due), now_ms, &tally);
-    }
-    fl_watch_log(hub, &tally);
+    if (hub->loop_data.due_count) tick_watches(hub, now_ms);
     if (hub->snapshot) fl_snapshot_tick(hub->snapshot);
     if (fl_list_empty(&hub->loop_data.watches) && fl_list_empty(&hub->loop_data.unplaced)) return;
     fl_io_timer_set(hub->io, timer, now_ms + TICK_MS);
@@ -142,7 +147,6 @@ int fl_discovery_open(struct fl_io *io, struct fl_discovery **out, struct fl_err
     atomic_init(&hub->subscription_count, 0);
     fl_map_init_keyed(&hub->loop_data.services, (uint64_t)(uintptr_t)hub, key_of);
     fl_list_init(&hub->loop_data.watches);
-    fl_list_init(&hub->loop_data.due);
     fl_list_init(&hub->loop_data.unplaced);
     fl_task_init(&hub->close_task, run_close);
     make_metrics(hub);

@@ -29,9 +29,9 @@ static const uint32_t feed_moves[] = {
 static void move(struct fl_feed *feed, int state) { fl_sm_move(&feed->state, feed_moves, state); }
 
 static void ask_later(struct fl_feed *feed) {
-    uint64_t now_ms = fl_io_now_ms(feed->io);
-    uint64_t delay_ms = fl_backoff_failure(&feed->backoff, now_ms, &feed->io->jitter);
-    fl_io_timer_set(feed->io, &feed->retry, now_ms + delay_ms);
+    uint64_t now_ms = fl_io_now_ms(feed->hub->io);
+    uint64_t delay_ms = fl_backoff_failure(&feed->backoff, now_ms, &feed->hub->io->jitter);
+    fl_io_timer_set(feed->hub->io, &feed->retry, now_ms + delay_ms);
 }
 
 /* ASKED before the provider is, because it may give at once. */
@@ -51,11 +51,11 @@ static void on_retry(struct fl_timer *timer) {
     ask(feed);
 }
 
-int fl_feed_init(struct fl_feed *feed, struct fl_io *io, struct fl_provider *provider,
+int fl_feed_init(struct fl_feed *feed, struct fl_discovery *hub, struct fl_provider *provider,
                  const struct fl_feed_sink *sink) {
-    *feed = (struct fl_feed){.io = io, .provider = provider, .sink = sink, .state = FEED_CLOSED};
+    *feed = (struct fl_feed){.hub = hub, .provider = provider, .sink = sink, .state = FEED_CLOSED};
     fl_backoff_init(&feed->backoff, &fl_backoff_client_go);
-    return fl_io_timer_init(io, &feed->retry, on_retry);
+    return fl_io_timer_init(hub->io, &feed->retry, on_retry);
 }
 
 void fl_feed_open(struct fl_feed *feed) { ask(feed); }
@@ -65,7 +65,7 @@ void fl_feed_deinit(struct fl_feed *feed) {
         feed->provider->ops->unwatch(feed->provider, feed);
     }
     if (feed->state != FEED_CLOSED) move(feed, FEED_CLOSED);
-    fl_io_timer_deinit(feed->io, &feed->retry);
+    fl_io_timer_deinit(feed->hub->io, &feed->retry);
 }
 
 /* ---- what providers call ---- */
@@ -86,9 +86,9 @@ void fl_feed_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
         lose(feed);
         return;
     }
-    fl_backoff_success(&feed->backoff, fl_io_now_ms(feed->io));
+    fl_backoff_success(&feed->backoff, fl_io_now_ms(feed->hub->io));
     if (feed->state == FEED_ASKED) return;
-    fl_io_timer_clear(feed->io, &feed->retry);
+    fl_io_timer_clear(feed->hub->io, &feed->retry);
     move(feed, FEED_ASKED);
 }
 
@@ -104,7 +104,7 @@ void fl_feed_name(struct fl_feed *feed, struct fl_str service) {
 
 void fl_feed_names_synced(struct fl_feed *feed) {
     FL_ASSERT(is_open(feed));
-    fl_backoff_success(&feed->backoff, fl_io_now_ms(feed->io));
+    fl_backoff_success(&feed->backoff, fl_io_now_ms(feed->hub->io));
     if (feed->state == FEED_ASKED) feed->sink->names_synced(feed);
 }
 

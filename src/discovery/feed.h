@@ -3,8 +3,7 @@
 #define FL_DISCOVERY_FEED_H
 
 #include "base/backoff.h"
-#include "base/io.h"
-#include "discovery/provider.h"
+#include "discovery/hub.h"
 
 /* What the owner of a feed does with it. publish or the names' two are NULL where the feed is of
  * the other kind. FL_ENOMEM from publish, name or trouble: it could not be stored, so the provider
@@ -18,7 +17,7 @@ struct fl_feed_sink {
 };
 
 struct fl_feed {
-    struct fl_io *io;
+    struct fl_discovery *hub;
     struct fl_provider *provider;
     const struct fl_feed_sink *sink;
     void *data; /* the provider's */
@@ -28,8 +27,8 @@ struct fl_feed {
 };
 
 /* FL_ENOMEM. */
-FL_MUST int fl_feed_init(struct fl_feed *feed, struct fl_io *io, struct fl_provider *provider,
-                         const struct fl_feed_sink *sink);
+FL_MUST int fl_feed_init(struct fl_feed *feed, struct fl_discovery *hub,
+                         struct fl_provider *provider, const struct fl_feed_sink *sink);
 void fl_feed_deinit(struct fl_feed *feed); /* closes it */
 /* Asks the provider; what it refuses is told as trouble and asked again. */
 void fl_feed_open(struct fl_feed *feed);

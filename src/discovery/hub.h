@@ -33,7 +33,7 @@ struct fl_discovery {
     struct {
         struct fl_map services; /* "scheme:service" -> struct fl_watch */
         struct fl_list watches;
-        struct fl_list due;      /* of them: what the tick has to look at */
+        size_t due_count;        /* of them: what the tick has to look at */
         struct fl_list unplaced; /* subscriptions that no watch could be made for yet */
         size_t names_count;
         struct fl_timer tick;

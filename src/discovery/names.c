@@ -13,10 +13,17 @@ struct told {
     char name[];
 };
 
+/* What was told is never forgotten, so it lies behind one another. */
+struct shelf {
+    struct shelf *next; /* an older one, which is full */
+    size_t used;
+    char bytes[4096 - 32]; /* with what malloc adds, a page */
+};
+
 struct fl_names {
-    struct fl_discovery *hub;
     struct fl_feed feed;
     struct fl_map told; /* name -> struct told */
+    struct shelf *shelf;
     struct fl_names_events events;
     void *arg;
     struct fl_task task; /* opens the feed; once closed, frees */
@@ -34,14 +41,28 @@ static struct fl_str name_of(const void *told) {
     return fl_str_n(t->name, t->len);
 }
 
+/* NULL: no memory, or too long a name. */
+static struct shelf *shelf_with_room(struct fl_names *names, size_t size) {
+    struct shelf *shelf = names->shelf;
+    if (shelf && sizeof(shelf->bytes) - shelf->used >= size) return shelf;
+    shelf = size <= sizeof(shelf->bytes) ? fl_alloc(sizeof(*shelf)) : NULL;
+    if (!shelf) return NULL;
+    shelf->next = names->shelf;
+    shelf->used = 0;
+    names->shelf = shelf;
+    return shelf;
+}
+
 static int note_told(struct fl_names *names, struct fl_str service) {
-    struct told *told = service.n <= UINT16_MAX ? fl_alloc(sizeof(*told) + service.n) : NULL;
-    if (!told) return FL_ENOMEM;
+    size_t size = (sizeof(struct told) + service.n + 1) / 2 * 2;
+    struct shelf *shelf = shelf_with_room(names, size);
+    if (!shelf) return FL_ENOMEM;
+    struct told *told = (struct told *)(void *)(shelf->bytes + shelf->used);
     told->len = (uint16_t)service.n;
     if (service.n) memcpy(told->name, service.p, service.n);
-    if (fl_map_set(&names->told, name_of(told), told, NULL) == 0) return 0;
-    fl_free(told);
-    return FL_ENOMEM;
+    if (fl_map_set(&names->told, name_of(told), told, NULL) < 0) return FL_ENOMEM;
+    shelf->used += size;
+    return 0;
 }
 
 static int on_ask(struct fl_feed *feed, struct fl_error *err) {
@@ -61,12 +82,12 @@ static int on_name(struct fl_feed *feed, struct fl_str service) {
     struct fl_error err;
     if (names->closed || fl_map_get(&names->told, service)) return 0;
     if (fl_map_count(&names->told) >= FL_DISCOVERY_SERVICES_MAX) {
-        fl_metric_add(names->hub->metrics.full, 1);
+        fl_metric_add(names->feed.hub->metrics.full, 1);
         fl_fail(&err, FL_EFULL, "more than %d services", FL_DISCOVERY_SERVICES_MAX);
         return on_trouble(feed, &err);
     }
     if (note_told(names, service) < 0) {
-        fl_metric_add(names->hub->metrics.retries, 1);
+        fl_metric_add(names->feed.hub->metrics.retries, 1);
         return FL_ENOMEM;
     }
     names->events.on_name(names->arg, service);
@@ -88,18 +109,18 @@ static const struct fl_feed_sink names_sink = {
 };
 
 static void names_free(struct fl_names *names) {
-    size_t cursor = 0;
-    struct fl_str name;
-    void *told;
     fl_feed_deinit(&names->feed);
-    while (fl_map_next(&names->told, &cursor, &name, &told)) fl_free(told);
     fl_map_deinit(&names->told);
+    for (struct shelf *shelf = names->shelf, *next; shelf; shelf = next) {
+        next = shelf->next;
+        fl_free(shelf);
+    }
     fl_free(names);
 }
 
 static void run(struct fl_task *task) {
     struct fl_names *names = FL_CONTAINER(task, struct fl_names, task);
-    struct fl_discovery *hub = names->hub;
+    struct fl_discovery *hub = names->feed.hub;
     if (!names->closed) {
         fl_feed_open(&names->feed);
         return;
@@ -115,12 +136,11 @@ static int names_new(struct fl_discovery *hub, struct fl_provider *provider, str
     if (!names) return FL_ENOMEM;
     if (ns.n) memcpy(names->ns, ns.p, ns.n);
     names->ns_len = ns.n;
-    names->hub = hub;
     uint64_t seed;
     fl_io_random(hub->io, &seed, sizeof(seed));
     fl_map_init_keyed(&names->told, seed, name_of);
     fl_task_init(&names->task, run);
-    if (fl_feed_init(&names->feed, hub->io, provider, &names_sink) < 0) {
+    if (fl_feed_init(&names->feed, hub, provider, &names_sink) < 0) {
         names_free(names);
         return FL_ENOMEM;
     }
@@ -147,5 +167,5 @@ int fl_discovery_watch_names(struct fl_discovery *hub, const char *scheme, struc
 void fl_names_close(struct fl_names *names) {
     if (!names) return;
     names->closed = true;
-    fl_io_defer(names->hub->io, &names->task);
+    fl_io_defer(names->feed.hub->io, &names->task);
 }

@@ -30,6 +30,8 @@
  * everybody to try again. Newer news may replace it meanwhile, which is right. */
 #include "discovery/subscription.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/sm.h"
 #include "discovery/target.h"
@@ -49,12 +51,10 @@ static void move(struct fl_subscription *s, int state) {
     fl_sm_move(&s->hub_data.state, sub_moves, state);
 }
 
-static struct fl_str key_of(const struct fl_subscription *s) {
-    return fl_str_n(s->text, s->key_len);
-}
+static struct fl_str key_of(const struct fl_subscription *s) { return fl_str_of(s->key); }
 
 static struct fl_str port_of(const struct fl_subscription *s) {
-    return fl_str_n(s->text + s->key_len, s->port_len);
+    return fl_str_of(s->key + strlen(s->key) + 1);
 }
 
 /* ---- the subscriber's loop ---- */
@@ -90,7 +90,7 @@ static void run_deliver(struct fl_task *task) {
     struct fl_set *view, *previous = s->loop_data.previous;
     struct fl_error trouble = {0};
     struct fl_news *news = fl_mailbox_steal(&s->shared_data.mailbox);
-    if (!news || atomic_load(&s->shared_data.closing)) {
+    if (!news || atomic_load(&s->closing)) {
         fl_news_unref(news);
         return;
     }
@@ -155,7 +155,9 @@ static void tell_unplaced(struct fl_subscription *s, const struct fl_error *trou
 void fl_subscription_place(struct fl_subscription *s) {
     struct fl_error err = {0};
     struct fl_watch *watch;
-    struct fl_provider *provider = fl_discovery_provider(s->hub, fl_str_n(s->text, s->scheme_len));
+    struct fl_str scheme, service;
+    fl_str_split(key_of(s), ':', &scheme, &service);
+    struct fl_provider *provider = fl_discovery_provider(s->hub, scheme);
     if (fl_watch_get(s->hub, provider, key_of(s), &watch, &err) < 0) {
         fl_metric_add(s->hub->metrics.retries, 1);
         tell_unplaced(s, &err);
@@ -211,23 +213,15 @@ static void run_free(struct fl_task *task) {
 
 /* ---- any thread ---- */
 
-static char *put_text(char *at, struct fl_str s) {
-    if (s.n) memcpy(at, s.p, s.n);
-    return at + s.n;
-}
-
 static struct fl_subscription *subscription_new(struct fl_discovery *hub, struct fl_io *io,
                                                 const struct fl_target *target) {
     struct fl_str service = fl_buf_str(&target->service), port = fl_buf_str(&target->port);
-    struct fl_str scheme = fl_str_of(target->provider->scheme);
-    size_t key_len = scheme.n + 1 + service.n;
-    FL_ASSERT(key_len <= UINT32_MAX && port.n <= UINT32_MAX); /* targets are bounded */
-    struct fl_subscription *s = fl_calloc(1, sizeof(*s) + key_len + port.n);
+    const char *scheme = target->provider->scheme;
+    size_t texts = strlen(scheme) + 1 + service.n + 1 + port.n + 1;
+    size_t size = offsetof(struct fl_subscription, key) + texts;
+    struct fl_subscription *s = fl_calloc(1, FL_MAX(size, sizeof(*s)));
     if (!s) return NULL;
-    put_text(put_text(put_text(put_text(s->text, scheme), FL_STR(":")), service), port);
-    s->scheme_len = (uint32_t)scheme.n;
-    s->key_len = (uint32_t)key_len;
-    s->port_len = (uint32_t)port.n;
+    snprintf(s->key, texts, "%s:%.*s%c%.*s", scheme, FL_STR_ARG(service), '\0', FL_STR_ARG(port));
     s->hub = hub;
     s->io = io;
     fl_list_init(&s->hub_data.link);
@@ -279,6 +273,6 @@ void fl_subscription_close(struct fl_subscription *s, void (*done)(void *arg), v
     if (!s) return;
     s->done = done;
     s->done_arg = arg;
-    atomic_store(&s->shared_data.closing, true);
+    atomic_store(&s->closing, true);
     fl_io_post(s->hub->io, &s->end_task);
 }

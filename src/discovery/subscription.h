@@ -13,7 +13,6 @@ struct fl_subscription {
     struct fl_io *io; /* the subscriber's loop */
     fl_set_cb *cb;
     void *arg;
-    uint32_t scheme_len, key_len, port_len; /* of `text` */
 
     struct {
         struct fl_list link; /* of the watch's, or of the hub's unplaced */
@@ -26,7 +25,6 @@ struct fl_subscription {
     } loop_data;
     struct {
         struct fl_mailbox mailbox;
-        atomic_bool closing; /* fl_subscription_close was called: nothing is delivered any more */
     } shared_data;
 
     /* To join, on the hub's loop, once; then to deliver, on the subscriber's, as often as there is
@@ -37,7 +35,8 @@ struct fl_subscription {
     struct fl_task end_task;
     void (*done)(void *arg);
     void *done_arg;
-    char text[]; /* "scheme:service", the key; the port, empty for all */
+    atomic_bool closing; /* shared: closed, so nothing is delivered any more */
+    char key[];          /* "scheme:service"; behind its end the port, empty for all */
 };
 
 /* The hub's loop. */

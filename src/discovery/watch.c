@@ -18,12 +18,18 @@ static struct fl_watch *watch_of(struct fl_feed *feed) {
 }
 
 static struct fl_str service_of(const struct fl_watch *watch) {
-    return fl_str_of(watch->key + watch->scheme_len + 1);
+    return fl_str_of(watch->key + strlen(watch->feed.provider->scheme) + 1);
 }
 
 /* The tick is to look at it. */
 static void make_due(struct fl_watch *watch) {
-    if (fl_list_empty(&watch->due)) fl_list_push(&watch->hub->loop_data.due, &watch->due);
+    watch->feed.hub->loop_data.due_count += !watch->due;
+    watch->due = true;
+}
+
+static void make_undue(struct fl_watch *watch) {
+    watch->feed.hub->loop_data.due_count -= watch->due;
+    watch->due = false;
 }
 
 static struct fl_subscription *subscription_of(struct fl_list *link) {
@@ -54,13 +60,12 @@ static int tell(struct fl_watch *watch, struct fl_set *set, const struct fl_erro
 static int tell_spec(struct fl_watch *watch, const struct fl_set_spec *spec,
                      const struct fl_error *trouble) {
     struct fl_set *set;
-    if (fl_set_new(spec, watch->version + 1, &set) < 0) return FL_ENOMEM;
+    uint64_t version = watch->news ? fl_set_version(watch->news->set) + 1 : 1;
+    if (fl_set_new(spec, version, &set) < 0) return FL_ENOMEM;
     int rc = tell(watch, set, trouble);
     fl_set_unref(set);
-    if (rc < 0) return rc;
-    watch->version++;
-    fl_metric_add(watch->hub->metrics.sets, 1);
-    return 0;
+    if (rc == 0) fl_metric_add(watch->feed.hub->metrics.sets, 1);
+    return rc;
 }
 
 /* ---- what the feed gives ---- */
@@ -71,13 +76,13 @@ static bool is_known(const struct fl_watch *watch) {
 
 /* Shows what the snapshot file says until something is heard. Without memory for it, nothing. */
 static void restore(struct fl_watch *watch) {
-    struct fl_snapshot *snapshot = watch->hub->snapshot;
+    struct fl_snapshot *snapshot = watch->feed.hub->snapshot;
     struct fl_snapshot_set found;
     if (!snapshot || is_known(watch) ||
         !fl_snapshot_find(snapshot, watch->feed.provider, service_of(watch), &found))
         return;
     int rc = tell_spec(watch, &found.spec, watch->news ? watch->news->trouble : NULL);
-    if (rc < 0) fl_metric_add(watch->hub->metrics.retries, 1);
+    if (rc < 0) fl_metric_add(watch->feed.hub->metrics.retries, 1);
     fl_snapshot_set_deinit(&found);
 }
 
@@ -92,8 +97,8 @@ static int on_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
     struct fl_watch *watch = watch_of(feed);
     int rc = watch->news && fl_set_is(watch->news->set, spec) ? tell(watch, watch->news->set, NULL)
                                                               : tell_spec(watch, spec, NULL);
-    if (rc < 0) fl_metric_add(watch->hub->metrics.retries, 1);
-    if (rc == 0 && watch->hub->snapshot) fl_snapshot_changed(watch->hub->snapshot);
+    if (rc < 0) fl_metric_add(watch->feed.hub->metrics.retries, 1);
+    if (rc == 0 && watch->feed.hub->snapshot) fl_snapshot_changed(watch->feed.hub->snapshot);
     return rc;
 }
 
@@ -116,17 +121,15 @@ static const struct fl_feed_sink watch_sink = {
 
 static int watch_new(struct fl_discovery *hub, struct fl_provider *provider, struct fl_str key,
                      struct fl_watch **out) {
-    struct fl_watch *watch = fl_calloc(1, sizeof(*watch) + key.n + 1);
+    size_t size = offsetof(struct fl_watch, key) + key.n + 1;
+    struct fl_watch *watch = fl_calloc(1, FL_MAX(size, sizeof(*watch)));
     *out = watch;
     if (!watch) return FL_ENOMEM;
     memcpy(watch->key, key.p, key.n);
-    watch->scheme_len = (uint32_t)strlen(provider->scheme);
-    watch->hub = hub;
     watch->idle_since_ms = fl_io_now_ms(hub->io);
     fl_list_init(&watch->subscriptions);
     fl_list_init(&watch->link);
-    fl_list_init(&watch->due);
-    if (fl_feed_init(&watch->feed, hub->io, provider, &watch_sink) < 0) goto fail;
+    if (fl_feed_init(&watch->feed, hub, provider, &watch_sink) < 0) goto fail;
     if (fl_map_set(&hub->loop_data.services, key, watch, NULL) < 0) goto fail;
     fl_list_push(&hub->loop_data.watches, &watch->link);
     make_due(watch); /* nobody has subscribed yet */
@@ -153,10 +156,10 @@ int fl_watch_get(struct fl_discovery *hub, struct fl_provider *provider, struct 
 
 void fl_watch_free(struct fl_watch *watch) {
     FL_ASSERT(fl_list_empty(&watch->subscriptions));
-    fl_map_remove(&watch->hub->loop_data.services, fl_str_of(watch->key));
-    fl_metric_add(watch->hub->metrics.services, -1);
+    fl_map_remove(&watch->feed.hub->loop_data.services, fl_str_of(watch->key));
+    fl_metric_add(watch->feed.hub->metrics.services, -1);
     fl_list_remove(&watch->link);
-    fl_list_remove(&watch->due);
+    make_undue(watch);
     fl_feed_deinit(&watch->feed);
     fl_news_unref(watch->news);
     fl_free(watch);
@@ -170,7 +173,7 @@ void fl_watch_add(struct fl_watch *watch, struct fl_subscription *subscription) 
 void fl_watch_remove(struct fl_watch *watch, struct fl_subscription *subscription) {
     fl_list_remove(&subscription->hub_data.link);
     if (!fl_list_empty(&watch->subscriptions)) return;
-    watch->idle_since_ms = fl_io_now_ms(watch->hub->io);
+    watch->idle_since_ms = fl_io_now_ms(watch->feed.hub->io);
     make_due(watch);
 }
 
@@ -193,12 +196,13 @@ static void note_trouble(struct fl_watch *watch, struct fl_watch_tally *tally) {
 static bool is_idle(const struct fl_watch *watch) { return fl_list_empty(&watch->subscriptions); }
 
 void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms, struct fl_watch_tally *tally) {
+    if (!watch->due) return;
     if (is_idle(watch) && now_ms - watch->idle_since_ms >= FL_WATCH_LINGER_MS) {
         fl_watch_free(watch);
         return;
     }
     note_trouble(watch, tally);
-    if (!is_idle(watch)) fl_list_remove(&watch->due);
+    if (!is_idle(watch)) make_undue(watch);
 }
 
 void fl_watch_log(struct fl_discovery *hub, const struct fl_watch_tally *tally) {

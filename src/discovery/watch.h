@@ -8,16 +8,13 @@
 
 struct fl_watch {
     struct fl_list link; /* of the hub's watches */
-    struct fl_list due;  /* of the hub's: the tick has to look at it */
-    struct fl_discovery *hub;
     struct fl_feed feed;
     struct fl_list subscriptions;
-    struct fl_news *news; /* the newest; NULL: nothing heard */
-    uint64_t version;
+    struct fl_news *news;   /* the newest; NULL: nothing heard */
     uint64_t idle_since_ms; /* without subscriptions */
     int logged;             /* code of the trouble that the log was told of */
-    uint32_t scheme_len;
-    char key[]; /* "scheme:service" */
+    bool due;               /* the tick has to look at it */
+    char key[];             /* "scheme:service" */
 };
 
 struct fl_subscription;
@@ -37,7 +34,7 @@ void fl_watch_free(struct fl_watch *watch); /* no subscription is left */
 void fl_watch_add(struct fl_watch *watch, struct fl_subscription *subscription);
 void fl_watch_remove(struct fl_watch *watch, struct fl_subscription *subscription);
 void fl_watch_deliver_again(struct fl_watch *watch);
-/* For one that is due; may free it. */
+/* Once a second while any is due; may free it. */
 void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms, struct fl_watch_tally *tally);
 /* Logs what the tick came upon: a line for each cause, however many watches it is told of. */
 void fl_watch_log(struct fl_discovery *hub, const struct fl_watch_tally *tally);

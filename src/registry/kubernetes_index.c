@@ -8,16 +8,15 @@
 
 static struct fl_str key_of(const void *service) { return fl_indexed_service_key(service); }
 
-void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scope, uint64_t seed) {
-    index->scope = scope;
+void fl_service_index_init(struct fl_service_index *index, uint64_t seed) {
     fl_map_init_keyed(&index->services, seed, key_of);
-    fl_list_init(&index->due);
+    index->due = index->due_last = NULL;
     fl_list_init(&index->holding);
 }
 
 static void service_free(struct fl_indexed_service *service) {
     fl_hold_drop(service);
-    if (service->slice_cap > 1) fl_free(service->slices.many);
+    if (service->slice_room > 0) fl_free(service->slices.many);
     fl_free(service);
 }
 
@@ -37,28 +36,31 @@ struct fl_indexed_service *fl_service_index_need(struct fl_service_index *index,
                                                  struct fl_str key) {
     struct fl_indexed_service *service = fl_map_get(&index->services, key);
     if (service) return service;
-    service = fl_calloc(1, sizeof(*service) + key.n);
+    size_t size = offsetof(struct fl_indexed_service, key) + key.n;
+    service = fl_calloc(1, FL_MAX(size, sizeof(*service)));
     if (!service) return NULL;
-    service->scope = index->scope;
-    service->slice_cap = 1;
     FL_ASSERT(key.n <= UINT16_MAX); /* the store and the targets bound it */
     service->key_len = (uint16_t)key.n;
     if (key.n) memcpy(service->key, key.p, key.n);
-    fl_list_init(&service->due);
-    fl_list_init(&service->watchers);
     if (fl_map_set(&index->services, key, service, NULL) == FL_OK) return service;
     service_free(service);
     return NULL;
 }
 
 void fl_service_index_push(struct fl_service_index *index, struct fl_indexed_service *service) {
-    if (fl_list_empty(&service->due)) fl_list_push(&index->due, &service->due);
+    if (service->due) return;
+    service->due = true;
+    service->due_next = NULL;
+    if (index->due)
+        index->due_last->due_next = service;
+    else
+        index->due = service;
+    index->due_last = service;
 }
 
 void fl_service_index_mark(struct fl_service_index *index, struct fl_indexed_service *service,
                            enum fl_service_due what) {
-    FL_LIST_EACH (&service->watchers, link, next) {
-        struct fl_service_watcher *watcher = FL_CONTAINER(link, struct fl_service_watcher, link);
+    for (struct fl_service_watcher *watcher = service->watchers; watcher; watcher = watcher->next) {
         watcher->publish |= what == FL_DUE_PUBLISH;
         watcher->trouble |= what == FL_DUE_TROUBLE;
     }
@@ -108,27 +110,28 @@ struct fl_indexed_service *fl_service_index_owner(const struct fl_service_index 
 
 const struct fl_kube_entry *const *
 fl_indexed_service_slices(const struct fl_indexed_service *service) {
-    return service->slice_cap == 1 ? &service->slices.one : service->slices.many;
+    return service->slice_room == 0 ? &service->slices.one : service->slices.many;
 }
 
 static const struct fl_kube_entry **places_of(struct fl_indexed_service *service) {
-    return service->slice_cap == 1 ? &service->slices.one : service->slices.many;
+    return service->slice_room == 0 ? &service->slices.one : service->slices.many;
 }
 
 static int slices_grow(struct fl_indexed_service *service) {
-    uint32_t cap = service->slice_cap * 2;
-    bool was_one = service->slice_cap == 1;
+    size_t places = (size_t)2 << service->slice_room;
+    bool was_one = service->slice_room == 0;
     const struct fl_kube_entry **many =
-        fl_realloc(was_one ? NULL : service->slices.many, cap * sizeof(*many));
+        fl_realloc(was_one ? NULL : service->slices.many, places * sizeof(*many));
     if (!many) return FL_ENOMEM;
     if (was_one) many[0] = service->slices.one;
     service->slices.many = many;
-    service->slice_cap = cap;
+    service->slice_room++;
     return FL_OK;
 }
 
 static int slice_add(struct fl_indexed_service *service, const struct fl_kube_entry *slice) {
-    if (service->slice_count == service->slice_cap && slices_grow(service) < 0) return FL_ENOMEM;
+    bool full = service->slice_count == (uint32_t)1 << service->slice_room;
+    if (full && slices_grow(service) < 0) return FL_ENOMEM;
     places_of(service)[service->slice_count++] = slice;
     return FL_OK;
 }
@@ -179,7 +182,7 @@ void fl_service_index_mark_all(struct fl_service_index *index, enum fl_service_d
     void *value;
     while (fl_map_next(&index->services, &cursor, &key, &value)) {
         struct fl_indexed_service *service = value;
-        if (!fl_list_empty(&service->watchers)) fl_service_index_mark(index, service, what);
+        if (service->watchers) fl_service_index_mark(index, service, what);
     }
 }
 
@@ -195,16 +198,16 @@ void fl_service_index_push_unnamed(struct fl_service_index *index) {
 }
 
 struct fl_indexed_service *fl_service_index_pop(struct fl_service_index *index) {
-    if (fl_list_empty(&index->due)) return NULL;
-    struct fl_indexed_service *service =
-        FL_CONTAINER(index->due.next, struct fl_indexed_service, due);
-    fl_list_remove(&service->due);
+    struct fl_indexed_service *service = index->due;
+    if (!service) return NULL;
+    index->due = service->due_next;
+    service->due = false;
     return service;
 }
 
 void fl_service_index_settle(struct fl_service_index *index, struct fl_indexed_service *service) {
-    if (service->record || service->slice_count || !fl_list_empty(&service->watchers) ||
-        !fl_list_empty(&service->due) || service->held)
+    if (service->record || service->slice_count || service->watchers || service->due ||
+        service->held)
         return;
     fl_map_remove(&index->services, fl_indexed_service_key(service));
     service_free(service);

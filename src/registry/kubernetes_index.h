@@ -16,27 +16,30 @@ struct fl_scope;
 
 /* Who asked for a service; the memory is its owner's. */
 struct fl_service_watcher {
-    struct fl_list link;                /* in its service's list */
-    struct fl_indexed_service *service; /* NULL: not attached */
+    struct fl_service_watcher *next;    /* of its service */
+    struct fl_scope *scope;             /* that it is attached to; NULL: none */
+    struct fl_indexed_service *service; /* likewise */
     struct fl_feed *feed;
     bool quiet;            /* only waits for the scope to be ready: nothing is given to the feed */
     bool publish, trouble; /* what is due to the feed */
 };
 
+/* As many as services in the cluster. */
 struct fl_indexed_service {
-    struct fl_scope *scope;
-    struct fl_list due; /* in the index's queue */
-    struct fl_list watchers;
-    const struct fl_kube_entry *record; /* NULL: no such Service */
+    struct fl_indexed_service *due_next; /* in the index's queue */
+    struct fl_service_watcher *watchers; /* mostly one */
+    const struct fl_kube_entry *record;  /* NULL: no such Service */
     union {
-        const struct fl_kube_entry *one; /* slice_cap 1, as nearly all services are */
+        const struct fl_kube_entry *one; /* slice_room 0, as nearly all services are */
         const struct fl_kube_entry **many;
     } slices;
-    uint32_t slice_count, slice_cap;
     struct fl_held *held; /* kubernetes_hold.c, newest first; NULL: nothing */
+    uint32_t slice_count;
     uint16_t key_len;
-    bool named; /* its name was told */
-    char key[]; /* "ns/name" */
+    uint8_t slice_room; /* places for slices: 1 << slice_room */
+    bool named;         /* its name was told */
+    bool due;           /* is in the index's queue */
+    char key[];         /* "ns/name" */
 };
 
 /* Endpoints that are in no slice for a moment. */
@@ -49,12 +52,12 @@ struct fl_held {
 };
 
 struct fl_service_index {
-    struct fl_scope *scope;
     struct fl_map services;
-    struct fl_list due, holding;
+    struct fl_indexed_service *due, *due_last; /* first in, first out */
+    struct fl_list holding;
 };
 
-void fl_service_index_init(struct fl_service_index *index, struct fl_scope *scope, uint64_t seed);
+void fl_service_index_init(struct fl_service_index *index, uint64_t seed);
 void fl_service_index_deinit(struct fl_service_index *index);
 
 struct fl_str fl_indexed_service_key(const struct fl_indexed_service *service);

@@ -35,6 +35,7 @@ struct fl_reach {
     struct fl_list due;
     struct fl_list watched;
     size_t count;          /* of them */
+    bool moving;           /* a service is on its way to another scope, or has yet to start */
     struct fl_scope *wide; /* over all of it; NULL: not open */
     uint64_t retry_at_ms;  /* when to ask for it again; 0: it was not refused */
     size_t names;          /* who wants them */
@@ -44,8 +45,7 @@ struct fl_reach {
 
 /* A service that a feed asked for. */
 struct watched {
-    struct fl_list link;   /* of its reach */
-    struct fl_list moving; /* of all that are on their way */
+    struct fl_list link; /* of its reach */
     struct fl_reach *reach;
     struct fl_service_watcher present;
     struct fl_service_watcher *next; /* that of the scope it moves to; NULL: not on its way */
@@ -260,13 +260,7 @@ static void leave_next(struct watched *watched) {
     watched->next = NULL;
 }
 
-static void stay(struct watched *watched) {
-    fl_list_remove(&watched->moving);
-    leave_next(watched);
-}
-
 static void change_over(struct watched *watched) {
-    fl_list_remove(&watched->moving);
     fl_scope_copy_held(watched->next, &watched->present);
     detach(watched->reach, &watched->present);
     fl_scope_hand_over(watched->next, &watched->present);
@@ -291,13 +285,14 @@ static void settle_service(struct watched *watched) {
     struct fl_reaches *reaches = watched->reach->reaches;
     struct fl_scope *wide = wide_for(reaches, watched->reach);
     if (suits(&watched->present, wide)) {
-        stay(watched);
+        leave_next(watched);
         return;
     }
-    if (fl_list_empty(&watched->moving)) fl_list_push(&reaches->moving, &watched->moving);
-    /* Without memory for it the tick tries again. */
-    if (!(watched->next && suits(watched->next, wide)) && go_to(watched, wide) < 0) return;
-    if (may_change_over(watched)) change_over(watched);
+    bool started = (watched->next && suits(watched->next, wide)) || go_to(watched, wide) == FL_OK;
+    if (started && may_change_over(watched))
+        change_over(watched);
+    else /* not yet, or no memory: the tick tries again */
+        watched->reach->moving = true;
 }
 
 /* The substitute serves while the cluster is refused. */
@@ -323,19 +318,25 @@ static void settle(struct fl_task *task) {
     while (!fl_list_empty(&reaches->due)) {
         struct fl_reach *reach = FL_CONTAINER(reaches->due.next, struct fl_reach, due);
         fl_list_remove(&reach->due);
+        reach->moving = false;
         FL_LIST_EACH (&reach->watched, link, next) settle_service(watched_of(link));
     }
     FL_LIST_EACH (&reaches->names, link, next)
         settle_names(reaches, FL_CONTAINER(link, struct names, link));
 }
 
+static void make_moving_due(struct fl_reaches *reaches) {
+    size_t cursor = 0;
+    struct fl_str ns;
+    void *reach;
+    while (fl_map_next(&reaches->namespaces, &cursor, &ns, &reach))
+        if (((struct fl_reach *)reach)->moving) make_due(reaches, reach);
+}
+
 void fl_reaches_tick(struct fl_reaches *reaches) {
     FL_LIST_EACH (&reaches->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
     fl_freshness_tell_orphans(&reaches->orphans, fl_io_now_ms(reaches->io));
-    if (!fl_list_empty(&reaches->moving)) {
-        FL_LIST_EACH (&reaches->moving, link, next)
-            make_due(reaches, FL_CONTAINER(link, struct watched, moving)->reach);
-    }
+    make_moving_due(reaches);
     if (fl_io_now_ms(reaches->io) < reaches->retry_at_ms) return;
     reaches->retry_at_ms = UINT64_MAX;
     make_all_due(reaches);
@@ -349,7 +350,6 @@ static struct watched *watched_new(struct fl_reach *reach, struct fl_feed *feed)
     watched->reach = reach;
     watched->present.feed = feed;
     fl_list_init(&watched->link);
-    fl_list_init(&watched->moving);
     fl_list_push(&reach->watched, &watched->link);
     if (++reach->count == FL_REACH_NARROW_MAX + 1) make_due(reach->reaches, reach);
     return watched;
@@ -357,7 +357,7 @@ static struct watched *watched_new(struct fl_reach *reach, struct fl_feed *feed)
 
 static void watched_free(struct watched *watched) {
     struct fl_reach *reach = watched->reach;
-    stay(watched);
+    leave_next(watched);
     detach(reach, &watched->present);
     fl_list_remove(&watched->link);
     fl_free(watched);
@@ -457,7 +457,6 @@ void fl_reaches_init(struct fl_reaches *reaches, struct fl_io *io, void (*on_clo
         .io = io, .retry_at_ms = UINT64_MAX, .on_closed = on_closed, .arg = arg};
     fl_map_init(&reaches->namespaces, 0);
     fl_list_init(&reaches->due);
-    fl_list_init(&reaches->moving);
     fl_list_init(&reaches->names);
     fl_list_init(&reaches->scopes);
     fl_list_init(&reaches->orphans);

@@ -20,7 +20,6 @@ struct fl_reaches {
     struct fl_map namespaces;      /* name -> struct fl_reach */
     struct fl_reach *cluster;      /* NULL: nobody asked for it */
     struct fl_list due;            /* reaches whose services have to find their scope anew */
-    struct fl_list moving;         /* services on their way from one scope to another */
     struct fl_list names;
     struct fl_list scopes;             /* open ones */
     size_t scope_count;                /* open and closing ones */

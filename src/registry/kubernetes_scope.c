@@ -383,8 +383,8 @@ static void tell_watcher(struct fl_scope *scope, struct fl_service_watcher *watc
 }
 
 static void tell(struct fl_scope *scope, struct fl_indexed_service *service) {
-    FL_LIST_EACH (&service->watchers, link, next)
-        tell_watcher(scope, FL_CONTAINER(link, struct fl_service_watcher, link));
+    for (struct fl_service_watcher *watcher = service->watchers; watcher; watcher = watcher->next)
+        tell_watcher(scope, watcher);
     tell_name(scope, service);
 }
 
@@ -462,47 +462,61 @@ static void flush(struct fl_task *task) {
 
 /* --- feeds --- */
 
+/* Where the watcher is pointed to; NULL: where the last one's end is. */
+static struct fl_service_watcher **place_in(struct fl_indexed_service *service,
+                                            const struct fl_service_watcher *watcher) {
+    struct fl_service_watcher **place = &service->watchers;
+    while (*place != watcher) place = &(*place)->next;
+    return place;
+}
+
+static void leave(struct fl_service_watcher *watcher) {
+    watcher->next = NULL;
+    watcher->scope = NULL;
+    watcher->service = NULL;
+}
+
 int fl_scope_attach(struct fl_scope *scope, struct fl_str service,
                     struct fl_service_watcher *watcher, struct fl_error *err) {
     struct fl_indexed_service *indexed = fl_service_index_need(&scope->index, service);
     if (!indexed) return fl_fail_nomem(err);
     fl_service_index_push(&scope->index, indexed);
+    watcher->scope = scope;
     watcher->service = indexed;
     watcher->publish = true;
     watcher->trouble = fl_scope_trouble(scope)->code != FL_OK;
-    fl_list_push(&indexed->watchers, &watcher->link);
+    *place_in(indexed, NULL) = watcher;
     scope->watchers++;
     want_flush(scope);
     return FL_OK;
 }
 
 struct fl_scope *fl_scope_of_watcher(const struct fl_service_watcher *watcher) {
-    return watcher->service ? watcher->service->scope : NULL;
+    return watcher->scope;
 }
 
 /* The flush frees what nobody watches any more. */
 void fl_scope_detach(struct fl_service_watcher *watcher) {
-    struct fl_scope *scope = watcher->service->scope;
+    struct fl_scope *scope = watcher->scope;
     fl_service_index_push(&scope->index, watcher->service);
-    fl_list_remove(&watcher->link);
-    watcher->service = NULL;
+    *place_in(watcher->service, watcher) = watcher->next;
+    leave(watcher);
     scope->watchers--;
     want_flush(scope);
 }
 
 void fl_scope_copy_held(struct fl_service_watcher *to, const struct fl_service_watcher *from) {
-    fl_hold_copy(&to->service->scope->index, to->service, from->service);
+    fl_hold_copy(&to->scope->index, to->service, from->service);
 }
 
 void fl_scope_hand_over(struct fl_service_watcher *from, struct fl_service_watcher *to) {
+    *place_in(from->service, from) = to;
     *to = *from;
-    fl_list_push(&from->link, &to->link);
-    fl_list_remove(&from->link);
-    from->service = NULL;
+    leave(from);
 }
 
 void fl_scope_speak(struct fl_service_watcher *watcher) {
-    struct fl_scope *scope = watcher->service->scope;
+    struct fl_scope *scope = watcher->scope;
     watcher->quiet = false;
     watcher->publish = watcher->trouble = true;
     fl_service_index_push(&scope->index, watcher->service);
@@ -598,7 +612,7 @@ void fl_scope_tick(struct fl_scope *scope) {
     update_freshness(scope);
     log_staleness(scope);
     fl_hold_tick(&scope->index, fl_io_now_ms(scope->io));
-    if (!fl_list_empty(&scope->index.due)) want_flush(scope);
+    if (scope->index.due) want_flush(scope);
     if (!scope->starved) return;
     scope->starved = false;
     fl_service_index_mark_all(&scope->index, FL_DUE_PUBLISH);
@@ -632,7 +646,7 @@ int fl_scope_new(struct fl_io *io, const struct fl_scope_options *options,
     scope->fresh_until_ms = fl_io_now_ms(io) + FL_FRESH_MS;
     fl_list_init(&scope->link);
     fl_list_init(&scope->names);
-    fl_service_index_init(&scope->index, scope, fl_random_u64(&io->jitter));
+    fl_service_index_init(&scope->index, fl_random_u64(&io->jitter));
     fl_backoff_init(&scope->probe_pause, &probe_policy);
     if (scope->endpoints) probe_later(scope);
     fl_task_init(&scope->flush, flush);

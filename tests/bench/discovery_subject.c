@@ -24,11 +24,10 @@ struct service {
     struct subject *subject;
     struct fl_subscription *subscription;
     struct fl_set *set; /* the newest, held */
-    char *name;
 };
 
 struct told { /* a call of the callback */
-    const char *name;
+    struct service *service;
     uint64_t ns;
 };
 
@@ -99,7 +98,7 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     if (!known) return;
     pthread_mutex_lock(&s->lock);
     if (s->logged < s->log_cap)
-        s->log[s->logged++] = (struct told){service->name, clock_ns(CLOCK_REALTIME)};
+        s->log[s->logged++] = (struct told){service, clock_ns(CLOCK_REALTIME)};
     count_event(s);
     pthread_mutex_unlock(&s->lock);
 }
@@ -113,9 +112,7 @@ static void on_name(void *arg, struct fl_str name) {
     if (name.n > NAME_BYTES || !fl_str_starts(name, FL_STR("benchmark/"))) return;
     s->count++;
     service->subject = s;
-    service->name = fl_str_dup(name);
-    if (!service->name) die("memory", NULL);
-    snprintf(target, sizeof(target), "kubernetes:///%s", service->name);
+    snprintf(target, sizeof(target), "kubernetes:///%.*s", FL_STR_ARG(name));
     if (fl_discovery_subscribe(s->discovery, s->runtime, target, on_set, service,
                                &service->subscription, &err) < 0)
         die(target, &err);
@@ -174,7 +171,8 @@ static void write_log(struct subject *s, const char *path) {
     FILE *file = fopen(path, "w");
     if (!file) die(path, NULL);
     for (size_t i = 0; i < s->logged; i++)
-        fprintf(file, "%s %" PRIu64 "\n", strchr(s->log[i].name, '/') + 1, s->log[i].ns);
+        fprintf(file, "%s %" PRIu64 "\n", strchr(fl_set_service(s->log[i].service->set), '/') + 1,
+                s->log[i].ns);
     fclose(file);
     printf("{\"at\": \"written\"}\n");
 }

@@ -50,7 +50,7 @@ static void setup(struct bed *bed) {
                                     .name = FL_STR("echo"),
                                     .resource_version = FL_STR("1")};
     *bed = (struct bed){.now_ms = 5000, .version = 1};
-    fl_service_index_init(&bed->index, NULL, 7);
+    fl_service_index_init(&bed->index, 7);
     assert_int_equal(fl_kube_store_new(1, on_slice, bed, &bed->slices), FL_OK);
     assert_int_equal(fl_kube_store_new(2, on_service, bed, &bed->services), FL_OK);
     assert_int_equal(fl_kube_store_apply(bed->services, FL_K8S_ADDED, &service), FL_OK);
