@@ -159,6 +159,7 @@ set(FL_SOURCES_channel
   src/channel/head.c
   src/channel/health_service.c
   src/channel/inbox.c
+  src/channel/keepalive.c
   src/channel/least_request.c
   src/channel/metadata.c
   src/channel/outbox.c
@@ -175,7 +176,8 @@ set(FL_SOURCES_channel
   src/channel/status.c
   src/channel/subchannel.c
   src/channel/transport.c
-  src/channel/wanted.c)
+  src/channel/wanted.c
+  src/channel/widen.c)
 set(FL_SOURCES_registry
   src/registry/discovery.c
   src/registry/kubernetes.c

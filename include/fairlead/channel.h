@@ -22,6 +22,14 @@ enum fl_channel_state {
     FL_CHANNEL_SHUTDOWN,
 };
 
+/* Keepalive (gRFC A8): a PING on a connection that brought no byte for a time, and the end of it
+ * when nothing answers. */
+enum fl_keepalive {
+    FL_KEEPALIVE_DEFAULT, /* gRPC's: off unless keepalive_ms says a time; timeout 20 s; only while
+                             calls are open */
+    FL_KEEPALIVE_EAGER,   /* 10 s, timeout 3 s, without calls as well: for servers that permit it */
+};
+
 /* Zero-initialised: the defaults in brackets. */
 struct fl_channel_options {
     uint32_t connect_timeout_ms; /* [20000] until the peer's SETTINGS frame */
@@ -31,6 +39,18 @@ struct fl_channel_options {
     uint32_t receive_bytes_max;  /* [4 MiB] a larger message: RESOURCE_EXHAUSTED */
     uint32_t queued_calls_max;   /* [10000] beyond it a call ends RESOURCE_EXHAUSTED */
     const char *authority;       /* [the service's name, or host:port] the :authority header */
+    /* What the profile says, unless the next three say otherwise. A server that complains (GOAWAY
+     * "too_many_pings") doubles the time for connections made from then on. */
+    enum fl_keepalive keepalive;
+    uint32_t keepalive_ms; /* [the profile's] less than 10000 is taken as 10000 */
+    /* [the profile's] also how long bytes may stay unacknowledged (TCP_USER_TIMEOUT, gRFC A18) */
+    uint32_t keepalive_timeout_ms;
+    bool keepalive_without_calls; /* [the profile's] */
+    /* [30000] A connection without a byte for so long is asked by a PING before it takes a call,
+     * which goes to another endpoint meanwhile if one is ready. UINT32_MAX: never. */
+    uint32_t ping_before_use_ms;
+    /* [4] per endpoint: another one is opened when calls wait at the peer's limit of streams */
+    uint32_t connections_max;
     struct fl_balance_options balance; /* which endpoints, and which of them for a call */
 };
 

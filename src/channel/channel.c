@@ -24,6 +24,7 @@ static void fill_in(struct fl_channel_options *options) {
         .drain_ms = 5000,
         .receive_bytes_max = 4 * 1024 * 1024,
         .queued_calls_max = 10000,
+        .connections_max = 4,
     };
 #define FILL(field) options->field = options->field ? options->field : defaults.field
     FILL(connect_timeout_ms);
@@ -32,6 +33,7 @@ static void fill_in(struct fl_channel_options *options) {
     FILL(drain_ms);
     FILL(receive_bytes_max);
     FILL(queued_calls_max);
+    FILL(connections_max);
 #undef FILL
 }
 
@@ -212,11 +214,13 @@ static void init_loop_data(struct fl_channel *channel) {
         .backoff_ms_min = options->backoff_ms_min,
         .backoff_ms_max = options->backoff_ms_max,
         .drain_ms = options->drain_ms,
+        .connections_max = options->connections_max,
         .on_state = on_state,
         .on_room = on_room,
         .on_empty = on_empty,
         .arg = channel,
     };
+    fl_keepalive_of(options, &connector->keepalive);
     fl_list_init(&connector->transports);
     fl_map_init(&channel->loop_data.subs, (uint64_t)(uintptr_t)channel);
     fl_list_init(&channel->loop_data.sub_list);

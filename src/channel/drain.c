@@ -10,6 +10,7 @@
 void fl_drain_start(struct fl_transport *transport) {
     struct fl_connector *connector = transport->sub->connector;
     if (fl_timer_is_set(&transport->drain)) return;
+    transport->leaving = true;
     if (fl_list_empty(&transport->attempts)) {
         if (!transport->end) transport->end = "drained_idle";
         fl_http_conn_close(transport->conn);
@@ -22,6 +23,7 @@ void fl_drain_start(struct fl_transport *transport) {
 }
 
 void fl_drain_rest(struct fl_transport *transport) {
+    transport->leaving = true;
     if (!transport->end) transport->end = "rested";
     if (fl_list_empty(&transport->attempts))
         fl_http_conn_close(transport->conn);

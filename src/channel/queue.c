@@ -12,6 +12,28 @@ static bool has_room(const struct fl_pick *pick) {
     return fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick)) != NULL;
 }
 
+static bool is_fresh(const struct fl_pick *pick) {
+    const struct fl_transport *transport =
+        fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick));
+    return transport && !fl_transport_quiet(transport);
+}
+
+/* Who takes the call now; NULL: it must wait. Whose turn it is after a long quiet is asked first
+ * and the call goes to another one; a call that has waited takes who has answered. */
+static struct fl_subchannel *choose(struct fl_channel *channel, const struct fl_attempt *attempt) {
+    struct fl_balancer *balancer = &channel->loop_data.balancer;
+    const struct fl_pick_context context = {.hashed = false};
+    bool waited = attempt->state == FL_ATTEMPT_WAITING;
+    struct fl_pick *pick = waited ? fl_balancer_next(balancer, &context, is_fresh) : NULL;
+    if (!pick) pick = fl_balancer_next(balancer, &context, has_room);
+    if (pick && !is_fresh(pick)) {
+        struct fl_subchannel *quiet = FL_CONTAINER(pick, struct fl_subchannel, pick);
+        fl_transport_ask(fl_subchannel_usable(quiet));
+        pick = waited ? NULL : fl_balancer_next(balancer, &context, is_fresh);
+    }
+    return pick ? FL_CONTAINER(pick, struct fl_subchannel, pick) : NULL;
+}
+
 /* No server saw this attempt. False: it was one too many, and the call is ending. */
 static bool count_retry(struct fl_channel *channel, struct fl_attempt *attempt,
                         const struct fl_error *why) {
@@ -36,13 +58,11 @@ static void tell_pick(const struct fl_channel *channel, const struct fl_subchann
 
 /* False: it must wait. */
 static bool try_send(struct fl_channel *channel, struct fl_attempt *attempt) {
-    const struct fl_pick_context context = {.hashed = false};
     for (;;) {
-        struct fl_pick *pick = fl_balancer_next(&channel->loop_data.balancer, &context, has_room);
-        if (!pick) return false;
-        struct fl_subchannel *sub = FL_CONTAINER(pick, struct fl_subchannel, pick);
+        struct fl_subchannel *sub = choose(channel, attempt);
+        if (!sub) return false;
         struct fl_error err = {FL_OK, ""};
-        int rc = fl_attempt_send(attempt, sub->current, &err);
+        int rc = fl_attempt_send(attempt, fl_subchannel_usable(sub), &err);
         if (rc == 0) {
             tell_pick(channel, sub);
             return true;
@@ -62,6 +82,7 @@ static void queue_at(struct fl_channel *channel, struct fl_attempt *attempt,
     channel->loop_data.waiting_count++;
     if (!attempt->call->wait_for_ready) channel->loop_data.waiting_fast++;
     fl_metric_add(channel->queued, 1);
+    fl_channel_pump(channel);
 }
 
 void fl_channel_unqueue(struct fl_channel *channel, struct fl_attempt *attempt) {
@@ -142,4 +163,5 @@ void fl_channel_run_queue(struct fl_channel *channel) {
     }
     fl_channel_refresh(channel);
     if (channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE) fail_hopeless(channel);
+    if (channel->loop_data.waiting_count > 0) fl_channel_widen(channel);
 }

@@ -73,6 +73,8 @@ void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
 void fl_channel_apply(struct fl_channel *channel);            /* the newest set, if it is not */
 void fl_channel_forget_endpoints(struct fl_channel *channel); /* all leave */
 
+/* widen.c */
+void fl_channel_widen(struct fl_channel *channel); /* calls wait: one more connection, if allowed */
 /* wanted.c, beside wanted.h */
 /* May be picked exactly while READY and wanted. */
 void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub);

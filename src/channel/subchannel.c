@@ -9,7 +9,11 @@
  * After a READY connection ended it connects again at once, without backoff: the server is most
  * likely there (a maximum age, a restart). A server that accepts and leaves again and again would
  * make that a busy loop: two READY connections in a row that lasted less than the smallest backoff
- * count as a failure. */
+ * count as a failure.
+ *
+ * The state is that of the current connection. A READY endpoint may have further ones, opened when
+ * calls wait at the peer's limit of streams (C13); one of them takes the place of a current one
+ * that ends, and each closes when it was not needed for a while. */
 #include "channel/subchannel.h"
 
 #include "base/alloc.h"
@@ -17,6 +21,8 @@
 #include "base/sm.h"
 #include "channel/drain.h"
 #include "channel/transport.h"
+
+#define FURTHER_IDLE_MS 60000 /* of a connection beside the current one */
 
 static const uint32_t moves[] = {
     [FL_CHANNEL_IDLE] = FL_TO(FL_CHANNEL_CONNECTING) | FL_TO(FL_CHANNEL_SHUTDOWN),
@@ -61,7 +67,7 @@ static void fail(struct fl_subchannel *sub, const struct fl_error *why) {
 
 static void connect(struct fl_subchannel *sub) {
     struct fl_error err = {FL_OK, ""};
-    if (fl_transport_new(sub, &sub->current, &err) == 0) {
+    if (fl_transport_new(sub, 0, &sub->current, &err) == 0) {
         move(sub, FL_CHANNEL_CONNECTING);
         return;
     }
@@ -131,14 +137,16 @@ void fl_subchannel_want(struct fl_subchannel *sub, bool wanted) {
     connect_if_wanted(sub);
 }
 
-/* Gives the current connection up; the caller moves on from CONNECTING or READY. */
+/* Gives every connection up; the caller moves on from CONNECTING or READY. */
 static void let_go(struct fl_subchannel *sub) {
-    struct fl_transport *transport = sub->current;
     sub->current = NULL;
-    if (sub->state == FL_CHANNEL_CONNECTING)
-        fl_transport_close(transport);
-    else
-        fl_drain_start(transport);
+    FL_LIST_EACH (&sub->transports, item, next) {
+        struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
+        if (transport->ready)
+            fl_drain_start(transport);
+        else
+            fl_transport_close(transport);
+    }
 }
 
 void fl_subchannel_rest(struct fl_subchannel *sub) {
@@ -159,7 +167,7 @@ void fl_subchannel_renew(struct fl_subchannel *sub) {
     forget_failures(sub);
     if (sub->state == FL_CHANNEL_IDLE) return;
     fl_io_timer_clear(sub->connector->io, &sub->timer);
-    if (sub->current) let_go(sub);
+    let_go(sub);
     move(sub, FL_CHANNEL_IDLE);
     connect_if_wanted(sub);
 }
@@ -167,21 +175,72 @@ void fl_subchannel_renew(struct fl_subchannel *sub) {
 void fl_subchannel_leave(struct fl_subchannel *sub) {
     fl_io_timer_clear(sub->connector->io, &sub->timer);
     sub->wanted = false;
-    if (sub->current) let_go(sub);
-    FL_LIST_EACH (&sub->transports, item, next) {
-        fl_drain_start(FL_CONTAINER(item, struct fl_transport, sub_link));
-    }
+    let_go(sub);
     move(sub, FL_CHANNEL_SHUTDOWN);
+}
+
+static bool has_room(const struct fl_transport *transport) {
+    return fl_http_conn_room(transport->conn) > 0;
+}
+
+/* A connection that `fits`, the oldest first, so that those not needed go idle; NULL: none. */
+static struct fl_transport *find(const struct fl_subchannel *sub,
+                                 bool (*fits)(const struct fl_transport *transport)) {
+    FL_LIST_EACH (&sub->transports, item, next) {
+        struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
+        if (!transport->leaving && fits(transport)) return transport;
+    }
+    return NULL;
 }
 
 struct fl_transport *fl_subchannel_usable(const struct fl_subchannel *sub) {
     if (sub->state != FL_CHANNEL_READY) return NULL;
-    return fl_http_conn_room(sub->current->conn) > 0 ? sub->current : NULL;
+    return has_room(sub->current) ? sub->current : find(sub, has_room);
 }
 
-void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *transport) {
-    if (sub->current != transport) return;
+/* --- further connections --- */
+
+static bool is_ready(const struct fl_transport *transport) { return transport->ready; }
+static bool is_on_its_way(const struct fl_transport *transport) { return !transport->ready; }
+
+size_t fl_subchannel_width(const struct fl_subchannel *sub) {
+    size_t width = 0;
+    FL_LIST_EACH (&sub->transports, item, next) {
+        if (!FL_CONTAINER(item, struct fl_transport, sub_link)->leaving) width++;
+    }
+    return width;
+}
+
+bool fl_subchannel_may_widen(const struct fl_subchannel *sub) {
+    return sub->state == FL_CHANNEL_READY && !find(sub, is_on_its_way) &&
+           fl_subchannel_width(sub) < sub->connector->connections_max &&
+           fl_io_now_ms(sub->connector->io) >= sub->widen_at_ms;
+}
+
+static void widen_failed(struct fl_subchannel *sub, const struct fl_error *why) {
     struct fl_io *io = sub->connector->io;
+    FL_LOG(io, FL_LOG_DEBUG, "another connection cannot be opened",
+           FL_LOG_TEXT_OF("peer", sub->peer), FL_LOG_ERROR_OF(why));
+    sub->widen_at_ms = fl_io_now_ms(io) + sub->connector->backoff_ms_min;
+}
+
+void fl_subchannel_widen(struct fl_subchannel *sub) {
+    struct fl_transport *transport;
+    struct fl_error err = {FL_OK, ""};
+    if (!fl_subchannel_may_widen(sub)) return;
+    FL_LOG(sub->connector->io, FL_LOG_DEBUG, "another connection is opened",
+           FL_LOG_TEXT_OF("peer", sub->peer), FL_LOG_INT("connections", fl_subchannel_width(sub)));
+    if (fl_transport_new(sub, FURTHER_IDLE_MS, &transport, &err) != 0) widen_failed(sub, &err);
+}
+
+/* --- what the connections tell --- */
+
+void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *transport) {
+    struct fl_io *io = sub->connector->io;
+    if (sub->current != transport) {
+        sub->connector->on_room(sub->connector->arg);
+        return;
+    }
     FL_LOG(io, sub->failed ? FL_LOG_INFO : FL_LOG_DEBUG, "endpoint is connected",
            FL_LOG_TEXT_OF("peer", sub->peer));
     sub->failed = false;
@@ -192,8 +251,15 @@ void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *tran
 
 void fl_subchannel_on_lost(struct fl_subchannel *sub, struct fl_transport *transport,
                            const struct fl_error *why) {
-    if (sub->current != transport) return;
-    sub->current = NULL;
+    if (sub->current != transport) {
+        if (!transport->ready && !transport->end) widen_failed(sub, why);
+        return;
+    }
+    sub->current = sub->state == FL_CHANNEL_READY ? find(sub, is_ready) : NULL;
+    if (sub->current) {
+        fl_http_conn_keep(sub->current->conn);
+        return;
+    }
     if (sub->state == FL_CHANNEL_CONNECTING) {
         fail(sub, why);
         return;

@@ -12,6 +12,7 @@
 #include "base/backoff.h"
 #include "base/io.h"
 #include "base/list.h"
+#include "channel/keepalive.h"
 #include "channel/round.h"
 #include "http/conn.h"
 
@@ -23,6 +24,8 @@ struct fl_transport;
 struct fl_connector {
     struct fl_io *io;
     uint32_t connect_timeout_ms, backoff_ms_min, backoff_ms_max, drain_ms;
+    uint32_t connections_max;            /* of one endpoint */
+    struct fl_keepalive_times keepalive; /* of connections made from now on */
     void (*on_state)(void *arg, struct fl_subchannel *sub);
     void (*on_room)(void *arg);  /* a call that found no room may try again */
     void (*on_empty)(void *arg); /* the last transport is gone */
@@ -41,7 +44,8 @@ struct fl_subchannel {
     struct fl_pick pick;
     struct fl_list link;          /* the channel's */
     struct fl_transport *current; /* CONNECTING, READY */
-    struct fl_list transports;    /* current and those that drain */
+    struct fl_list transports;    /* current, further ones, and those that drain */
+    uint64_t widen_at_ms;         /* no further one is tried before */
     struct fl_backoff_policy backoff_policy;
     struct fl_backoff backoff;
     struct fl_timer timer; /* TRANSIENT_FAILURE */
@@ -70,6 +74,12 @@ void fl_subchannel_renew(struct fl_subchannel *sub);
 void fl_subchannel_leave(struct fl_subchannel *sub);
 /* The connection that a call may use now; NULL unless READY and below the peer's stream limit. */
 struct fl_transport *fl_subchannel_usable(const struct fl_subchannel *sub);
+/* How many connections it has that take calls, now or at another time. */
+size_t fl_subchannel_width(const struct fl_subchannel *sub);
+/* May another connection be opened: READY, fewer than connections_max, none on its way, and none
+ * has failed a moment ago? */
+bool fl_subchannel_may_widen(const struct fl_subchannel *sub);
+void fl_subchannel_widen(struct fl_subchannel *sub); /* if it may; a failure is only noted */
 
 /* For its transports only. */
 void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *transport);

@@ -1,10 +1,17 @@
-/* transport.c - what happens to a connection, told to its subchannel and counted. */
+/* transport.c - what happens to a connection, told to its subchannel and counted.
+ *
+ * Before use after a long quiet it is asked by a PING: a node that died, or a NAT that forgot,
+ * leaves connections that look READY until somebody needs them. */
 #include "channel/transport.h"
 
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "channel/drain.h"
+
+#define ANSWER_MS         1000 /* for the PING before use */
+#define ENHANCE_YOUR_CALM 11u  /* RFC 9113 section 7 */
 
 static void count(const struct fl_transport *transport, const char *name, const char *help,
                   const char *cause) {
@@ -30,11 +37,25 @@ static void on_ready(void *arg, struct fl_http_conn *conn) {
     fl_subchannel_on_ready(transport->sub, transport);
 }
 
+/* gRFC A8: the time between PINGs is doubled (C10). */
+static void calm(struct fl_transport *transport) {
+    struct fl_connector *connector = transport->sub->connector;
+    fl_keepalive_calm(&connector->keepalive, &transport->keepalive);
+    FL_LOG(connector->io, FL_LOG_WARN, "server finds keepalive pings too many, time is doubled",
+           FL_LOG_TEXT_OF("peer", transport->sub->peer),
+           FL_LOG_INT("keepalive_ms", connector->keepalive.after_ms),
+           FL_LOG_INT("ping_before_use_ms", connector->keepalive.before_use_ms));
+}
+
 static void on_goaway(void *arg, struct fl_http_conn *conn, uint32_t h2_code, struct fl_str debug) {
     struct fl_transport *transport = arg;
     struct fl_error why;
     fl_fail(&why, FL_EGOAWAY, "GOAWAY with code %u%s%.*s", (unsigned)h2_code, debug.n ? ": " : "",
             FL_STR_ARG(debug));
+    if (h2_code == ENHANCE_YOUR_CALM && fl_str_eq(debug, FL_STR("too_many_pings")) &&
+        !transport->leaving)
+        calm(transport);
+    transport->leaving = true;
     if (!transport->end) transport->end = fl_error_name(FL_EGOAWAY);
     fl_http_conn_drain(conn); /* closes after the last stream */
     fl_subchannel_on_lost(transport->sub, transport, &why);
@@ -46,11 +67,59 @@ static void on_room(void *arg, struct fl_http_conn *conn) {
     transport->sub->connector->on_room(transport->sub->connector->arg);
 }
 
+/* --- before use --- */
+
+bool fl_transport_quiet(const struct fl_transport *transport) {
+    uint64_t now_ms = fl_io_now_ms(transport->sub->connector->io);
+    return now_ms - fl_http_conn_last_read_ms(transport->conn) > transport->keepalive.before_use_ms;
+}
+
+void fl_transport_ask(struct fl_transport *transport) {
+    struct fl_io *io = transport->sub->connector->io;
+    if (fl_timer_is_set(&transport->answer)) return;
+    transport->asked_ms = fl_io_now_ms(io);
+    fl_io_timer_set(io, &transport->answer, transport->asked_ms + ANSWER_MS);
+    fl_http_conn_ask(transport->conn);
+}
+
+static void on_answer(void *arg, struct fl_http_conn *conn) {
+    struct fl_transport *transport = arg;
+    fl_io_timer_clear(transport->sub->connector->io, &transport->answer);
+    on_room(transport, conn);
+}
+
+static void give_up(struct fl_transport *transport) {
+    struct fl_subchannel *sub = transport->sub;
+    struct fl_error why;
+    fl_fail(&why, FL_ETIMEOUT, "no answer within %u ms to a PING after a long quiet", ANSWER_MS);
+    FL_LOG(sub->connector->io, FL_LOG_INFO, "quiet connection is given up",
+           FL_LOG_TEXT_OF("peer", sub->peer), FL_LOG_ERROR_OF(&why));
+    transport->leaving = true;
+    if (!transport->end) transport->end = fl_error_name(FL_ETIMEOUT);
+    fl_subchannel_on_lost(sub, transport, &why);
+    if (fl_list_empty(&transport->attempts))
+        fl_http_conn_abort(transport->conn, &why);
+    else
+        fl_http_conn_drain(transport->conn);
+}
+
+/* Any byte is an answer. */
+static void answer_due(struct fl_timer *timer) {
+    struct fl_transport *transport = FL_CONTAINER(timer, struct fl_transport, answer);
+    if (fl_http_conn_last_read_ms(transport->conn) > transport->asked_ms)
+        on_room(transport, transport->conn);
+    else if (!transport->leaving)
+        give_up(transport);
+}
+
+/* --- the end --- */
+
 static void on_close(void *arg, struct fl_http_conn *conn, const struct fl_error *why) {
     FL_UNUSED(conn);
     struct fl_transport *transport = arg;
     struct fl_connector *connector = transport->sub->connector;
-    const char *cause = transport->end ? transport->end : fl_error_name(why->code);
+    const char *otherwise = why->code == FL_OK ? "idle" : fl_error_name(why->code);
+    const char *cause = transport->end ? transport->end : otherwise;
     if (transport->ready) {
         count_open(connector->io, -1);
         count(transport, "fairlead_channel_disconnects_total", "Connections that ended, by cause.",
@@ -60,11 +129,13 @@ static void on_close(void *arg, struct fl_http_conn *conn, const struct fl_error
               cause);
     }
     fl_list_remove(&transport->sub_link);
+    transport->leaving = true;
     struct fl_error closed = {FL_ECLOSED, "connection closed by the peer"};
     fl_subchannel_on_lost(transport->sub, transport, why->code == FL_OK ? &closed : why);
     FL_ASSERT(fl_list_empty(&transport->attempts));
     fl_list_remove(&transport->link);
     fl_io_timer_deinit(connector->io, &transport->drain);
+    fl_io_timer_deinit(connector->io, &transport->answer);
     fl_subchannel_unref(transport->sub);
     fl_free(transport);
     if (fl_list_empty(&connector->transports)) connector->on_empty(connector->arg);
@@ -73,21 +144,30 @@ static void on_close(void *arg, struct fl_http_conn *conn, const struct fl_error
 static const struct fl_http_conn_events events = {
     .on_ready = on_ready,
     .on_goaway = on_goaway,
+    .on_answer = on_answer,
     .on_room = on_room,
     .on_close = on_close,
 };
 
-int fl_transport_new(struct fl_subchannel *sub, struct fl_transport **out, struct fl_error *err) {
+int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_transport **out,
+                     struct fl_error *err) {
     struct fl_connector *connector = sub->connector;
+    const struct fl_keepalive_times *keepalive = &connector->keepalive;
     struct fl_dial dial = {.host = fl_str_of(sub->host), .port = sub->port};
     struct fl_http_options options = {
         .version = FL_HTTP_2,
         .ready_timeout_ms = connector->connect_timeout_ms,
+        .idle_timeout_ms = idle_ms,
+        .ping_after_ms = keepalive->after_ms,
+        .ping_timeout_ms = keepalive->timeout_ms,
+        .ping_without_streams = keepalive->without_calls,
+        .user_timeout_ms = keepalive->timeout_ms,
     };
     int rc = FL_ENOMEM;
     struct fl_transport *transport = FL_NEW(struct fl_transport);
     if (!transport) return fl_fail_nomem(err);
-    if (fl_io_timer_init(connector->io, &transport->drain, fl_drain_expired) != 0) {
+    if (fl_io_timer_init(connector->io, &transport->drain, fl_drain_expired) != 0 ||
+        fl_io_timer_init(connector->io, &transport->answer, answer_due) != 0) {
         fl_fail_nomem(err);
         goto fail;
     }
@@ -95,6 +175,7 @@ int fl_transport_new(struct fl_subchannel *sub, struct fl_transport **out, struc
                            err);
     if (rc != 0) goto fail;
     transport->sub = sub;
+    transport->keepalive = *keepalive;
     fl_subchannel_ref(sub);
     fl_list_init(&transport->attempts);
     fl_list_push(&connector->transports, &transport->link);
@@ -103,11 +184,13 @@ int fl_transport_new(struct fl_subchannel *sub, struct fl_transport **out, struc
     return 0;
 fail:
     fl_io_timer_deinit(connector->io, &transport->drain);
+    fl_io_timer_deinit(connector->io, &transport->answer);
     fl_free(transport);
     return rc;
 }
 
 void fl_transport_close(struct fl_transport *transport) {
+    transport->leaving = true;
     if (!transport->end) transport->end = fl_error_name(FL_ESHUTDOWN);
     fl_http_conn_close(transport->conn);
 }

@@ -14,11 +14,21 @@ struct fl_transport {
     struct fl_timer drain;   /* see drain.h */
     const char *end;         /* why it ends, for the metric; NULL: see on_close */
     bool ready;
+    bool leaving; /* takes no more calls: GOAWAY, no answer, endpoint gone, closed */
+    struct fl_keepalive_times keepalive;
+    struct fl_timer answer; /* asked: by when it must have answered */
+    uint64_t asked_ms;
 };
 
-/* Starts to connect. Errors as fl_http_conn_dial. */
-FL_MUST int fl_transport_new(struct fl_subchannel *sub, struct fl_transport **out,
+/* Starts to connect. `idle_ms`: closes when it had no call for so long; 0: never. Errors as
+ * fl_http_conn_dial. */
+FL_MUST int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_transport **out,
                              struct fl_error *err);
+/* Has no byte come for so long that it must be asked before a call may use it? */
+bool fl_transport_quiet(const struct fl_transport *transport);
+/* Asks it (C11). on_room follows with the answer; without one in time the subchannel gives it up,
+ * and calls on it are left to their own ends. */
+void fl_transport_ask(struct fl_transport *transport);
 /* Ends it at once with all its calls. */
 void fl_transport_close(struct fl_transport *transport);
 

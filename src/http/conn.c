@@ -108,6 +108,10 @@ static void report(struct fl_http_conn *conn) {
             conn->events->on_goaway(conn->arg, conn, conn->goaway_code,
                                     fl_str_n(conn->goaway_debug, conn->goaway_debug_n));
     }
+    if (conn->answer_noted && fl_http_conn_alive(conn)) {
+        conn->answer_noted = false;
+        if (conn->events->on_answer) conn->events->on_answer(conn->arg, conn);
+    }
     if (conn->state == FL_HTTP_READY && !conn->server) note_room(conn);
 }
 
@@ -338,6 +342,7 @@ int fl_http_conn_dial(struct fl_io *io, const struct fl_dial *dial,
     if (!conn) return fl_fail_nomem(err);
     struct fl_dial timed = *dial;
     timed.deadline_ms = fl_io_now_ms(io) + conn->options.ready_timeout_ms;
+    timed.user_timeout_ms = conn->options.user_timeout_ms;
     conn->tls = dial->tls != NULL;
     int rc = fl_io_dial(io, &timed, &sock_events, conn, &conn->sock, err);
     if (rc) {
@@ -423,6 +428,11 @@ void fl_http_conn_drain(struct fl_http_conn *conn) {
     move(conn, FL_HTTP_LEAVING);
     fl_io_timer_clear(conn->io, &conn->phase);
     fl_http_conn_dirty(conn);
+}
+
+void fl_http_conn_keep(struct fl_http_conn *conn) {
+    conn->options.idle_timeout_ms = 0;
+    if (conn->state == FL_HTTP_READY) fl_io_timer_clear(conn->io, &conn->phase);
 }
 
 void fl_http_conn_close(struct fl_http_conn *conn) {

@@ -49,6 +49,8 @@ struct fl_http_conn_events {
     /* The peer wants no new streams (GOAWAY, Connection: close). Streams it did not process have
      * already been closed with FL_EGOAWAY. May come again with a lower last stream. */
     void (*on_goaway)(void *arg, struct fl_http_conn *conn, uint32_t h2_code, struct fl_str debug);
+    /* The peer answered fl_http_conn_ask. */
+    void (*on_answer)(void *arg, struct fl_http_conn *conn);
     /* A change of what fl_http_conn_room says, upward from 0. */
     void (*on_room)(void *arg, struct fl_http_conn *conn);
     /* Last call, exactly once, after every stream's on_close; memory is gone after it. */
@@ -71,7 +73,9 @@ struct fl_http_options {
     uint32_t idle_timeout_ms; /* [0: none] without a stream: GOAWAY and close */
     uint32_t
         ping_after_ms; /* [0: none] PING after so long without a byte read, with streams open */
-    uint32_t ping_timeout_ms; /* [15000] then the connection ends with FL_ETIMEOUT */
+    uint32_t ping_timeout_ms;  /* [15000] then the connection ends with FL_ETIMEOUT */
+    bool ping_without_streams; /* PING without streams open as well */
+    uint32_t user_timeout_ms;  /* as in fl_dial; client */
     uint32_t window_bytes; /* [1 MiB] receive window per stream; the connection's is four times */
     uint32_t header_bytes_max; /* [16 KiB] of one header list; beyond: the stream is refused */
     uint32_t streams_max;      /* [1000] server: concurrent streams allowed to the peer */
@@ -97,6 +101,12 @@ size_t fl_http_conn_streams(const struct fl_http_conn *conn); /* open ones */
 size_t fl_http_conn_room(const struct fl_http_conn *conn);
 uint64_t fl_http_conn_last_read_ms(const struct fl_http_conn *conn); /* when the last byte came */
 void fl_http_conn_peer(const struct fl_http_conn *conn, char *out, size_t size);
+/* HTTP/2: asks the peer by a PING whether it is there; on_answer follows. Nothing on HTTP/1.1, and
+ * while a question is under way. */
+void fl_http_conn_ask(struct fl_http_conn *conn);
+
+/* From now on without idle_timeout_ms. */
+void fl_http_conn_keep(struct fl_http_conn *conn);
 
 /* Opens a stream. The head is copied; `end`: no body follows. Errors: FL_EFULL (no room),
  * FL_EGOAWAY, FL_ESHUTDOWN, FL_ENOMEM. */

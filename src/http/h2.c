@@ -1,8 +1,4 @@
-/* h2.c - the life of an HTTP/2 session: settings, windows, keepalive, drain, GOAWAY.
- *
- * Keepalive: with streams open and no byte read for ping_after_ms a PING goes out; no byte within
- * ping_timeout_ms after it ends the connection. The timer is set once and looks, when it is due,
- * at when the last byte came: reading costs nothing.
+/* h2.c - the life of an HTTP/2 session: settings, windows, drain, GOAWAY.
  *
  * Drain (RFC 9113 section 6.8): a GOAWAY with the highest id tells the peer to open no more
  * streams while those on their way are still taken; the answer to a PING sent behind it, or five
@@ -14,7 +10,6 @@
 #define CONN_WINDOWS       4 /* the connection's window, in windows of a stream */
 #define CLIENT_STREAMS_MAX ((uint32_t)64 * 1024) /* whatever the peer allows */
 
-const uint8_t fl_h2_ping_alive[8] = {'f', 'l', '-', 'a', 'l', 'i', 'v', 'e'};
 const uint8_t fl_h2_ping_drain[8] = {'f', 'l', '-', 'd', 'r', 'a', 'i', 'n'};
 
 struct fl_http_stream *fl_h2_stream(const struct fl_h2 *h2, int32_t id) {
@@ -38,59 +33,6 @@ static void *mem_calloc(size_t count, size_t size, void *arg) {
 static void *mem_realloc(void *old, size_t size, void *arg) {
     FL_UNUSED(arg);
     return fl_http_realloc(old, size);
-}
-
-/* --- keepalive --- */
-
-static bool watches(const struct fl_h2 *h2) {
-    return h2->conn->options.ping_after_ms > 0 && h2->conn->open_count > 0 &&
-           fl_http_conn_alive(h2->conn);
-}
-
-static void ping_send(struct fl_h2 *h2, uint64_t now_ms) {
-    if (nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, fl_h2_ping_alive) != 0) {
-        fl_http_conn_fail_nomem(h2->conn);
-        return; /* unwatched it might wait for ever */
-    }
-    h2->ping_out = true;
-    h2->ping_out_ms = now_ms;
-    fl_io_timer_set(h2->conn->io, &h2->ping_timer, now_ms + h2->conn->options.ping_timeout_ms);
-    fl_http_conn_dirty(h2->conn);
-}
-
-static void ping_due(struct fl_timer *timer) {
-    struct fl_h2 *h2 = FL_CONTAINER(timer, struct fl_h2, ping_timer);
-    struct fl_http_conn *conn = h2->conn;
-    uint64_t now_ms = fl_io_now_ms(conn->io);
-    if (!watches(h2)) return;
-    if (h2->ping_out && conn->last_read_ms <= h2->ping_out_ms) {
-        conn->quiet = true;
-        fl_http_conn_failf(conn, FL_ETIMEOUT, "no answer to an HTTP/2 PING within %u ms",
-                           conn->options.ping_timeout_ms);
-        return;
-    }
-    h2->ping_out = false;
-    uint64_t quiet_since_ms = FL_MAX(conn->last_read_ms, h2->busy_since_ms);
-    uint64_t at_ms = quiet_since_ms + conn->options.ping_after_ms;
-    if (at_ms > now_ms)
-        fl_io_timer_set(conn->io, &h2->ping_timer, at_ms);
-    else
-        ping_send(h2, now_ms);
-}
-
-void fl_h2_ping_answered(struct fl_h2 *h2) {
-    if (!h2->ping_out) return;
-    h2->ping_out = false;
-    fl_io_timer_set(h2->conn->io, &h2->ping_timer,
-                    h2->conn->last_read_ms + h2->conn->options.ping_after_ms);
-}
-
-void fl_h2_opened(struct fl_h2 *h2) {
-    if (!watches(h2) || fl_timer_is_set(&h2->ping_timer)) return;
-    h2->ping_out = false;
-    h2->busy_since_ms = fl_io_now_ms(h2->conn->io);
-    fl_io_timer_set(h2->conn->io, &h2->ping_timer,
-                    h2->busy_since_ms + h2->conn->options.ping_after_ms);
 }
 
 /* --- leaving --- */
@@ -232,7 +174,7 @@ static void h2_free(struct fl_http_conn *conn) {
     struct fl_h2 *h2 = conn->h2;
     if (!h2) return;
     fl_io_timer_deinit(conn->io, &h2->drain_timer);
-    fl_io_timer_deinit(conn->io, &h2->ping_timer);
+    fl_h2_ping_deinit(h2);
     nghttp2_session_del(h2->session);
     fl_http_free(h2);
     conn->h2 = NULL;
@@ -244,7 +186,7 @@ int fl_h2_new(struct fl_http_conn *conn) {
     conn->h2 = h2;
     h2->conn = conn;
     if (fl_io_timer_init(conn->io, &h2->drain_timer, drain_due) != 0) goto fail;
-    if (fl_io_timer_init(conn->io, &h2->ping_timer, ping_due) != 0) goto fail;
+    if (fl_h2_ping_init(h2) != 0) goto fail;
     if (session_start(h2) != 0) goto fail;
     return 0;
 fail:

@@ -1,7 +1,7 @@
-/* h2.h - HTTP/2 over nghttp2: what h2.c (the session's life), h2_recv.c (frames from the peer) and
- * h2_send.c (frames to the peer) share. nghttp2 knows a stream by its id; the stream object is its
- * user data and is looked up at each use, so that a stream whose owner is gone is simply not found.
- * No function here frees anything while nghttp2 runs. */
+/* h2.h - HTTP/2 over nghttp2: what h2.c (the session's life), h2_ping.c (keepalive), h2_recv.c
+ * (frames from the peer) and h2_send.c (frames to the peer) share. nghttp2 knows a stream by its
+ * id; the stream object is its user data and is looked up at each use, so that a stream whose owner
+ * is gone is simply not found. No function here frees anything while nghttp2 runs. */
 #ifndef FL_HTTP_H2_H
 #define FL_HTTP_H2_H
 
@@ -16,6 +16,7 @@ struct fl_h2 {
     nghttp2_session *session;
     bool goaway_in;      /* the peer's GOAWAY came */
     bool ping_out;       /* a keepalive PING is not answered yet */
+    bool ask_out;        /* the owner's question is not answered yet */
     bool violation;      /* nghttp2 has queued a GOAWAY with an error for the peer's fault */
     int32_t goaway_last; /* the last stream that the peer processes */
     uint32_t violation_code;
@@ -27,12 +28,16 @@ struct fl_h2 {
 
 /* The stream of that id whose owner still hears, or is to hear on_close; NULL. */
 struct fl_http_stream *fl_h2_stream(const struct fl_h2 *h2, int32_t id);
-/* A stream was opened, by either side: keepalive watches. */
-void fl_h2_opened(struct fl_h2 *h2);
 void fl_h2_drain_step(struct fl_h2 *h2); /* the peer knows the notice, or had the time to */
-void fl_h2_ping_answered(struct fl_h2 *h2);
 
-extern const uint8_t fl_h2_ping_alive[8], fl_h2_ping_drain[8];
+extern const uint8_t fl_h2_ping_drain[8];
+
+/* h2_ping.c */
+FL_MUST int fl_h2_ping_init(struct fl_h2 *h2); /* FL_ENOMEM */
+void fl_h2_ping_deinit(struct fl_h2 *h2);
+/* The connection is ready, or a stream was opened, by either side: keepalive watches. */
+void fl_h2_ping_watch(struct fl_h2 *h2);
+void fl_h2_ping_answered(struct fl_h2 *h2, const uint8_t data[8]);
 
 /* h2_recv.c */
 void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks);

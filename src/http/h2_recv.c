@@ -51,7 +51,7 @@ static void got_request(struct fl_h2 *h2, int32_t id) {
     stream->now.id = id;
     nghttp2_session_set_stream_user_data(h2->session, id, stream);
     fl_fields_request(&conn->fields, &head);
-    fl_h2_opened(h2);
+    fl_h2_ping_watch(h2);
     conn->events->on_request(conn->arg, conn, stream, &head);
     FL_ASSERT(stream->now.events || stream->now.ended);
 }
@@ -85,7 +85,7 @@ static void got_ping_ack(struct fl_h2 *h2, const nghttp2_ping *ping) {
     if (memcmp(ping->opaque_data, fl_h2_ping_drain, sizeof fl_h2_ping_drain) == 0)
         fl_h2_drain_step(h2);
     else
-        fl_h2_ping_answered(h2);
+        fl_h2_ping_answered(h2, ping->opaque_data);
 }
 
 /* nghttp2 closes the streams above the last one after this call; those whose HEADERS it still holds
@@ -125,7 +125,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         got_rst_stream(h2, frame);
         break;
     case NGHTTP2_SETTINGS:
-        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) fl_http_conn_ready(h2->conn);
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK) break;
+        fl_http_conn_ready(h2->conn);
+        fl_h2_ping_watch(h2);
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) got_ping_ack(h2, &frame->ping);

@@ -124,7 +124,7 @@ int fl_h2_request(struct fl_http_stream *stream, const struct fl_http_request *h
     nv_deinit(&nv);
     if (id < 0) return fl_fail_nomem(err); /* room was asked before: nothing else is left */
     stream->now.id = id;
-    fl_h2_opened(h2);
+    fl_h2_ping_watch(h2);
     if (!nghttp2_session_check_request_allowed(h2->session))
         fl_http_conn_leave(h2->conn, NGHTTP2_NO_ERROR, FL_STR("stream ids are used up"));
     return 0;

@@ -46,7 +46,7 @@ struct fl_http_conn {
     bool sock_ended;  /* it was told to close */
     bool quiet;       /* nothing more is said to the peer */
     bool say_goodbye; /* before closing, GOAWAY */
-    bool ready_noted, goaway_noted, had_room;
+    bool ready_noted, goaway_noted, answer_noted, had_room;
     uint32_t goaway_code;
     size_t goaway_debug_n;
     char goaway_debug[FL_HTTP_DEBUG_MAX];

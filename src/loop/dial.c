@@ -16,6 +16,7 @@ struct fl_dialling {
     struct fl_sock *sock;
     char *host, *server_name;
     uint16_t port;
+    uint32_t user_timeout_ms;
     struct fl_tls *tls;     /* counted; NULL: cleartext */
     struct fl_query *query; /* while it is not answered */
     struct fl_eyeballs eyeballs;
@@ -78,6 +79,7 @@ static void connected(struct attempt *attempt) {
     sock->peer = attempt->to;
     fl_list_remove(&attempt->item);
     int fd = fl_poll_steal_fd(&attempt->poll, free_attempt);
+    if (d->user_timeout_ms) fl_socket_user_timeout(fd, d->user_timeout_ms);
     int rc = fl_tcp_take_fd(sock, fd);
     if (rc < 0) {
         fl_tcp_finish_errno(sock, -rc);
@@ -198,6 +200,7 @@ static int dialling_new(struct fl_sock *sock, const struct fl_dial *dial,
     if (!d) return FL_ENOMEM;
     fl_list_init(&d->attempts);
     d->port = dial->proxy ? dial->proxy->port : dial->port;
+    d->user_timeout_ms = dial->user_timeout_ms;
     int rc = copy_strings(d, dial);
     if (rc < 0) goto fail;
     rc = fl_io_timer_init(&sock->loop->io, &d->next, on_next);

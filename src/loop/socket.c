@@ -100,6 +100,11 @@ void fl_socket_no_delay(int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+void fl_socket_user_timeout(int fd, uint32_t ms) {
+    unsigned timeout = ms;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+}
+
 int fl_socket_connect(int fd, const struct fl_endpoint_address *to) {
     struct sockaddr_storage address;
     socklen_t size = to_system(to, &address);

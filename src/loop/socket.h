@@ -28,6 +28,7 @@ int fl_socket_fail(struct fl_error *err, const struct fl_endpoint_address *at, i
  * descriptor. */
 FL_MUST int fl_socket_open(enum fl_address_kind family);
 void fl_socket_no_delay(int fd);
+void fl_socket_user_timeout(int fd, uint32_t ms); /* of a connected one */
 /* Starts connecting; 0 also while it is in progress. */
 FL_MUST int fl_socket_connect(int fd, const struct fl_endpoint_address *to);
 /* Binds and listens; `at->port` becomes the port that was chosen. */

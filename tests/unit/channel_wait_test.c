@@ -193,7 +193,7 @@ static void test_stream_limit_queues(void **state) {
     struct fl_peer peer;
     fl_bed_start_peer(&bed, &peer, NULL);
     peer.streams_max = 2;
-    fl_bed_open(&bed, NULL);
+    fl_bed_open(&bed, &(struct fl_channel_options){.connections_max = 1});
     fl_bed_publish(&bed, 1);
     fl_world_run_ms(bed.world, 100);
     for (int i = 0; i < 20; i++)

@@ -98,6 +98,8 @@ fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/han
   unit/support/peer.c)
 fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_inbox ROOMS channel LIBRARIES Threads::Threads)
+fl_unit_test(channel_keepalive ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
+  unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_pick ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_reflection ROOMS sim SOURCES unit/support/server_bed.c)
@@ -112,6 +114,8 @@ fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_wanted ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c)
+fl_unit_test(channel_widen ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
+  unit/support/hand_provider.c unit/support/peer.c)
 
 fl_unit_test(registry_freshness ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_endpoints ROOMS registry sim SOURCES unit/support/kube_bed.c)
