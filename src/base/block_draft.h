@@ -21,7 +21,8 @@ struct fl_block_row {
     uint32_t hints;  /* place of its list plus one; 0: none */
     uint32_t pod_at; /* in the scratch text */
     uint16_t pod_len;
-    uint8_t flags; /* kind and all */
+    uint8_t flags;   /* kind and all */
+    uint32_t suffix; /* the end of the pod's name as a number, if all are numbers; by the packing */
 };
 
 struct fl_block_draft {
@@ -47,6 +48,6 @@ struct fl_block_draft {
 };
 
 /* The block, with one reference. FL_ENOMEM, FL_ETOO_LARGE (4 GiB). */
-FL_MUST int fl_block_pack(const struct fl_block_draft *draft, struct fl_block **out);
+FL_MUST int fl_block_pack(struct fl_block_draft *draft, struct fl_block **out);
 
 #endif

@@ -41,10 +41,13 @@ static inline struct fl_str suffix_of(const struct fl_block_draft *draft,
                     row->pod_len - draft->prefix_len);
 }
 
-static bool suffixes_are_random(const struct fl_block_draft *draft) {
+/* Whether all suffixes are numbers: then the rows have them. */
+static bool find_numbers(struct fl_block_draft *draft) {
     bool all = draft->count > 0;
-    for (size_t i = 0; i < draft->count && all; i++)
-        all = fl_block_suffix_is_random(suffix_of(draft, &draft->rows[i]));
+    for (size_t i = 0; i < draft->count && all; i++) {
+        struct fl_block_row *row = &draft->rows[i];
+        all = fl_block_suffix_number(suffix_of(draft, row), &row->suffix);
+    }
     return all;
 }
 
@@ -53,16 +56,16 @@ static bool suffixes_are_even(const struct fl_block_draft *draft) {
 }
 
 /* Sets how suffixes are kept; gives the bytes of their text. */
-static size_t choose_suffixes(const struct fl_block_draft *draft, struct fl_block *block) {
+static size_t choose_suffixes(struct fl_block_draft *draft, struct fl_block *block) {
     size_t bytes = draft->pod_bytes - draft->pods * draft->prefix_len;
     if (!suffixes_are_even(draft)) return bytes;
     block->suffix_len = draft->count ? (uint16_t)suffix_of(draft, &draft->rows[0]).n : 0;
-    block->random_suffixes = suffixes_are_random(draft);
+    block->random_suffixes = find_numbers(draft);
     return block->random_suffixes ? draft->count * block_suffix_bytes(block->suffix_len) : bytes;
 }
 
 /* Where the arrays of the block lie, in its header; its size. */
-static size_t lay_out(const struct fl_block_draft *draft, struct fl_block *block) {
+static size_t lay_out(struct fl_block_draft *draft, struct fl_block *block) {
     size_t n = draft->count, at = sizeof(struct fl_block) + n * sizeof(uint64_t);
     size_t text_bytes =
         draft->prefix_len + choose_suffixes(draft, block) + draft->port_bytes + draft->name_bytes;
@@ -111,19 +114,28 @@ static void set_suffix(struct fl_block *block, size_t i, uint32_t offset) {
     }
 }
 
+/* Suffixes that are numbers, the lowest byte first. */
+static void fill_numbers(const struct fl_block_draft *draft, const struct fl_block *block,
+                         struct cursor *c) {
+    size_t bytes = block_suffix_bytes(block->suffix_len);
+    for (size_t i = 0; i < draft->count; i++) {
+        uint32_t number = draft->rows[i].suffix;
+        for (size_t k = 0; k < bytes; k++, number >>= 8) c->text[c->at++] = (char)number;
+    }
+}
+
 /* The prefix, then the suffixes, with their places if they need them. */
 static void fill_pods(const struct fl_block_draft *draft, struct fl_block *block,
                       struct cursor *c) {
     if (draft->prefix_len) pack_text(c, draft->text.data + draft->prefix_at, draft->prefix_len);
+    if (block->random_suffixes) {
+        fill_numbers(draft, block, c);
+        return;
+    }
     for (size_t i = 0; i < draft->count; i++) {
         struct fl_str suffix = suffix_of(draft, &draft->rows[i]);
         if (block->suffix_at) set_suffix(block, i, c->at);
-        if (block->random_suffixes) {
-            fl_block_suffix_write(suffix, (uint8_t *)c->text + c->at);
-            c->at += (uint32_t)block_suffix_bytes(suffix.n);
-        } else if (suffix.n) {
-            pack_text(c, suffix.p, suffix.n);
-        }
+        if (suffix.n) pack_text(c, suffix.p, suffix.n);
     }
     if (block->suffix_at) set_suffix(block, draft->count, c->at);
 }
@@ -177,7 +189,7 @@ static void fill_arrays(const struct fl_block_draft *draft, struct fl_block *blo
     }
 }
 
-int fl_block_pack(const struct fl_block_draft *draft, struct fl_block **out) {
+int fl_block_pack(struct fl_block_draft *draft, struct fl_block **out) {
     struct fl_block header = {0};
     size_t bytes = lay_out(draft, &header);
     if (bytes > UINT32_MAX) return FL_ETOO_LARGE;

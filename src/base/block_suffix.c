@@ -13,17 +13,16 @@ static const uint8_t digits[256] = {
     ['4'] = 22, ['5'] = 23, ['6'] = 24, ['7'] = 25, ['8'] = 26, ['9'] = 27,
 };
 
-bool fl_block_suffix_is_random(struct fl_str suffix) {
-    bool is = suffix.n >= BLOCK_SUFFIX_MIN && suffix.n <= FL_BLOCK_SUFFIX_MAX;
-    for (size_t i = 0; i < suffix.n && is; i++) is = digits[(uint8_t)suffix.p[i]] != 0;
-    return is;
-}
-
-void fl_block_suffix_write(struct fl_str suffix, uint8_t *out) {
-    uint32_t number = 0;
-    for (size_t i = suffix.n; i-- > 0;) number = number * BASE + digits[(uint8_t)suffix.p[i]] - 1;
-    for (size_t i = 0; i < block_suffix_bytes(suffix.n); i++, number >>= 8)
-        out[i] = (uint8_t)number;
+bool fl_block_suffix_number(struct fl_str suffix, uint32_t *number) {
+    uint32_t sum = 0;
+    if (suffix.n < BLOCK_SUFFIX_MIN || suffix.n > FL_BLOCK_SUFFIX_MAX) return false;
+    for (size_t i = suffix.n; i-- > 0;) {
+        uint32_t digit = digits[(uint8_t)suffix.p[i]];
+        if (digit == 0) return false;
+        sum = sum * BASE + digit - 1;
+    }
+    *number = sum;
+    return true;
 }
 
 void fl_block_suffix_read(const uint8_t *at, size_t len, char out[FL_BLOCK_SUFFIX_MAX]) {

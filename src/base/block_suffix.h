@@ -11,9 +11,8 @@
 #define BLOCK_SUFFIX_MIN ((size_t)3) /* shorter ones gain nothing */
 
 static inline size_t block_suffix_bytes(size_t len) { return len / 2 + 1; }
-/* Whether such a suffix may be written as a number. */
-bool fl_block_suffix_is_random(struct fl_str suffix);
-void fl_block_suffix_write(struct fl_str suffix, uint8_t *out);
+/* The number that such a suffix is; false if it is none. */
+bool fl_block_suffix_number(struct fl_str suffix, uint32_t *number);
 void fl_block_suffix_read(const uint8_t *at, size_t len, char out[FL_BLOCK_SUFFIX_MAX]);
 
 #endif

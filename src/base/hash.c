@@ -5,7 +5,5 @@
 #include <xxhash.h>
 
 uint64_t fl_hash(struct fl_str bytes, uint64_t seed) {
-    /* The same value; that the seed is none saves the compiler a part of the work. */
-    if (seed == 0) return XXH3_64bits(bytes.p, bytes.n);
     return XXH3_64bits_withSeed(bytes.p, bytes.n, seed);
 }

@@ -2,6 +2,8 @@
  */
 #include "support/k8s_bed.h"
 
+#include "wire/pb.h"
+
 /* --- without memory --- */
 
 /* Counts, since its own memory must not fail. */
@@ -274,6 +276,59 @@ static void test_json_keys_in_any_order(void **state) {
     expect_every_split(&empty, "END  \n");
 }
 
+/* The fields of a message of five, beginning with the one at `first`; the node's comes twice. */
+static void put_rotated_endpoint(struct fl_pb_writer *w, unsigned first) {
+    size_t endpoint = fl_pb_open(w, 2), inner;
+    fl_pb_put_text(w, 6, S("another"));
+    for (unsigned i = first; i < first + 5; i++) {
+        switch (i % 5) {
+        case 0:
+            fl_pb_put_text(w, 1, S("10.0.0.1"));
+            break;
+        case 1:
+            inner = fl_pb_open(w, 2);
+            for (unsigned k = first; k < first + 3; k++) fl_pb_put_varint(w, 1 + k % 3, k % 3 != 0);
+            fl_pb_close(w, inner);
+            break;
+        case 2:
+            inner = fl_pb_open(w, 4);
+            for (unsigned k = first; k < first + 7; k++)
+                fl_pb_put_bytes(w, 1 + k % 7,
+                                k % 7 == 0   ? S("Pod")
+                                : k % 7 == 2 ? S("p-1")
+                                             : S(""));
+            fl_pb_close(w, inner);
+            break;
+        case 3:
+            fl_pb_put_varint(w, 99, 1);
+            fl_pb_put_text(w, 6, S("node"));
+            break;
+        default:
+            fl_pb_put_text(w, 7, S("zone"));
+        }
+    }
+    fl_pb_close(w, endpoint);
+}
+
+/* Nobody promises the order that every server keeps to. */
+static void test_protobuf_fields_in_any_order(void **state) {
+    FL_UNUSED(state);
+    for (unsigned first = 0; first < 35; first++) {
+        struct fl_buf object, out;
+        fl_buf_init(&object, 1 << 20);
+        fl_buf_init(&out, 1 << 20);
+        struct fl_pb_writer w = fl_pb_writer_of(&object);
+        put_rotated_endpoint(&w, first);
+        assert_int_equal(fl_pb_finish(&w), 0);
+        put_event(&out, FL_K8S_PROTOBUF, FL_K8S_ADDED, FL_K8S_ENDPOINTSLICE, fl_buf_str(&object));
+        struct body body = {FL_K8S_ENDPOINTSLICE, FL_K8S_BODY_WATCH, FL_K8S_PROTOBUF,
+                            fl_buf_str(&out)};
+        expect_every_split(&body, "ADDED [10.0.0.1 -ST node/zone p-1 0000]\n");
+        fl_buf_deinit(&object);
+        fl_buf_deinit(&out);
+    }
+}
+
 static void test_status_bodies(void **state) {
     FL_UNUSED(state);
     EACH_FORMAT(format) {
@@ -387,6 +442,7 @@ int main(void) {
         cmocka_unit_test(test_W18_absent_conditions),
         cmocka_unit_test(test_hints_of_zones_and_nodes),
         cmocka_unit_test(test_json_keys_in_any_order),
+        cmocka_unit_test(test_protobuf_fields_in_any_order),
         cmocka_unit_test(test_status_bodies),
         cmocka_unit_test(test_every_allocation_failing),
         cmocka_unit_test(test_encoders_append_all_or_nothing),
