@@ -95,6 +95,7 @@ static int serve(struct fl_echo *echo, const struct fl_echo_options *options,
     fl_reflection_services(echo->reflection, services + 2);
     const struct fl_grpc_server_options server = {.host = options->host,
                                                   .port = options->port,
+                                                  .limits = options->limits,
                                                   .services = services,
                                                   .service_count = FL_COUNT(services)};
     return fl_grpc_server_new(echo->io, &server, &echo->server, err);

@@ -15,6 +15,7 @@ struct fl_echo_options {
     struct fl_str host;
     uint16_t port;
     uint32_t delay_ms; /* each UnaryEcho takes so long; 0: at once */
+    struct fl_grpc_server_limits limits;
 };
 
 FL_MUST int fl_echo_new(struct fl_io *io, const struct fl_echo_options *options,

@@ -9,9 +9,13 @@
 #include "base/alloc.h"
 #include "channel/server_inside.h"
 
-#define STREAMS_MAX       1000
 #define RECEIVE_BYTES_MAX (4u * 1024 * 1024)
+#define STREAMS_MAX       1000
+#define CALLS_MAX         100000
 #define CONNECTIONS_MAX   10000
+#define AGE_GRACE_MS      60000
+#define PING_MS_MIN       (5u * 60 * 1000)
+#define PING_IDLE_MS_MIN  (2u * 60 * 60 * 1000)
 
 /* --- routes --- */
 
@@ -132,14 +136,15 @@ static void on_accept(void *arg, struct fl_sock *sock) { fl_grpc_conn_take_accep
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise) { return value ? value : otherwise; }
 
-static struct fl_grpc_server_options fill_in(const struct fl_grpc_server_options *given) {
-    struct fl_grpc_server_options o = *given;
-    o.streams_max = or_default(o.streams_max, STREAMS_MAX);
-    o.receive_bytes_max = or_default(o.receive_bytes_max, RECEIVE_BYTES_MAX);
-    o.connections_max = or_default(o.connections_max, CONNECTIONS_MAX);
-    o.host = FL_STR_NONE; /* the caller's memory, like the services */
-    o.services = NULL;
-    return o;
+static struct fl_grpc_server_limits fill_in(struct fl_grpc_server_limits limits) {
+    limits.receive_bytes_max = or_default(limits.receive_bytes_max, RECEIVE_BYTES_MAX);
+    limits.streams_max = or_default(limits.streams_max, STREAMS_MAX);
+    limits.calls_max = or_default(limits.calls_max, CALLS_MAX);
+    limits.connections_max = or_default(limits.connections_max, CONNECTIONS_MAX);
+    limits.age_grace_ms = or_default(limits.age_grace_ms, AGE_GRACE_MS);
+    limits.ping_ms_min = or_default(limits.ping_ms_min, PING_MS_MIN);
+    limits.ping_idle_ms_min = or_default(limits.ping_idle_ms_min, PING_IDLE_MS_MIN);
+    return limits;
 }
 
 int fl_grpc_server_new(struct fl_io *io, const struct fl_grpc_server_options *options,
@@ -147,7 +152,7 @@ int fl_grpc_server_new(struct fl_io *io, const struct fl_grpc_server_options *op
     struct fl_grpc_server *server = FL_NEW(struct fl_grpc_server);
     if (!server) return fl_fail_nomem(err);
     server->io = io;
-    server->options = fill_in(options);
+    server->limits = fill_in(options->limits);
     fl_list_init(&server->connections);
     fl_task_init(&server->last, run_last);
     int rc = fl_io_timer_init(io, &server->deadline, deadline_over);

@@ -61,14 +61,25 @@ struct fl_grpc_service {
     void *arg;
 };
 
+/* What a server bears of its clients. Zero-initialised: the defaults in brackets. */
+struct fl_grpc_server_limits {
+    uint32_t receive_bytes_max; /* [4 MiB] of a message; beyond: RESOURCE_EXHAUSTED */
+    uint32_t streams_max;       /* [1000] per connection */
+    uint32_t calls_max;         /* [100000] in all; beyond: REFUSED_STREAM, which is retried */
+    uint32_t connections_max;   /* [10000] beyond: closed at once */
+    uint32_t idle_ms_max;       /* [0: none] a connection without calls drains */
+    uint32_t age_ms_max;        /* [0: none] +-10 %: a connection drains, gRFC A9 */
+    uint32_t age_grace_ms;      /* [60000] then it is cut */
+    uint32_t ping_ms_min;       /* [300000] a client's keepalive may not be faster, gRFC A8 */
+    uint32_t ping_idle_ms_min;  /* [7200000] the same while it has no call */
+};
+
 /* Zero-initialised: the defaults in brackets. */
 struct fl_grpc_server_options {
-    struct fl_str host;         /* address to listen on */
-    uint16_t port;              /* 0: any */
-    struct fl_tls *tls;         /* NULL: cleartext */
-    uint32_t streams_max;       /* [1000] per connection */
-    uint32_t receive_bytes_max; /* [4 MiB] of a message */
-    uint32_t connections_max;   /* [10000] beyond: closed at once */
+    struct fl_str host; /* address to listen on */
+    uint16_t port;      /* 0: any */
+    struct fl_tls *tls; /* NULL: cleartext */
+    struct fl_grpc_server_limits limits;
     /* The array is copied; names and tables of methods are kept by address. */
     const struct fl_grpc_service *services;
     size_t service_count;

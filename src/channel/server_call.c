@@ -138,6 +138,7 @@ static void on_stream_close(void *arg, struct fl_http_stream *stream, const stru
     struct fl_grpc_call *call = arg;
     call->stream = NULL;
     call->finished = true;
+    call->server->call_count--;
     if (events_of(call) && events_of(call)->on_close)
         events_of(call)->on_close(call->arg, call, why);
     fl_grpc_call_free_if_over(call);
@@ -163,8 +164,8 @@ static struct fl_grpc_call *call_new(struct fl_grpc_server *server, struct fl_ht
     call->method = route ? route->method : &no_method;
     call->arg = route ? route->arg : NULL;
     fl_task_init(&call->resume, run_resume);
-    fl_grpc_reader_init(&call->reader, server->options.receive_bytes_max);
-    fl_buf_init(&call->request, server->options.receive_bytes_max);
+    fl_grpc_reader_init(&call->reader, server->limits.receive_bytes_max);
+    fl_buf_init(&call->request, server->limits.receive_bytes_max);
     fl_buf_init(&call->waiting, WAITING_MAX);
     return call;
 }
@@ -180,9 +181,11 @@ static bool set_deadline(struct fl_grpc_call *call, struct fl_http_headers heade
 
 int fl_grpc_call_begin(struct fl_grpc_server *server, struct fl_http_stream *stream,
                        const struct fl_http_request *head) {
+    if (server->call_count == server->limits.calls_max) return FL_EFULL;
     const struct fl_grpc_route *route = fl_grpc_server_route(server, head->path);
     struct fl_grpc_call *call = call_new(server, stream, route);
     if (!call) return FL_ENOMEM;
+    server->call_count++;
     fl_http_stream_attach(stream, &stream_events, call);
     if (!set_deadline(call, head->headers)) {
         fl_grpc_call_refuse(call, FL_STATUS_INTERNAL, "malformed grpc-timeout");

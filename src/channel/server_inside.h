@@ -19,7 +19,7 @@ struct fl_grpc_route {
 
 struct fl_grpc_server {
     struct fl_io *io;
-    struct fl_grpc_server_options options; /* defaults filled in; no host, no services */
+    struct fl_grpc_server_limits limits; /* defaults filled in */
     struct fl_grpc_service *services;
     size_t service_count;
     struct fl_grpc_route *routes;
@@ -27,7 +27,7 @@ struct fl_grpc_server {
     struct fl_listener *listener; /* NULL once it stops */
     uint16_t port;
     struct fl_list connections;
-    size_t connection_count;
+    size_t connection_count, call_count;
     bool ending;
     struct fl_timer deadline; /* of the drain */
     struct fl_task last;      /* tells `done` */
@@ -65,15 +65,17 @@ void fl_grpc_conn_take_accepted(struct fl_grpc_server *server, struct fl_sock *s
 void fl_grpc_conns_drain(struct fl_grpc_server *server);
 void fl_grpc_conns_cut(struct fl_grpc_server *server);
 
-/* server_call.c: a call begins; its answer may be a refusal. FL_ENOMEM: the stream is the caller's
- * still. */
+/* server_call.c: a call begins; its answer may be a refusal. FL_ENOMEM, FL_EFULL (too many calls):
+ * the stream is the caller's still. */
 FL_MUST int fl_grpc_call_begin(struct fl_grpc_server *server, struct fl_http_stream *stream,
                                const struct fl_http_request *head);
 void fl_grpc_call_free_if_over(struct fl_grpc_call *call);
 
 /* server_reply.c: ends a call with a status and our own words. */
 void fl_grpc_call_refuse(struct fl_grpc_call *call, enum fl_status status, const char *message);
-/* Ends a stream without a word of gRPC. */
-void fl_grpc_stream_break(struct fl_http_stream *stream, int code);
+/* Ends a stream without a word of gRPC: RST_STREAM with `h2_code`. */
+void fl_grpc_stream_break(struct fl_http_stream *stream, uint32_t h2_code, int code);
+#define FL_H2_REFUSED_STREAM 7u
+#define FL_H2_CANCEL         8u
 
 #endif

@@ -10,12 +10,11 @@
 #define FIELDS_FEW  16             /* heads up to this many fields need no memory */
 #define OWN_FIELDS  3              /* that this file puts before the owner's */
 #define MESSAGE_MAX ((size_t)4096) /* of grpc-message, encoded */
-#define H2_CANCEL   8u
 
-void fl_grpc_stream_break(struct fl_http_stream *stream, int code) {
+void fl_grpc_stream_break(struct fl_http_stream *stream, uint32_t h2_code, int code) {
     struct fl_error why;
     fl_fail(&why, code, "%s", fl_error_text(code));
-    fl_http_stream_reset(stream, H2_CANCEL, &why);
+    fl_http_stream_reset(stream, h2_code, &why);
 }
 
 /* --- heads --- */
@@ -91,7 +90,7 @@ int fl_grpc_call_send(struct fl_grpc_call *call, struct fl_str message) {
 /* It cannot be told how it ended. */
 static void break_call(struct fl_grpc_call *call, int code) {
     call->finished = true;
-    fl_grpc_stream_break(call->stream, code);
+    fl_grpc_stream_break(call->stream, FL_H2_CANCEL, code);
 }
 
 static int send_status(struct fl_grpc_call *call, struct head *fields,

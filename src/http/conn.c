@@ -180,6 +180,8 @@ static void idle_late(struct fl_http_conn *conn) {
     if (conn->open_count > 0) return; /* the turn that reports the last one sets it again */
     if (at_ms > fl_io_now_ms(conn->io))
         fl_io_timer_set(conn->io, &conn->phase, at_ms);
+    else if (conn->server)
+        fl_http_conn_drain(conn); /* a request may be on its way */
     else
         fl_http_conn_close(conn);
 }

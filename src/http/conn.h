@@ -70,7 +70,7 @@ struct fl_http_options {
     /* [20000] Client: from dial to on_ready. Server: until the peer's SETTINGS (HTTP/2) or a whole
      * head, each of them (HTTP/1.1). */
     uint32_t ready_timeout_ms;
-    uint32_t idle_timeout_ms; /* [0: none] without a stream: GOAWAY and close */
+    uint32_t idle_timeout_ms; /* [0: none] without a stream: GOAWAY and close; server: drains */
     uint32_t
         ping_after_ms; /* [0: none] PING after so long without a byte read, with streams open */
     uint32_t ping_timeout_ms;  /* [15000] then the connection ends with FL_ETIMEOUT */
@@ -79,6 +79,9 @@ struct fl_http_options {
     uint32_t window_bytes; /* [1 MiB] receive window per stream; the connection's is four times */
     uint32_t header_bytes_max; /* [16 KiB] of one header list; beyond: the stream is refused */
     uint32_t streams_max;      /* [1000] server: concurrent streams allowed to the peer */
+    /* [0: any rate] Server: PINGs sooner one behind the other than this, with and without streams
+     * open, are strikes; behind two of them the connection ends with ENHANCE_YOUR_CALM (A8). */
+    uint32_t ping_min_ms, ping_min_idle_ms;
 };
 
 /* Dials and speaks as client. `dial.deadline_ms` is set from ready_timeout_ms; with TLS the

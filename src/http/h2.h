@@ -11,6 +11,14 @@
 
 enum fl_h2_drain { FL_H2_DRAIN_NONE, FL_H2_DRAIN_NOTICE, FL_H2_DRAIN_FINAL };
 
+/* PINGs that came too soon; see h2_strikes.c. */
+struct fl_h2_strikes {
+    uint64_t last_ms; /* when the last PING came */
+    unsigned count;
+    bool pinged; /* one has come */
+    bool sent;   /* HEADERS or DATA, since then */
+};
+
 struct fl_h2 {
     struct fl_http_conn *conn;
     nghttp2_session *session;
@@ -23,6 +31,7 @@ struct fl_h2 {
     int invalid_lib_error;  /* nghttp2's own reason for refusing the last invalid frame */
     enum fl_h2_drain drain; /* server */
     struct fl_timer drain_timer, ping_timer;
+    struct fl_h2_strikes strikes; /* server */
     uint64_t busy_since_ms, ping_out_ms;
 };
 
@@ -38,6 +47,9 @@ void fl_h2_ping_deinit(struct fl_h2 *h2);
 /* The connection is ready, or a stream was opened, by either side: keepalive watches. */
 void fl_h2_ping_watch(struct fl_h2 *h2);
 void fl_h2_ping_answered(struct fl_h2 *h2, const uint8_t data[8]);
+
+/* h2_strikes.c */
+void fl_h2_strikes_ping(struct fl_h2 *h2); /* a PING came */
 
 /* h2_recv.c */
 void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks);

@@ -130,7 +130,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         fl_h2_ping_watch(h2);
         break;
     case NGHTTP2_PING:
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK) got_ping_ack(h2, &frame->ping);
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            got_ping_ack(h2, &frame->ping);
+        else
+            fl_h2_strikes_ping(h2);
         break;
     case NGHTTP2_GOAWAY:
         got_goaway(h2, &frame->goaway);

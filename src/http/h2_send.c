@@ -159,11 +159,12 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *a
     FL_UNUSED(session);
     struct fl_h2 *h2 = arg;
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
-        h2->violation = true; /* we never send one ourselves */
+        h2->violation = true; /* the only one of our own is about PINGs, see h2_strikes.c */
         h2->violation_code = frame->goaway.error_code;
         return 0;
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+    h2->strikes.sent = true;
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (!end && frame->hd.type == NGHTTP2_DATA) return 0;
     struct fl_http_stream *stream = fl_h2_stream(h2, frame->hd.stream_id);

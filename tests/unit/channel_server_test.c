@@ -164,7 +164,7 @@ static void test_connections_are_bounded(void **state) {
     struct server_bed bed;
     server_bed_start(&bed, 6);
     struct fl_grpc_server *server =
-        server_bed_serve(&bed, (struct fl_grpc_server_options){.connections_max = 1});
+        server_bed_serve(&bed, (struct fl_grpc_server_options){.limits.connections_max = 1});
     server_bed_dial(&bed);
     assert_int_equal(fl_grpc_server_connections(server), 1);
     struct server_bed second = {.world = bed.world, .io = bed.io};

@@ -106,6 +106,7 @@ fl_unit_test(channel_reflection ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_reply ROOMS channel)
 fl_unit_test(channel_round_robin ROOMS channel)
 fl_unit_test(channel_server ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_server_limits ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_server_stream ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_stream ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)

@@ -115,7 +115,7 @@ struct fl_grpc_server *server_bed_serve(struct server_bed *bed,
 
 void server_bed_dial(struct server_bed *bed) {
     struct fl_dial dial = {.host = FL_STR(HOST), .port = PORT};
-    struct fl_http_options options = {.version = FL_HTTP_2};
+    struct fl_http_options options = {.version = FL_HTTP_2, .ping_after_ms = bed->ping_after_ms};
     bed->ready = bed->closed = false;
     assert_int_equal(
         fl_http_conn_dial(bed->io, &dial, &options, &conn_events, bed, &bed->conn, NULL), 0);

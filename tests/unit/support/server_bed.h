@@ -32,6 +32,7 @@ struct server_bed {
     struct fl_world *world;
     struct fl_io *io;
     struct fl_http_conn *conn;
+    uint32_t ping_after_ms; /* the client's keepalive; set before dialling */
     bool ready, closed;
     unsigned goaways;
     uint32_t goaway_code;
