@@ -72,7 +72,8 @@ void fl_bed_publish(struct fl_bed *bed, unsigned count) {
 
 struct fl_echo *fl_bed_echo(struct fl_bed *bed, unsigned number, uint32_t delay_ms) {
     struct fl_echo *echo;
-    struct fl_echo_options options = {fl_str_of(fl_bed_host(number)), FL_BED_PORT, delay_ms};
+    struct fl_echo_options options = {
+        .host = fl_str_of(fl_bed_host(number)), .port = FL_BED_PORT, .delay_ms = delay_ms};
     assert_int_equal(fl_echo_new(bed->io, &options, &echo, NULL), 0);
     return echo;
 }
