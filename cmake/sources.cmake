@@ -167,7 +167,9 @@ set(FL_SOURCES_channel
   src/channel/pick_first.c
   src/channel/queue.c
   src/channel/reflection.c
+  src/channel/rendezvous.c
   src/channel/reply.c
+  src/channel/ring_hash.c
   src/channel/round.c
   src/channel/round_robin.c
   src/channel/server.c
@@ -178,6 +180,7 @@ set(FL_SOURCES_channel
   src/channel/subchannel.c
   src/channel/transport.c
   src/channel/wanted.c
+  src/channel/weighted_round_robin.c
   src/channel/widen.c)
 set(FL_SOURCES_registry
   src/registry/discovery.c

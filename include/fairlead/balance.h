@@ -15,7 +15,15 @@ enum fl_balance_policy {
     FL_BALANCE_PICK_FIRST,
     /* The least busy of a few that are drawn at random (gRFC A48). */
     FL_BALANCE_LEAST_REQUEST,
+    /* The same endpoint for equal values of a header, by a ring of hashes (gRFC A42). When an
+     * endpoint comes or leaves, little more than its share moves. */
+    FL_BALANCE_RING_HASH,
+    /* The same, by the highest score: nothing moves but its share, and shares are more even than a
+     * ring's; a change costs more (some 50 microseconds) and 128 KiB are held. */
+    FL_BALANCE_RENDEZVOUS,
 };
+
+struct fl_endpoint;
 
 /* Zero-initialised: the defaults in brackets. */
 struct fl_balance_options {
@@ -24,6 +32,17 @@ struct fl_balance_options {
      * (gRFC A62, shuffleAddressList). */
     bool shuffle;
     uint32_t choices; /* [2] least_request: drawn, with repetition; 2 to 10 (gRFC A48) */
+    /* ring_hash, rendezvous: the metadata whose value is hashed, in lower case and not "-bin".
+     * NULL, or a call without it: a hash is drawn for each call. */
+    const char *hash_header;
+    /* [1024, 4096] ring_hash: places on the ring; at most 4096 (gRFC A42) */
+    uint32_t ring_min, ring_max;
+    /* How much an endpoint takes, in percent of what is usual: 1 to 10000, 0 is taken as 100. NULL:
+     * all take 100. round_robin gives turns, ring_hash and rendezvous shares of the hashes by it;
+     * with least_request an endpoint of 200 may be twice as busy as one of 100. Called on the
+     * channel's loop, when the endpoint is new and whenever it changed. Not for pick_first. */
+    uint32_t (*weight)(void *arg, const struct fl_endpoint *endpoint);
+    void *weight_arg;
 };
 
 FL_C_END

@@ -102,6 +102,7 @@ static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_e
     FL_UNUSED(stream);
     struct fl_attempt *attempt = arg;
     attempt->stream = NULL;
+    attempt->sub->pick.active--;
     fl_list_remove(&attempt->link);
     fl_attempt_move(attempt, FL_ATTEMPT_OVER);
     fl_call_on_over(attempt->call, attempt, why, h2_code);
@@ -163,6 +164,7 @@ int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
     fl_subchannel_ref(transport->sub);
     fl_subchannel_unref(attempt->sub);
     attempt->sub = transport->sub;
+    attempt->sub->pick.active++;
     fl_list_push(&transport->attempts, &attempt->link);
     attempt->sent = 0;
     attempt->end_sent = false;

@@ -9,9 +9,11 @@
 #include "channel/round.h"
 
 /* An own, complete copy of the caller's options (NULL: the defaults). FL_EUSAGE: the detail names
- * what is wrong; FL_ENOMEM. */
+ * what is wrong; FL_ENOMEM. To be ended by _deinit, after a failure too. */
 FL_MUST int fl_balance_options_copy(struct fl_balance_options *out,
                                     const struct fl_balance_options *given, struct fl_error *err);
+
+void fl_balance_options_deinit(struct fl_balance_options *options);
 
 struct fl_balancer {
     struct fl_round round;
@@ -26,6 +28,8 @@ FL_MUST int fl_balancer_reserve(struct fl_balancer *balancer, size_t count);
 /* Twice is allowed, for both. */
 void fl_balancer_add(struct fl_balancer *balancer, struct fl_pick *pick);
 void fl_balancer_remove(struct fl_balancer *balancer, struct fl_pick *pick);
+/* Whether it is in or not; 1 to FL_WEIGHT_MAX. */
+void fl_balancer_weigh(struct fl_balancer *balancer, struct fl_pick *pick, uint32_t weight);
 /* Who takes a call now; NULL: none of them `may`. */
 struct fl_pick *fl_balancer_next(struct fl_balancer *balancer,
                                  const struct fl_pick_context *context, fl_pick_may *may);

@@ -178,6 +178,7 @@ static void channel_free(struct fl_channel *channel) {
     fl_set_unref(channel->loop_data.applied);
     fl_balancer_deinit(&channel->loop_data.balancer);
     fl_channel_wanted_deinit(channel);
+    fl_balance_options_deinit(&channel->options.balance);
     fl_map_deinit(&channel->loop_data.subs);
     fl_free(channel->target);
     fl_free(channel->authority);

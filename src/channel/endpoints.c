@@ -30,6 +30,12 @@ static void peer_text(const struct fl_endpoint *endpoint, char out[PEER_MAX]) {
     snprintf(out, PEER_MAX, v6 ? "[%s]:%u" : "%s:%u", endpoint->address, endpoint->port);
 }
 
+static uint32_t weight_of(const struct fl_channel *channel, const struct fl_endpoint *endpoint) {
+    const struct fl_balance_options *balance = &channel->options.balance;
+    uint32_t weight = balance->weight ? balance->weight(balance->weight_arg, endpoint) : 0;
+    return weight ? FL_MIN(weight, FL_WEIGHT_MAX) : FL_WEIGHT_USUAL;
+}
+
 static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, const char *peer,
                struct fl_subchannel **out) {
     struct fl_map *subs = &channel->loop_data.subs;
@@ -74,6 +80,8 @@ static void apply_change(void *arg, const struct fl_change *change) {
     } else if (change->what & FL_CHANGED_IDENTITY) {
         fl_subchannel_renew(sub);
     }
+    fl_balancer_weigh(&channel->loop_data.balancer, &sub->pick,
+                      weight_of(channel, &change->endpoint));
     sub->ready = change->endpoint.ready;
     sub->serving = change->endpoint.serving;
     sub->terminating = change->endpoint.terminating;

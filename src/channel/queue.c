@@ -4,6 +4,7 @@
  * that fail fast leave the queue when the channel enters TRANSIENT_FAILURE, those that wait for
  * ready stay. The queue is bounded by queued_calls_max. Whoever makes its chances better defers the
  * pump; the queue is never run from within a callback of a connection. */
+#include "base/hash.h"
 #include "channel/state.h"
 
 #define TRANSPARENT_RETRIES_MAX 5
@@ -18,11 +19,25 @@ static bool is_fresh(const struct fl_pick *pick) {
     return transport && !fl_transport_quiet(transport);
 }
 
+/* The header's values together are one hash, however many there are (gRFC A42). */
+static struct fl_pick_context context_of(const struct fl_channel *channel,
+                                         const struct fl_call *call) {
+    struct fl_pick_context context = {.hashed = false};
+    if (!channel->options.balance.hash_header) return context;
+    struct fl_str name = fl_str_of(channel->options.balance.hash_header);
+    for (size_t i = 0; i < call->metadata_count; i++) {
+        if (!fl_str_eq(call->metadata[i].name, name)) continue;
+        context.hashed = true;
+        context.hash = fl_hash(call->metadata[i].value, context.hash);
+    }
+    return context;
+}
+
 /* Who takes the call now; NULL: it must wait. Whose turn it is after a long quiet is asked first
  * and the call goes to another one; a call that has waited takes who has answered. */
 static struct fl_subchannel *choose(struct fl_channel *channel, const struct fl_attempt *attempt) {
     struct fl_balancer *balancer = &channel->loop_data.balancer;
-    const struct fl_pick_context context = {.hashed = false};
+    const struct fl_pick_context context = context_of(channel, attempt->call);
     bool waited = attempt->state == FL_ATTEMPT_WAITING;
     struct fl_pick *pick = waited ? fl_balancer_next(balancer, &context, is_fresh) : NULL;
     if (!pick) pick = fl_balancer_next(balancer, &context, has_room);

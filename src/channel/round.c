@@ -12,6 +12,7 @@ void fl_round_init(struct fl_round *round, const struct fl_policy *policy,
 }
 
 void fl_round_deinit(struct fl_round *round) {
+    if (round->policy && round->policy->deinit) round->policy->deinit(round);
     fl_free(round->picks);
     round->picks = NULL;
     round->count = round->cap = 0;
@@ -23,8 +24,9 @@ int fl_round_reserve(struct fl_round *round, size_t count) {
     struct fl_pick **picks = fl_realloc(round->picks, cap * sizeof(struct fl_pick *));
     if (!picks) return FL_ENOMEM;
     round->picks = picks;
-    round->cap = cap;
-    return 0;
+    int rc = round->policy->reserve ? round->policy->reserve(round, cap) : 0;
+    if (rc == 0) round->cap = cap;
+    return rc;
 }
 
 /* The first index whose order is not below `order`. */
@@ -61,4 +63,12 @@ void fl_round_remove(struct fl_round *round, struct fl_pick *pick) {
             (round->count - at) * sizeof(struct fl_pick *));
     pick->in = false;
     if (round->policy->removed) round->policy->removed(round, pick, at);
+}
+
+void fl_round_weigh(struct fl_round *round, struct fl_pick *pick, uint32_t weight) {
+    FL_ASSERT(weight > 0 && weight <= FL_WEIGHT_MAX);
+    uint32_t before = pick->weight;
+    pick->weight = weight;
+    if (pick->in && before != weight && round->policy->weighed)
+        round->policy->weighed(round, pick, before);
 }

@@ -1,6 +1,7 @@
 /* To which endpoints a channel is connected, and where its calls go: on the virtual world. */
 #include "support/alloc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -44,16 +45,21 @@ static unsigned connected(const struct fixture *f) {
     return count;
 }
 
+static unsigned pod_of(const char *peer) {
+    for (unsigned i = 0; i < PODS; i++) {
+        const char *host = fl_bed_host(i + 1);
+        if (strncmp(peer, host, strlen(host)) == 0 && peer[strlen(host)] == ':') return i;
+    }
+    fail();
+    return 0;
+}
+
 /* The number of the pod that answered. */
 static unsigned call(struct fixture *f) {
     struct fl_bed_call call;
     fl_bed_call_now(&f->bed, &call, 5000);
     assert_int_equal(call.status, FL_STATUS_OK);
-    for (unsigned i = 0; i < PODS; i++) {
-        if (strncmp(call.peer, fl_bed_host(i + 1), strlen(fl_bed_host(i + 1))) == 0) return i;
-    }
-    fail();
-    return 0;
+    return pod_of(call.peer);
 }
 
 static const struct fl_balance_options pick_first = {.policy = FL_BALANCE_PICK_FIRST};
@@ -129,6 +135,87 @@ static void test_C7_shuffled_clients_meet_different_endpoints(void **state) {
     for (unsigned i = 0; i < PODS; i++) assert_in_range(firsts[i], 3, 20);
 }
 
+/* --- how calls are shared --- */
+
+static unsigned call_as(struct fixture *f, const char *user) {
+    struct fl_bed_call call;
+    struct fl_metadata metadata = {"user", user, strlen(user)};
+    fl_bed_call(&f->bed, &call, &(struct fl_call_options){.metadata = {&metadata, 1}});
+    fl_world_run_ms(f->bed.world, 100);
+    assert_int_equal(call.status, FL_STATUS_OK);
+    return pod_of(call.peer);
+}
+
+static void same_user_same_pod(enum fl_balance_policy policy) {
+    struct fixture f;
+    unsigned before[40], seen = 0, moved = 0;
+    char user[16];
+    set_up(&f, &(struct fl_balance_options){.policy = policy, .hash_header = "user"});
+    for (unsigned i = 0; i < FL_COUNT(before); i++) {
+        snprintf(user, sizeof(user), "u%u", i);
+        before[i] = call_as(&f, user);
+        assert_int_equal(call_as(&f, user), before[i]);
+        seen |= 1u << before[i];
+    }
+    assert_int_equal(seen, (1u << PODS) - 1);
+    kill_pod(&f, 2);
+    for (unsigned i = 0; i < FL_COUNT(before); i++) {
+        snprintf(user, sizeof(user), "u%u", i);
+        moved += before[i] != 2 && call_as(&f, user) != before[i];
+    }
+    assert_true(moved <= (policy == FL_BALANCE_RENDEZVOUS ? 0 : FL_COUNT(before) / 2));
+    tear_down(&f);
+}
+
+static void test_same_header_same_pod(void **state) {
+    FL_UNUSED(state);
+    same_user_same_pod(FL_BALANCE_RING_HASH);
+    same_user_same_pod(FL_BALANCE_RENDEZVOUS);
+}
+
+static void test_least_request_avoids_the_slow_one(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    struct fl_bed_call calls[400];
+    unsigned slow = 0;
+    fl_bed_start(&f.bed, NULL);
+    for (unsigned i = 0; i < PODS; i++) f.pods[i] = fl_bed_echo(&f.bed, i + 1, i == 0 ? 200 : 2);
+    fl_bed_open(&f.bed,
+                &(struct fl_channel_options){.balance = {.policy = FL_BALANCE_LEAST_REQUEST}});
+    fl_bed_publish(&f.bed, PODS);
+    fl_world_run_ms(f.bed.world, 100);
+    for (size_t i = 0; i < FL_COUNT(calls); i++) {
+        fl_bed_call(&f.bed, &calls[i], NULL);
+        fl_world_run_ms(f.bed.world, 1);
+    }
+    fl_world_run_ms(f.bed.world, 1000);
+    for (size_t i = 0; i < FL_COUNT(calls); i++) {
+        assert_int_equal(calls[i].status, FL_STATUS_OK);
+        slow += pod_of(calls[i].peer) == 0;
+    }
+    assert_in_range(slow, 1, 40); /* a quarter, if nobody looked */
+    FL_LIST_EACH (&f.bed.channel->loop_data.sub_list, item, next) {
+        assert_int_equal(FL_CONTAINER(item, struct fl_subchannel, link)->pick.active, 0);
+    }
+    tear_down(&f);
+}
+
+static uint32_t weight_by_address(void *arg, const struct fl_endpoint *endpoint) {
+    FL_UNUSED(arg);
+    return strcmp(endpoint->address, fl_bed_host(1)) == 0 ? 300 : 0;
+}
+
+static void test_weights_share_the_calls(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    unsigned calls[PODS] = {0};
+    set_up(&f, &(struct fl_balance_options){.weight = weight_by_address});
+    for (int i = 0; i < 600; i++) calls[call(&f)]++;
+    assert_in_range(calls[0], 298, 302); /* 3 of 6 */
+    for (unsigned i = 1; i < PODS; i++) assert_in_range(calls[i], 98, 102);
+    tear_down(&f);
+}
+
 static void test_unknown_policy_is_refused(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -147,6 +234,9 @@ int main(void) {
         cmocka_unit_test(test_pick_first_is_in_transient_failure_when_all_failed),
         cmocka_unit_test(test_C20_pick_first_keeps_its_endpoint),
         cmocka_unit_test(test_C7_shuffled_clients_meet_different_endpoints),
+        cmocka_unit_test(test_same_header_same_pod),
+        cmocka_unit_test(test_least_request_avoids_the_slow_one),
+        cmocka_unit_test(test_weights_share_the_calls),
         cmocka_unit_test(test_unknown_policy_is_refused),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});

@@ -173,12 +173,12 @@ static void test_W12_an_outage_opens_no_narrow_watches(void **state) {
     struct fl_kbed f;
     FL_UNUSED(state);
     fl_kbed_setup(&f, &options);
-    fl_apiserver_fault(f.server, FL_FAULT_UNAVAILABLE, 50);
+    fl_apiserver_fault(f.server, FL_FAULT_UNAVAILABLE, 12);
     follow(&f, 0, 30);
     fl_kbed_run(&f, 120000);
     assert_true(scopes(&f, "service") <= NARROW_MAX);
     assert_int_equal(scopes(&f, "namespace"), 1);
-    fl_kbed_run(&f, 15 * 60 * 1000);
+    fl_kbed_run(&f, 10 * 60 * 1000);
     assert_scopes(&f, 0, 1, 0);
     fl_kbed_teardown(&f);
 }

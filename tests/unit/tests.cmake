@@ -114,7 +114,8 @@ fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
-fl_unit_test(channel_wanted ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c)
+fl_unit_test(channel_wanted ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_widen ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
 
