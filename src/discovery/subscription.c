@@ -30,8 +30,6 @@
  * everybody to try again. Newer news may replace it meanwhile, which is right. */
 #include "discovery/subscription.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/sm.h"
 #include "discovery/target.h"
@@ -51,12 +49,6 @@ static void move(struct fl_subscription *s, int state) {
     fl_sm_move(&s->hub_data.state, sub_moves, state);
 }
 
-static struct fl_str key_of(const struct fl_subscription *s) { return fl_str_of(s->key); }
-
-static struct fl_str port_of(const struct fl_subscription *s) {
-    return fl_str_of(s->key + strlen(s->key) + 1);
-}
-
 /* ---- the subscriber's loop ---- */
 
 /* The set as this subscriber sees it. One that only brings another trouble gives the same pointer
@@ -64,7 +56,7 @@ static struct fl_str port_of(const struct fl_subscription *s) {
 static int look(struct fl_subscription *s, const struct fl_news *news, struct fl_set **view,
                 struct fl_error *trouble) {
     struct fl_set *previous = s->loop_data.previous;
-    int rc = fl_set_select(news->set, port_of(s), view, trouble);
+    int rc = fl_set_select(news->set, fl_str_of(s->port), view, trouble);
     if (rc == FL_EPORT) {
         bool known = previous && fl_set_state(previous) != FL_SET_UNKNOWN;
         rc = fl_set_hide(news->set, known ? FL_SET_EMPTY : FL_SET_UNKNOWN, view);
@@ -137,12 +129,11 @@ void fl_subscription_put(struct fl_subscription *s, struct fl_news *news) {
 
 /* Tells why there is no watch, once per reason; without memory for it, at a later try. */
 static void tell_unplaced(struct fl_subscription *s, const struct fl_error *trouble) {
-    struct fl_set_spec spec = {.state = FL_SET_UNKNOWN};
-    struct fl_str scheme;
+    const struct fl_set_spec spec = {.service = fl_watch_service(s->hub_data.watch),
+                                     .state = FL_SET_UNKNOWN};
     struct fl_set *set;
     struct fl_news *news;
     if (s->hub_data.told == trouble->code) return;
-    fl_str_split(key_of(s), ':', &scheme, &spec.service);
     if (fl_set_new(&spec, 0, &set) < 0) return;
     if (fl_news_new(set, trouble, &news) == 0) {
         s->hub_data.told = trouble->code;
@@ -154,24 +145,24 @@ static void tell_unplaced(struct fl_subscription *s, const struct fl_error *trou
 
 void fl_subscription_place(struct fl_subscription *s) {
     struct fl_error err = {0};
-    struct fl_watch *watch;
-    struct fl_str scheme, service;
-    fl_str_split(key_of(s), ':', &scheme, &service);
-    struct fl_provider *provider = fl_discovery_provider(s->hub, scheme);
-    if (fl_watch_get(s->hub, provider, key_of(s), &watch, &err) < 0) {
+    if (fl_watch_place(&s->hub_data.watch, &err) < 0) {
         fl_metric_add(s->hub->metrics.retries, 1);
         tell_unplaced(s, &err);
         return;
     }
     fl_list_remove(&s->hub_data.link);
     move(s, SUB_PLACED);
-    s->hub_data.watch = watch;
-    fl_watch_add(watch, s);
+    fl_watch_add(s->hub_data.watch, s);
 }
 
 static void leave(struct fl_subscription *s) {
-    if (s->hub_data.state == SUB_PLACED) fl_watch_remove(s->hub_data.watch, s);
-    if (s->hub_data.state == SUB_UNPLACED) fl_list_remove(&s->hub_data.link);
+    if (s->hub_data.state == SUB_PLACED) {
+        fl_watch_remove(s->hub_data.watch, s);
+    } else {
+        fl_list_remove(&s->hub_data.link);
+        fl_watch_drop(s->hub_data.watch);
+    }
+    s->hub_data.watch = NULL;
     move(s, SUB_LEFT);
     fl_task_init(&s->end_task, run_finish);
     give_to_loop(s, &s->end_task);
@@ -215,13 +206,16 @@ static void run_free(struct fl_task *task) {
 
 static struct fl_subscription *subscription_new(struct fl_discovery *hub, struct fl_io *io,
                                                 const struct fl_target *target) {
-    struct fl_str service = fl_buf_str(&target->service), port = fl_buf_str(&target->port);
-    const char *scheme = target->provider->scheme;
-    size_t texts = strlen(scheme) + 1 + service.n + 1 + port.n + 1;
-    size_t size = offsetof(struct fl_subscription, key) + texts;
+    struct fl_str port = fl_buf_str(&target->port);
+    size_t size = offsetof(struct fl_subscription, port) + port.n + 1;
     struct fl_subscription *s = fl_calloc(1, FL_MAX(size, sizeof(*s)));
     if (!s) return NULL;
-    snprintf(s->key, texts, "%s:%.*s%c%.*s", scheme, FL_STR_ARG(service), '\0', FL_STR_ARG(port));
+    s->hub_data.watch = fl_watch_new(hub, target->provider, fl_buf_str(&target->service));
+    if (!s->hub_data.watch) {
+        fl_free(s);
+        return NULL;
+    }
+    if (port.n) memcpy(s->port, port.p, port.n);
     s->hub = hub;
     s->io = io;
     fl_list_init(&s->hub_data.link);

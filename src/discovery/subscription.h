@@ -15,8 +15,8 @@ struct fl_subscription {
     void *arg;
 
     struct {
-        struct fl_list link; /* of the watch's, or of the hub's unplaced */
-        struct fl_watch *watch;
+        struct fl_list link;    /* of the watch's, or of the hub's unplaced */
+        struct fl_watch *watch; /* the hub's, or what may become it; NULL: has left */
         int state;
         int told; /* code of the trouble that an unplaced one was told */
     } hub_data;
@@ -36,7 +36,7 @@ struct fl_subscription {
     void (*done)(void *arg);
     void *done_arg;
     atomic_bool closing; /* shared: closed, so nothing is delivered any more */
-    char key[];          /* "scheme:service"; behind its end the port, empty for all */
+    char port[];         /* empty for all */
 };
 
 /* The hub's loop. */

@@ -4,9 +4,14 @@
  * with the present trouble becomes the news, which every subscriber is given and which waits for
  * later ones. News that say what the last ones said are not passed on.
  *
+ * Each subscription brings a watch, which becomes the hub's unless that service has one: so its
+ * name is kept once. Such a one is made on any thread.
+ *
  * A watch outlives its last subscriber by FL_WATCH_LINGER_MS, so that a client which closes and
  * comes back finds it warm. */
 #include "discovery/watch.h"
+
+#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -17,7 +22,7 @@ static struct fl_watch *watch_of(struct fl_feed *feed) {
     return FL_CONTAINER(feed, struct fl_watch, feed);
 }
 
-static struct fl_str service_of(const struct fl_watch *watch) {
+struct fl_str fl_watch_service(const struct fl_watch *watch) {
     return fl_str_of(watch->key + strlen(watch->feed.provider->scheme) + 1);
 }
 
@@ -79,7 +84,7 @@ static void restore(struct fl_watch *watch) {
     struct fl_snapshot *snapshot = watch->feed.hub->snapshot;
     struct fl_snapshot_set found;
     if (!snapshot || is_known(watch) ||
-        !fl_snapshot_find(snapshot, watch->feed.provider, service_of(watch), &found))
+        !fl_snapshot_find(snapshot, watch->feed.provider, fl_watch_service(watch), &found))
         return;
     int rc = tell_spec(watch, &found.spec, watch->news ? watch->news->trouble : NULL);
     if (rc < 0) fl_metric_add(watch->feed.hub->metrics.retries, 1);
@@ -88,7 +93,7 @@ static void restore(struct fl_watch *watch) {
 
 static int on_ask(struct fl_feed *feed, struct fl_error *err) {
     struct fl_watch *watch = watch_of(feed);
-    int rc = feed->provider->ops->watch(feed->provider, service_of(watch), feed, err);
+    int rc = feed->provider->ops->watch(feed->provider, fl_watch_service(watch), feed, err);
     if (rc == 0) restore(watch);
     return rc;
 }
@@ -107,7 +112,7 @@ static int on_trouble(struct fl_feed *feed, const struct fl_error *err) {
     const struct fl_error *trouble = err->code == FL_OK ? NULL : err;
     if (watch->news) return tell(watch, watch->news->set, trouble);
     if (!trouble) return 0;
-    struct fl_set_spec unknown = {.service = service_of(watch), .state = FL_SET_UNKNOWN};
+    struct fl_set_spec unknown = {.service = fl_watch_service(watch), .state = FL_SET_UNKNOWN};
     return tell_spec(watch, &unknown, trouble);
 }
 
@@ -119,39 +124,50 @@ static const struct fl_feed_sink watch_sink = {
 
 /* ---- life ---- */
 
-static int watch_new(struct fl_discovery *hub, struct fl_provider *provider, struct fl_str key,
-                     struct fl_watch **out) {
-    size_t size = offsetof(struct fl_watch, key) + key.n + 1;
+struct fl_watch *fl_watch_new(struct fl_discovery *hub, struct fl_provider *provider,
+                              struct fl_str service) {
+    size_t key_size = strlen(provider->scheme) + 1 + service.n + 1;
+    size_t size = offsetof(struct fl_watch, key) + key_size;
     struct fl_watch *watch = fl_calloc(1, FL_MAX(size, sizeof(*watch)));
-    *out = watch;
-    if (!watch) return FL_ENOMEM;
-    memcpy(watch->key, key.p, key.n);
-    watch->idle_since_ms = fl_io_now_ms(hub->io);
+    if (!watch) return NULL;
+    snprintf(watch->key, key_size, "%s:%.*s", provider->scheme, FL_STR_ARG(service));
+    watch->feed.hub = hub;
+    watch->feed.provider = provider;
     fl_list_init(&watch->subscriptions);
     fl_list_init(&watch->link);
-    if (fl_feed_init(&watch->feed, hub, provider, &watch_sink) < 0) goto fail;
-    if (fl_map_set(&hub->loop_data.services, key, watch, NULL) < 0) goto fail;
-    fl_list_push(&hub->loop_data.watches, &watch->link);
-    make_due(watch); /* nobody has subscribed yet */
-    fl_metric_add(hub->metrics.services, 1);
-    return 0;
-fail:
-    fl_feed_deinit(&watch->feed);
-    fl_free(watch);
-    return FL_ENOMEM;
+    return watch;
 }
 
-int fl_watch_get(struct fl_discovery *hub, struct fl_provider *provider, struct fl_str key,
-                 struct fl_watch **out, struct fl_error *err) {
-    *out = fl_map_get(&hub->loop_data.services, key);
-    if (*out) return 0;
+void fl_watch_drop(struct fl_watch *watch) { fl_free(watch); }
+
+static int open_watch(struct fl_watch *watch) {
+    struct fl_discovery *hub = watch->feed.hub;
+    if (fl_feed_init(&watch->feed, hub, watch->feed.provider, &watch_sink) < 0) return FL_ENOMEM;
+    if (fl_map_set(&hub->loop_data.services, fl_str_of(watch->key), watch, NULL) < 0) {
+        fl_feed_deinit(&watch->feed);
+        return FL_ENOMEM;
+    }
+    fl_list_push(&hub->loop_data.watches, &watch->link);
+    watch->idle_since_ms = fl_io_now_ms(hub->io);
+    make_due(watch); /* nobody has subscribed yet */
+    fl_metric_add(hub->metrics.services, 1);
+    fl_feed_open(&watch->feed);
+    return 0;
+}
+
+int fl_watch_place(struct fl_watch **watch, struct fl_error *err) {
+    struct fl_discovery *hub = (*watch)->feed.hub;
+    struct fl_watch *known = fl_map_get(&hub->loop_data.services, fl_str_of((*watch)->key));
+    if (known) {
+        fl_watch_drop(*watch);
+        *watch = known;
+        return 0;
+    }
     if (fl_map_count(&hub->loop_data.services) >= FL_DISCOVERY_SERVICES_MAX) {
         fl_metric_add(hub->metrics.full, 1);
         return fl_fail(err, FL_EFULL, "%d services are watched already", FL_DISCOVERY_SERVICES_MAX);
     }
-    if (watch_new(hub, provider, key, out) < 0) return fl_fail_nomem(err);
-    fl_feed_open(&(*out)->feed);
-    return 0;
+    return open_watch(*watch) < 0 ? fl_fail_nomem(err) : 0;
 }
 
 void fl_watch_free(struct fl_watch *watch) {
@@ -211,11 +227,11 @@ void fl_watch_log(struct fl_discovery *hub, const struct fl_watch_tally *tally) 
         if (!watch) continue;
         if (i == FL_ORDINAL_OK) {
             FL_LOG(hub->io, FL_LOG_INFO, "source of endpoints answers again",
-                   FL_LOG_STR("service", service_of(watch)),
+                   FL_LOG_STR("service", fl_watch_service(watch)),
                    FL_LOG_INT("services", tally->counts[i]));
         } else {
             FL_LOG(hub->io, FL_LOG_WARN, "source of endpoints in trouble",
-                   FL_LOG_STR("service", service_of(watch)),
+                   FL_LOG_STR("service", fl_watch_service(watch)),
                    FL_LOG_INT("services", tally->counts[i]), FL_LOG_ERROR_OF(watch->news->trouble));
         }
     }

@@ -27,9 +27,14 @@ struct fl_watch_tally {
 
 #define FL_WATCH_LINGER_MS 5000
 
-/* The watch of "scheme:service", made and opened if there is none. FL_EFULL, FL_ENOMEM. */
-FL_MUST int fl_watch_get(struct fl_discovery *hub, struct fl_provider *provider, struct fl_str key,
-                         struct fl_watch **out, struct fl_error *err);
+/* One that the hub does not know yet; any thread. NULL: no memory. */
+FL_MUST struct fl_watch *fl_watch_new(struct fl_discovery *hub, struct fl_provider *provider,
+                                      struct fl_str service);
+void fl_watch_drop(struct fl_watch *watch); /* that the hub did not come to know */
+/* Puts the hub's watch of that service in its place, which it becomes itself, and is opened, if
+ * there is none. FL_EFULL, FL_ENOMEM: it is as before. */
+FL_MUST int fl_watch_place(struct fl_watch **watch, struct fl_error *err);
+struct fl_str fl_watch_service(const struct fl_watch *watch);
 void fl_watch_free(struct fl_watch *watch); /* no subscription is left */
 void fl_watch_add(struct fl_watch *watch, struct fl_subscription *subscription);
 void fl_watch_remove(struct fl_watch *watch, struct fl_subscription *subscription);
