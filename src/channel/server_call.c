@@ -55,6 +55,17 @@ static void take_all(struct fl_grpc_call *call, struct fl_str *bytes) {
             call, rc == FL_EPROTO ? FL_STATUS_INTERNAL : FL_STATUS_RESOURCE_EXHAUSTED, err.detail);
 }
 
+/* The one message of a method that takes one, then the end; each unless a pause comes first. */
+static void tell_rest(struct fl_grpc_call *call) {
+    if (!call->method->client_streams && !call->given) {
+        call->given = true;
+        give(call, fl_buf_str(&call->request));
+    }
+    if (call->finished || call->paused || call->end_told) return;
+    call->end_told = true;
+    if (events_of(call)->on_end) events_of(call)->on_end(call->arg, call);
+}
+
 /* The client's side is complete, and every message of a stream was given on. */
 static void tell_end(struct fl_grpc_call *call) {
     const struct fl_grpc_method *method = call->method;
@@ -66,8 +77,7 @@ static void tell_end(struct fl_grpc_call *call) {
         call->owed = true;
         method->unary(call->arg, call, fl_buf_str(&call->request));
     } else {
-        if (!method->client_streams) give(call, fl_buf_str(&call->request));
-        if (!call->finished && events_of(call)->on_end) events_of(call)->on_end(call->arg, call);
+        tell_rest(call);
     }
 }
 

@@ -47,6 +47,8 @@ struct fl_grpc_call {
     unsigned messages;     /* that came */
     bool paused;
     bool half_closed; /* the client's side is complete */
+    bool given;       /* the one message, to its method */
+    bool end_told;
     bool head_sent;
     bool finished; /* nothing more is sent, nothing more is heard */
     bool owed;     /* a unary handler has it */

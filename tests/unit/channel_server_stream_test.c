@@ -304,6 +304,28 @@ static void test_a_client_that_goes_in_a_pause(void **state) {
     server_bed_stop(&bed);
 }
 
+/* The one message of a request, a pause, the end: once, whatever pauses come later. */
+static void test_a_pause_between_the_request_and_its_end(void **state) {
+    FL_UNUSED(state);
+    struct server_bed bed;
+    struct service service;
+    struct exchange x;
+    struct fl_grpc_server *server = start(&bed, &service);
+    service.pauses = true;
+    server_bed_ask(&bed, &x, &(struct request){.path = ONE, .body = A});
+    assert_int_equal(service.messages, 1);
+    assert_int_equal(service.ended, 0);
+    for (int i = 0; i < 3; i++) {
+        fl_grpc_call_pause(service.call, false);
+        fl_world_run_ms(bed.world, 10);
+        fl_grpc_call_pause(service.call, true);
+        assert_int_equal(service.messages, 1);
+        assert_int_equal(service.ended, 1);
+    }
+    server_bed_kill(&bed, server);
+    server_bed_stop(&bed);
+}
+
 static void test_one_request_comes_when_it_is_whole(void **state) {
     FL_UNUSED(state);
     struct server_bed bed;
@@ -387,6 +409,7 @@ int main(void) {
         cmocka_unit_test(test_metadata_both_ways),
         cmocka_unit_test(test_a_pause_holds_messages_and_the_end),
         cmocka_unit_test(test_a_client_that_goes_in_a_pause),
+        cmocka_unit_test(test_a_pause_between_the_request_and_its_end),
         cmocka_unit_test(test_one_request_comes_when_it_is_whole),
         cmocka_unit_test(test_a_status_before_the_clients_end),
         cmocka_unit_test(test_a_deadline_ends_a_stream),
