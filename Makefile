@@ -77,7 +77,7 @@ sim: release
 	@build/release/tests/sim/fairlead-worlds $(if $(SEED),--seed $(SEED) --trace,--jobs $$(nproc) --runs $(RUNS))
 
 soak: release
-	@build/release/tests/sim/fairlead-worlds --soak
+	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 build/release/tests/sim/fairlead-worlds --soak
 
 swarm: release
 	@build/release/tests/sim/fairlead-worlds --swarm 10000

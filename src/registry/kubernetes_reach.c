@@ -333,12 +333,27 @@ static void make_moving_due(struct fl_reaches *reaches) {
         if (((struct fl_reach *)reach)->moving) make_due(reaches, reach);
 }
 
+/* What is due now is not waited for; a reach that was refused again since is due later. */
+static uint64_t next_retry_ms(const struct fl_reaches *reaches) {
+    uint64_t now = fl_io_now_ms(reaches->io), next = UINT64_MAX;
+    size_t cursor = 0;
+    struct fl_str ns;
+    void *item;
+    if (reaches->cluster && reaches->cluster->retry_at_ms > now)
+        next = reaches->cluster->retry_at_ms;
+    while (fl_map_next(&reaches->namespaces, &cursor, &ns, &item)) {
+        const struct fl_reach *reach = item;
+        if (reach->retry_at_ms > now) next = FL_MIN(next, reach->retry_at_ms);
+    }
+    return next;
+}
+
 void fl_reaches_tick(struct fl_reaches *reaches) {
     FL_LIST_EACH (&reaches->scopes, link, next) fl_scope_tick(fl_scope_of_link(link));
     fl_freshness_tell_orphans(&reaches->orphans, fl_io_now_ms(reaches->io));
     make_moving_due(reaches);
     if (fl_io_now_ms(reaches->io) < reaches->retry_at_ms) return;
-    reaches->retry_at_ms = UINT64_MAX;
+    reaches->retry_at_ms = next_retry_ms(reaches);
     make_all_due(reaches);
 }
 

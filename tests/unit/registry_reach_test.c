@@ -22,15 +22,19 @@ static void assert_scopes(struct fl_kbed *f, int64_t service, int64_t ns, int64_
 }
 
 /* Services s0, s1, … with two pods each, and a subscriber to every one. */
-static void follow(struct fl_kbed *f, unsigned from, unsigned count) {
+static void follow_in(struct fl_kbed *f, const char *ns, unsigned from, unsigned count) {
     for (unsigned i = from; i < from + count; i++) {
         char name[16], target[64];
         snprintf(name, sizeof(name), "s%u", i);
-        snprintf(target, sizeof(target), "kubernetes:///shop/s%u", i);
-        fl_kbed_add_service(f, FL_KBED_SHOP, fl_str_of(name));
-        fl_kbed_add_pods(f, FL_KBED_SHOP, fl_str_of(name), 4 * i, 2);
+        snprintf(target, sizeof(target), "kubernetes:///%s/s%u", ns, i);
+        fl_kbed_add_service(f, fl_str_of(ns), fl_str_of(name));
+        fl_kbed_add_pods(f, fl_str_of(ns), fl_str_of(name), 4 * i, 2);
         fl_kbed_subscribe(f, target);
     }
+}
+
+static void follow(struct fl_kbed *f, unsigned from, unsigned count) {
+    follow_in(f, "shop", from, count);
 }
 
 /* Everybody sees two endpoints without trouble, and since the last call has seen nothing less. */
@@ -126,6 +130,29 @@ static void test_a_refused_namespace_leaves_each_service_its_own(void **state) {
     assert_scopes(&f, NARROW_MAX + 2, 0, 0);
     fl_kbed_run(&f, 4 * 60 * 1000);
     assert_scopes(&f, 0, 1, 0);
+    assert_all(&f, 2);
+    fl_kbed_teardown(&f);
+}
+
+/* Each is asked for again in its own time, also when another was refused earlier. */
+static void test_namespaces_refused_one_after_the_other(void **state) {
+    struct fl_kbed f;
+    FL_UNUSED(state);
+    fl_kbed_setup(&f, NULL);
+    const char *const namespaces[] = {"shop", "stock"};
+    for (size_t i = 0; i < FL_COUNT(namespaces); i++) {
+        follow_in(&f, namespaces[i], 100 * (unsigned)i, NARROW_MAX);
+        fl_kbed_run(&f, 2000);
+        refuse(&f);
+        follow_in(&f, namespaces[i], 100 * (unsigned)i + NARROW_MAX, 1);
+        fl_kbed_run(&f, 5 * 60 * 1000);
+    }
+    assert_scopes(&f, 2 * (NARROW_MAX + 1), 0, 0);
+    fl_kbed_run(&f, 3 * 60 * 1000);
+    assert_scopes(&f, NARROW_MAX + 1, 1, 0);
+    for (size_t i = 0; i < f.seen_count; i++) f.seen[i].least = SIZE_MAX;
+    fl_kbed_run(&f, 4 * 60 * 1000);
+    assert_scopes(&f, 0, 2, 0);
     assert_all(&f, 2);
     fl_kbed_teardown(&f);
 }
@@ -273,6 +300,7 @@ int main(void) {
         cmocka_unit_test(test_beyond_sixteen_the_namespace_is_watched),
         cmocka_unit_test(test_many_at_once_open_few_watches),
         cmocka_unit_test(test_a_refused_namespace_leaves_each_service_its_own),
+        cmocka_unit_test(test_namespaces_refused_one_after_the_other),
         cmocka_unit_test(test_W9_a_namespace_that_fails_is_given_up),
         cmocka_unit_test(test_W12_an_outage_opens_no_narrow_watches),
         cmocka_unit_test(test_a_namespace_refused_in_the_middle),

@@ -12,7 +12,7 @@
 
 #define FL_KBED_SHOP     FL_STR("shop")
 #define FL_KBED_ECHO     FL_STR("echo")
-#define FL_KBED_SEEN_MAX 32
+#define FL_KBED_SEEN_MAX 40
 
 struct fl_kbed;
 
