@@ -30,6 +30,7 @@
 #define API_PORT     6443
 #define KNOWN_MS     4000000 /* within which the truth is known: an audit, at worst */
 #define QUIET_MS     7500000 /* a scope that was refused is asked for again after an hour */
+#define REST_MINUTES 30
 #define CLOSE_MS     60000
 #define HISTORY_MAX  4096
 #define TOLERANCE    0.01
@@ -148,7 +149,14 @@ static bool is_known(void *arg) {
 
 /* --- quiet, to measure --- */
 
-static bool become_quiet(struct soak *s) {
+static size_t heap_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+/* Everybody knows the truth; *bytes: the heap at rest, without the buffers of a request that
+ * happens to be under way. */
+static bool become_quiet(struct soak *s, size_t *bytes) {
     fl_io_timer_clear(s->io, &s->event_timer);
     fl_io_timer_clear(s->io, &s->fault_timer);
     fl_io_timer_clear(s->io, &s->heal_timer);
@@ -159,6 +167,11 @@ static bool become_quiet(struct soak *s) {
     bool known = fl_world_run_until(s->world, is_known, s, KNOWN_MS);
     fl_world_run_ms(s->world, QUIET_MS);
     fl_cluster_compact(s->cluster);
+    *bytes = heap_bytes();
+    for (unsigned i = 0; i < REST_MINUTES; i++) {
+        fl_world_run_ms(s->world, 60000);
+        *bytes = FL_MIN(*bytes, heap_bytes());
+    }
     return known && is_known(s);
 }
 
@@ -166,11 +179,6 @@ static void go_on(struct soak *s) {
     uint64_t now = fl_io_now_ms(s->io);
     fl_io_timer_set(s->io, &s->event_timer, now + TURN_MS);
     fl_io_timer_set(s->io, &s->fault_timer, now + s->fault_ms);
-}
-
-static size_t heap_bytes(void) {
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
 }
 
 /* --- life --- */
@@ -269,8 +277,7 @@ static void run_minutes(struct soak *s, uint64_t minutes, uint64_t done, time_t 
 }
 
 static bool measure(struct soak *s, const char *when, size_t *bytes) {
-    bool known = become_quiet(s);
-    *bytes = heap_bytes();
+    bool known = become_quiet(s, bytes);
     if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
     printf("%s: heap %zu bytes, %" PRIu64 " events, %" PRIu64 " faults, %" PRIu64 " sets, %" PRIu64
            " requests%s\n",
