@@ -22,6 +22,7 @@ set(FL_SOURCES_base
   src/base/map.c
   src/base/metrics.c
   src/base/parse.c
+  src/base/pem.c
   src/base/str.c
   src/base/task.c
   src/base/timer.c
@@ -152,6 +153,7 @@ set(FL_SOURCES_channel
   src/channel/call_stream.c
   src/channel/channel.c
   src/channel/connectivity.c
+  src/channel/credentials.c
   src/channel/descriptor.c
   src/channel/drain.c
   src/channel/echo.c

@@ -30,6 +30,15 @@ enum fl_keepalive {
     FL_KEEPALIVE_EAGER,   /* 10 s, timeout 3 s, without calls as well: for servers that permit it */
 };
 
+/* TLS to the endpoints: 1.2 or newer, HTTP/2 agreed by ALPN. Zero-initialised: the defaults in
+ * brackets. Files are PEM, and are read again for new connections when they have changed. */
+struct fl_channel_tls {
+    const char *ca_file;              /* [the system's] authorities that are trusted */
+    const char *cert_file, *key_file; /* [none] of this side, for servers that ask for them */
+    const char *server_name;          /* [the authority's host] what certificates must name */
+    bool insecure_skip_verify;        /* anybody on the way can pose as the server */
+};
+
 /* Zero-initialised: the defaults in brackets. */
 struct fl_channel_options {
     uint32_t connect_timeout_ms; /* [20000] until the peer's SETTINGS frame */
@@ -39,6 +48,7 @@ struct fl_channel_options {
     uint32_t receive_bytes_max;  /* [4 MiB] a larger message: RESOURCE_EXHAUSTED */
     uint32_t queued_calls_max;   /* [10000] beyond it a call ends RESOURCE_EXHAUSTED */
     const char *authority;       /* [the service's name, or host:port] the :authority header */
+    const struct fl_channel_tls *tls; /* [NULL: cleartext] copied */
     /* What the profile says, unless the next three say otherwise. A server that complains (GOAWAY
      * "too_many_pings") doubles the time for connections made from then on. */
     enum fl_keepalive keepalive;
@@ -57,7 +67,8 @@ struct fl_channel_options {
 /* Opens a channel to `target` (see fl_discovery_subscribe). With several ports and none named the
  * calls fail with FL_EPORT and the list of ports. Connections are made at once, not at the first
  * call. The caller owns *out and ends it with fl_channel_close; `discovery` must outlive it. Any
- * thread. Errors: FL_ENOMEM, FL_EUSAGE, FL_ECONFIG, FL_EFULL. */
+ * thread. Errors: FL_ENOMEM, FL_EUSAGE, FL_ECONFIG (the detail names the part: a file of `tls`, …),
+ * FL_EFULL. */
 FL_API FL_MUST int fl_channel_new(struct fl_runtime *runtime, struct fl_discovery *discovery,
                                   const char *target, const struct fl_channel_options *options,
                                   struct fl_channel **out, struct fl_error *err);

@@ -180,6 +180,7 @@ static void channel_free(struct fl_channel *channel) {
     fl_channel_wanted_deinit(channel);
     fl_balance_options_deinit(&channel->options.balance);
     fl_map_deinit(&channel->loop_data.subs);
+    fl_channel_credentials_free(channel->credentials);
     fl_free(channel->target);
     fl_free(channel->authority);
     fl_free(channel);
@@ -216,6 +217,7 @@ static void init_loop_data(struct fl_channel *channel) {
         .backoff_ms_max = options->backoff_ms_max,
         .drain_ms = options->drain_ms,
         .connections_max = options->connections_max,
+        .credentials = channel->credentials,
         .on_state = on_state,
         .on_room = on_room,
         .on_empty = on_empty,
@@ -234,6 +236,15 @@ static void init_loop_data(struct fl_channel *channel) {
     fl_task_init(&channel->loop_data.pump, pump);
     channel->loop_data.subscribed = true;
     channel->loop_data.changed = true;
+}
+
+/* After the authority is known. */
+static int open_credentials(struct fl_channel *channel, struct fl_error *err) {
+    const struct fl_channel_tls *tls = channel->options.tls;
+    channel->options.tls = NULL; /* the caller's memory */
+    if (!tls) return 0;
+    return fl_channel_credentials_new(channel->io, tls, channel->authority, &channel->credentials,
+                                      err);
 }
 
 int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char *target,
@@ -258,6 +269,8 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
         fl_fail_nomem(err);
         goto fail;
     }
+    rc = open_credentials(channel, err);
+    if (rc != 0) goto fail;
     prepare_headers(channel);
     prepare_metrics(channel);
     fl_inbox_init(&channel->shared_data.inbox, channel->options.queued_calls_max);

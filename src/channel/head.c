@@ -27,7 +27,7 @@ int fl_head_init(struct fl_head *head, const struct fl_call *call, struct fl_err
     if (!head->list) return fl_fail_nomem(err);
     head->request = (struct fl_http_request){
         .method = FL_STR("POST"),
-        .scheme = FL_STR("http"),
+        .scheme = channel->credentials ? FL_STR("https") : FL_STR("http"),
         .authority = fl_str_of(channel->authority),
         .path = call->path,
         .headers = {head->list, FL_CHANNEL_HEADERS},

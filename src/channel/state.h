@@ -19,6 +19,7 @@ struct fl_channel {
     struct fl_io *io;
     struct fl_channel_options options; /* with every default filled in */
     char *target, *authority;
+    struct fl_channel_credentials *credentials; /* NULL: cleartext */
     struct fl_http_header headers[FL_CHANNEL_HEADERS];
     struct fl_subscription *subscription;
     struct fl_metric *queued, *full, *retries;

@@ -12,6 +12,7 @@
 #include "base/backoff.h"
 #include "base/io.h"
 #include "base/list.h"
+#include "channel/credentials.h"
 #include "channel/keepalive.h"
 #include "channel/round.h"
 #include "http/conn.h"
@@ -24,8 +25,9 @@ struct fl_transport;
 struct fl_connector {
     struct fl_io *io;
     uint32_t connect_timeout_ms, backoff_ms_min, backoff_ms_max, drain_ms;
-    uint32_t connections_max;            /* of one endpoint */
-    struct fl_keepalive_times keepalive; /* of connections made from now on */
+    uint32_t connections_max;                   /* of one endpoint */
+    struct fl_keepalive_times keepalive;        /* of connections made from now on */
+    struct fl_channel_credentials *credentials; /* borrowed; NULL: cleartext */
     void (*on_state)(void *arg, struct fl_subchannel *sub);
     void (*on_room)(void *arg);  /* a call that found no room may try again */
     void (*on_empty)(void *arg); /* the last transport is gone */

@@ -154,6 +154,10 @@ int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_tran
     struct fl_connector *connector = sub->connector;
     const struct fl_keepalive_times *keepalive = &connector->keepalive;
     struct fl_dial dial = {.host = fl_str_of(sub->host), .port = sub->port};
+    if (connector->credentials) {
+        dial.tls = fl_channel_credentials_peek_tls(connector->credentials);
+        dial.server_name = fl_channel_credentials_server_name(connector->credentials);
+    }
     struct fl_http_options options = {
         .version = FL_HTTP_2,
         .ready_timeout_ms = connector->connect_timeout_ms,

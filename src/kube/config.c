@@ -116,13 +116,9 @@ int fl_kube_config_copy(const struct fl_kube_config *from, struct fl_kube_config
 static int read_pem(struct fl_io *io, const char *source, const char *what, const char *path,
                     struct fl_buf *out, struct fl_error *err) {
     struct fl_error why;
-    if (!path) return FL_OK;
-    int rc = fl_io_file_read(io, path, out, &why);
-    if (rc == FL_OK && out->len) return FL_OK;
-    if (rc == FL_OK) return fl_fail(err, FL_ECONFIG, "%s: %s %s is empty", source, what, path);
-    if (rc == FL_ENOMEM) return fl_fail_nomem(err);
-    why.code = FL_ECONFIG;
-    fl_error_prefix(&why, "%s: %s", source, what);
+    int rc = path ? fl_pem_read(io, what, path, out, &why) : FL_OK;
+    if (rc == FL_OK) return FL_OK;
+    if (rc == FL_ECONFIG) fl_error_prefix(&why, "%s", source);
     return fl_error_copy(err, &why);
 }
 

@@ -8,10 +8,10 @@
 #ifndef FL_KUBECONFIG_H
 #define FL_KUBECONFIG_H
 
+#include "base/pem.h"
 #include "kube/config.h"
 
 #define FL_KUBECONFIG_MAX ((size_t)1024 * 1024)
-#define FL_PEM_MAX        ((size_t)1024 * 1024)
 
 struct fl_kubeconfig_text {
     const char *path;

@@ -86,6 +86,37 @@ static void test_ipv6(void **state) {
     pair_end(&p);
 }
 
+/* How many descriptors of this process have that TCP_USER_TIMEOUT. */
+static unsigned with_user_timeout(unsigned ms) {
+    unsigned count = 0;
+    for (int fd = 3; fd < 1000; fd++) {
+        unsigned value = 0;
+        socklen_t size = sizeof(value);
+        if (getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &size) == 0 && value == ms)
+            count++;
+    }
+    return count;
+}
+
+static void test_C11_user_timeout_is_set(void **state) {
+    (void)state;
+    struct fl_runtime *runtime = fl_test_loop_new();
+    struct fl_io *io = runtime->io;
+    struct fl_test_peer peer;
+    uint16_t port;
+    int listening = fl_test_raw_listen(1, &port);
+    fl_test_peer_init(&peer, runtime);
+    struct fl_dial dial = {.host = FL_STR("127.0.0.1"),
+                           .port = port,
+                           .deadline_ms = fl_io_now_ms(io) + 10000,
+                           .user_timeout_ms = 12345};
+    assert_int_equal(fl_io_dial(io, &dial, &fl_test_peer_events, &peer, &peer.sock, NULL), 0);
+    fl_test_loop_until_true(runtime, &peer.open);
+    assert_int_equal(with_user_timeout(12345), 1);
+    close(listening);
+    fl_test_loop_end(runtime, &peer, NULL);
+}
+
 static void test_working_connection_allocates_nothing(void **state) {
     (void)state;
     struct pair p;
@@ -578,6 +609,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
         cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_C11_user_timeout_is_set),
         cmocka_unit_test(test_working_connection_allocates_nothing),
         cmocka_unit_test(test_peer_ends_first_and_is_still_answered),
         cmocka_unit_test(test_big_write_waits_for_the_reader),

@@ -94,6 +94,8 @@ fl_unit_test(discovery_threads ROOMS discovery loop
 fl_unit_test(channel_balance ROOMS channel)
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_credentials ROOMS channel loop
+  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
@@ -119,6 +121,8 @@ fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand
   unit/support/peer.c)
 fl_unit_test(channel_wanted ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_tls ROOMS registry loop
+  SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(channel_widen ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
 
