@@ -196,8 +196,9 @@ static int run(const struct fl_command *self, int argc, char **argv) {
          "what goes wrong, when, how often; several times; help lists the kinds"},
         {"tls", 0, FL_OPTION_FLAG, &wishes.tls, NULL,
          "serves HTTPS, with an authority that --kubeconfig-out names"},
-        {"token", 0, FL_OPTION_TEXT, &token, "TEXT", "who does not bear it gets 401"},
-        {"reader-token", 0, FL_OPTION_TEXT, &reader, "TEXT", "whoever bears it may only read"},
+        {"token", 0, FL_OPTION_TEXT, &token, "TEXT", "who does not bear it gets 401; with --tls"},
+        {"reader-token", 0, FL_OPTION_TEXT, &reader, "TEXT",
+         "whoever bears it may only read; with --tls"},
         {"pod-port", 0, FL_OPTION_NUMBER, &pod_port, "PORT", "of every pod (default 50051)"},
         {"seed", 0, FL_OPTION_NUMBER, &seed, "N",
          "decides names, times and identities (default 1)"},
@@ -222,6 +223,8 @@ static int run(const struct fl_command *self, int argc, char **argv) {
     apiserver->reader_token = fl_str_of(reader);
     if (pod_port == 0 || pod_port > UINT16_MAX)
         fl_fail(&err, FL_EUSAGE, "--pod-port: want 1 to 65535");
+    else if ((token || reader) && !wishes.tls)
+        fl_fail(&err, FL_EUSAGE, "--token wants --tls: clients send no token in the clear");
     if (err.code ||
         fl_host_port_parse(fl_str_of(listen), &apiserver->host, &apiserver->port, &err) ||
         parse_services(&service_texts, surge, unavailable, &services, &err) ||

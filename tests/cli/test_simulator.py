@@ -122,6 +122,10 @@ class Simulator(Case):
             self.assertIn('cannot create resource "services"', answer["message"])
             self.assertEqual(ask("admin", "POST", web)[0], 201)
 
+    def test_tokens_are_not_for_the_clear(self):
+        for option in ("--token", "--reader-token"):
+            self.fails(run("sim", option, "secret"), 2, "--tls")
+
     def test_what_users_write_is_seen_by_watch(self):
         with self.simulator() as kubeconfig:
             server = server_of(kubeconfig)
