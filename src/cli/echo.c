@@ -53,30 +53,45 @@ static int serve(struct server *server, const struct fl_echo_options *options) {
     return FL_EXIT_OK;
 }
 
+static uint32_t capped(uint64_t value) { return (uint32_t)FL_MIN(value, UINT32_MAX); }
+
 static int run(const struct fl_command *self, int argc, char **argv) {
     const char *listen = "127.0.0.1:50051";
-    uint64_t delay_ms = 0;
+    uint64_t delay_ms = 0, age_ms = 0, idle_ms = 0, ping_ms = 0, streams = 0;
     struct server server = {.grace_ms = 30000};
     const struct fl_option options[] = {
         {"listen", 0, FL_OPTION_TEXT, &listen, "ADDR", "address:port (default 127.0.0.1:50051)"},
         {"delay", 0, FL_OPTION_DURATION, &delay_ms, "TIME", "answer each echo so late"},
         {"grace", 0, FL_OPTION_DURATION, &server.grace_ms, "TIME",
          "from SIGTERM until connections are cut (default 30s)"},
+        {"max-age", 0, FL_OPTION_DURATION, &age_ms, "TIME",
+         "a connection so old, +-10 %, gets GOAWAY (default: none)"},
+        {"max-idle", 0, FL_OPTION_DURATION, &idle_ms, "TIME",
+         "a connection so long without a call gets GOAWAY (default: none)"},
+        {"max-streams", 0, FL_OPTION_NUMBER, &streams, "N",
+         "calls at a time on one connection (default 1000)"},
+        {"min-ping", 0, FL_OPTION_DURATION, &ping_ms, "TIME",
+         "clients that ping faster get GOAWAY too_many_pings (default 5m; without a call 2h)"},
     };
     struct fl_args args = {.options = options, .option_count = FL_COUNT(options)};
     struct fl_error err = {0};
     int exit_code;
     if (!fl_command_parse(self, &args, argc, argv, &exit_code)) return exit_code;
-    struct fl_echo_options echo = {.delay_ms = (uint32_t)FL_MIN(delay_ms, UINT32_MAX)};
+    struct fl_echo_options echo = {.delay_ms = capped(delay_ms),
+                                   .limits = {.streams_max = capped(streams),
+                                              .age_ms_max = capped(age_ms),
+                                              .idle_ms_max = capped(idle_ms),
+                                              .ping_ms_min = capped(ping_ms),
+                                              .ping_idle_ms_min = capped(ping_ms)}};
     if (fl_host_port_parse(fl_str_of(listen), &echo.host, &echo.port, &err))
         return fl_command_fail(&err);
     return serve(&server, &echo);
 }
 
 const struct fl_command fl_command_echo = {
-    "echo", "[--listen ADDR] [--delay TIME] [--grace TIME]",
+    "echo", "[--listen ADDR] [--delay TIME] [--grace TIME] [--max-age TIME]",
     "A gRPC server that echoes, for trying and for tests",
-    "Serves grpc.examples.echo.Echo/UnaryEcho and grpc.health.v1.Health/Check in\n"
-    "cleartext. At SIGTERM it stops listening, says GOAWAY in two steps, finishes what it\n"
-    "accepted and exits.",
+    "Serves grpc.examples.echo.Echo, unary and streams, grpc.health.v1.Health and server\n"
+    "reflection in cleartext. At SIGTERM it is NOT_SERVING, stops listening, says GOAWAY in two\n"
+    "steps, finishes what it accepted and exits.",
     run};
