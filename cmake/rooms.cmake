@@ -24,7 +24,7 @@ fl_room(http ROOMS base wire LIBRARIES PkgConfig::NGHTTP2 fl_llhttp)
 fl_room(admin ROOMS base http)
 fl_room(kube ROOMS base wire http LIBRARIES PkgConfig::JANSSON PkgConfig::ZLIB)
 fl_room(discovery ROOMS base)
-fl_room(channel ROOMS base wire http discovery)
+fl_room(channel ROOMS base wire http discovery LIBRARIES PkgConfig::JANSSON PkgConfig::ZLIB)
 fl_descriptors(fl_channel channel ${PROJECT_SOURCE_DIR}/src/channel/proto
   grpc/examples/echo/echo.proto
   grpc/health/v1/health.proto

@@ -150,8 +150,11 @@ set(FL_SOURCES_channel
   src/channel/attempt.c
   src/channel/balance.c
   src/channel/call.c
+  src/channel/call_credentials.c
+  src/channel/call_retry.c
   src/channel/call_stream.c
   src/channel/channel.c
+  src/channel/compression.c
   src/channel/connectivity.c
   src/channel/credentials.c
   src/channel/descriptor.c
@@ -159,6 +162,7 @@ set(FL_SOURCES_channel
   src/channel/echo.c
   src/channel/echo_stream.c
   src/channel/endpoints.c
+  src/channel/frame.c
   src/channel/head.c
   src/channel/health_service.c
   src/channel/inbox.c
@@ -171,6 +175,7 @@ set(FL_SOURCES_channel
   src/channel/reflection.c
   src/channel/rendezvous.c
   src/channel/reply.c
+  src/channel/retry.c
   src/channel/ring_hash.c
   src/channel/round.c
   src/channel/round_robin.c
@@ -178,8 +183,12 @@ set(FL_SOURCES_channel
   src/channel/server_call.c
   src/channel/server_conn.c
   src/channel/server_reply.c
+  src/channel/service_config.c
+  src/channel/service_config_part.c
   src/channel/status.c
   src/channel/subchannel.c
+  src/channel/throttle.c
+  src/channel/trace.c
   src/channel/transport.c
   src/channel/wanted.c
   src/channel/weighted_round_robin.c

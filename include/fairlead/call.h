@@ -1,7 +1,8 @@
 /* call.h - gRPC calls: unary, and streams of messages in either direction or both.
  *
- * A call goes to one endpoint of a channel, chosen when it is sent, and is tried again unseen where
- * no server processed it (gRFC A6, transparent retries). Messages are bytes. */
+ * A call goes to one endpoint of a channel, chosen when it is sent. It is tried again where gRPC's
+ * rules allow (gRFC A6): unseen where no server processed it, and by the retry or hedging policy of
+ * the channel's service config. Messages are bytes. */
 #ifndef FAIRLEAD_CALL_H
 #define FAIRLEAD_CALL_H
 
@@ -10,6 +11,7 @@
 FL_C_BEGIN
 
 struct fl_call;
+struct fl_handle;
 
 /* Status codes of gRPC (google.rpc.Code). */
 enum fl_status {
@@ -49,12 +51,31 @@ struct fl_metadata_list {
     size_t count;
 };
 
-/* Zero-initialised: no deadline, fail fast. Everything is copied. */
+/* Takes one entry of metadata, copied. */
+typedef void fl_credentials_give(void *to, const struct fl_metadata *entry);
+
+/* Zero-initialised: no deadline, fail fast, what service config and channel say. All is copied. */
 struct fl_call_options {
-    uint32_t timeout_ms; /* 0: none */
+    uint32_t timeout_ms; /* 0: the service config's, else none; of both the smaller one */
     bool wait_for_ready; /* wait through failures until an endpoint is ready or the deadline passes
                           */
     struct fl_metadata_list metadata; /* sent to the server; names may repeat */
+    enum fl_compression compression;  /* of what is sent */
+    /* A larger message, decompressed: RESOURCE_EXHAUSTED. 0: the channel's; with a service config's
+     * the smaller one. */
+    uint32_t receive_bytes_max, send_bytes_max;
+    /* W3C trace context of the caller's span; NULL: none. Each attempt is sent as a child of it:
+     * the same trace with a parent id of its own. */
+    const char *traceparent, *tracestate;
+    /* Called on the channel's loop before each attempt, where it must not wait: gives metadata by
+     * `give(to, …)` any number of times and returns 0, or an error, which ends the call with
+     * UNAUTHENTICATED. It may not use the call. NULL: none. */
+    int (*credentials)(void *arg, const char *method, fl_credentials_give *give, void *to,
+                       struct fl_error *err);
+    void *credentials_arg;
+    /* A handle of this channel (fairlead/handle.h): only that endpoint is tried. One that has left
+     * ends the call at once, also when it waits for ready. NULL: the channel chooses. */
+    struct fl_handle *endpoint;
 };
 
 /* How a call ended. Everything is borrowed for the callback. */
@@ -78,9 +99,9 @@ typedef void fl_call_cb(void *arg, const struct fl_call_result *result);
  * (NULL: not wanted) is set before that and may be used for fl_call_cancel until `cb` returned; it
  * is NULL after an error. Any thread. What was not processed by a server (REFUSED_STREAM, above the
  * last stream of a GOAWAY, never sent) is tried again unseen (gRFC A6, transparent retries).
- * Errors, in which case `cb` is not called: FL_ENOMEM, FL_EUSAGE (method, callback, size, metadata,
- * a closed channel), FL_ETOO_LARGE (metadata), FL_EFULL (from other threads: queued_calls_max calls
- * are on their way to the loop). */
+ * Errors, in which case `cb` is not called: FL_ENOMEM, FL_EUSAGE (method, callback, size, an
+ * option, a closed channel), FL_ETOO_LARGE (metadata), FL_EFULL (from other threads:
+ * queued_calls_max calls are on their way to the loop). */
 FL_API FL_MUST int fl_call_unary(struct fl_channel *channel, const char *method,
                                  const void *request, size_t len,
                                  const struct fl_call_options *options, fl_call_cb *cb, void *arg,
@@ -109,8 +130,9 @@ FL_API FL_MUST int fl_call_start(struct fl_channel *channel, const char *method,
 #define FL_CALL_QUEUE_BYTES_MAX ((size_t)2 * 1024 * 1024)
 
 /* Sends a message, copied; its order is kept. FL_EFULL: FL_CALL_QUEUE_BYTES_MAX are queued, nothing
- * was taken, on_writable follows; FL_ENOMEM: nothing was taken; FL_EUSAGE: a unary call, or 4 GiB;
- * FL_ESHUTDOWN: fl_call_write_end was called, or the call has ended. */
+ * was taken, on_writable follows; FL_ENOMEM: nothing was taken; FL_ETOO_LARGE: more than
+ * send_bytes_max; FL_EUSAGE: a unary call, or 4 GiB; FL_ESHUTDOWN: fl_call_write_end was called, or
+ * the call has ended. */
 FL_API FL_MUST int fl_call_write(struct fl_call *call, const void *message, size_t len);
 /* No more messages will follow (half-close). Twice is allowed. */
 FL_API void fl_call_write_end(struct fl_call *call);

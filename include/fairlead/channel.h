@@ -30,6 +30,14 @@ enum fl_keepalive {
     FL_KEEPALIVE_EAGER,   /* 10 s, timeout 3 s, without calls as well: for servers that permit it */
 };
 
+/* Of messages (gRPC's compression.md); deflate is zlib's format. */
+enum fl_compression {
+    FL_COMPRESSION_DEFAULT, /* the channel's; of a channel: identity */
+    FL_COMPRESSION_IDENTITY,
+    FL_COMPRESSION_GZIP,
+    FL_COMPRESSION_DEFLATE,
+};
+
 /* TLS to the endpoints: 1.2 or newer, HTTP/2 agreed by ALPN. Zero-initialised: the defaults in
  * brackets. Files are PEM, and are read again for new connections when they have changed. */
 struct fl_channel_tls {
@@ -61,6 +69,13 @@ struct fl_channel_options {
     uint32_t ping_before_use_ms;
     /* [4] per endpoint: another one is opened when calls wait at the peer's limit of streams */
     uint32_t connections_max;
+    /* [none] a gRPC service config as JSON (grpc/doc/service_config.md): per method timeout,
+     * waiting, limits, retry or hedging; retry throttling; the balancing policy, which goes before
+     * the one below. What is wrong in it: FL_ECONFIG, naming the part. */
+    const char *service_config;
+    uint32_t send_bytes_max;           /* [none] a larger message: RESOURCE_EXHAUSTED */
+    enum fl_compression compression;   /* of what is sent; what is received says so itself */
+    bool allow_cleartext_credentials;  /* of calls; otherwise they are refused without TLS */
     struct fl_balance_options balance; /* which endpoints, and which of them for a call */
 };
 

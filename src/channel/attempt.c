@@ -26,11 +26,12 @@ void fl_attempt_move(struct fl_attempt *attempt, enum fl_attempt_state to) {
 
 static void init_reply(struct fl_attempt *attempt) {
     const struct fl_call *call = attempt->call;
-    fl_reply_init(&attempt->reply, call->channel->options.receive_bytes_max, !call->streaming);
+    fl_reply_init(&attempt->reply, call->receive_bytes_max, !call->streaming);
 }
 
 void fl_attempt_init(struct fl_attempt *attempt, struct fl_call *call) {
     fl_list_init(&attempt->link);
+    fl_list_init(&attempt->sibling);
     attempt->call = call;
     attempt->state = FL_ATTEMPT_NEW;
     attempt->end_sent = false;

@@ -22,7 +22,8 @@ enum fl_attempt_state {
 };
 
 struct fl_attempt {
-    struct fl_list link; /* WAITING: the channel's queue; SENT: the transport's */
+    struct fl_list link;    /* WAITING: the channel's queue; SENT: the transport's */
+    struct fl_list sibling; /* the call's other attempts */
     struct fl_call *call;
     int state;
     bool end_sent;             /* with `sent`, all of the outbox is the stream's */

@@ -9,10 +9,14 @@
 
 #include "base/alloc.h"
 #include "base/sm.h"
+#include "channel/frame.h"
 #include "channel/metadata.h"
+#include "channel/service_config.h"
 #include "channel/state.h"
+#include "channel/trace.h"
 
-#define METHOD_MAX ((size_t)4096)
+#define METHOD_MAX        ((size_t)4096)
+#define RECEIVE_BYTES_MAX (4u * 1024 * 1024) /* gRPC's default */
 
 static const uint32_t moves[] = {
     [FL_CALL_INBOX] = FL_TO(FL_CALL_RUNNING) | FL_TO(FL_CALL_ENDING),
@@ -26,15 +30,32 @@ static void call_free(struct fl_call *call) {
     fl_list_remove(&call->link);
     fl_list_remove(&call->resume);
     fl_io_timer_deinit(call->channel->io, &call->timer);
+    fl_io_timer_deinit(call->channel->io, &call->again);
+    while (!fl_list_empty(&call->others)) {
+        struct fl_attempt *other = FL_CONTAINER(call->others.next, struct fl_attempt, sibling);
+        fl_list_remove(&other->sibling);
+        fl_attempt_deinit(other);
+        fl_free(other);
+    }
     fl_attempt_deinit(&call->first);
+    fl_handle_unref(call->endpoint);
     fl_outbox_deinit(&call->outbox);
     fl_buf_deinit(&call->held);
     fl_free(call);
 }
 
+/* Whose end it is; else one that went to a server, if any did. */
+static struct fl_attempt *representative(struct fl_call *call) {
+    if (call->last) return call->last;
+    for (struct fl_attempt *a = &call->first; a; a = fl_call_next_attempt(call, a)) {
+        if (a->sub) return a;
+    }
+    return &call->first;
+}
+
 static void conclude(struct fl_call *call) {
     struct fl_channel *channel = call->channel;
-    struct fl_attempt *attempt = call->last ? call->last : &call->first;
+    struct fl_attempt *attempt = representative(call);
     struct fl_call_result result = {.response = NULL};
     struct fl_error cause;
     if (call->decided) {
@@ -85,8 +106,25 @@ void fl_call_give_up(struct fl_call *call, enum fl_status status, const struct f
     call->why = *why;
     if (call->state == FL_CALL_INBOX) return; /* fl_call_begin follows */
     fl_list_remove(&call->resume);
-    give_up_attempt(&call->first, why);
+    fl_io_timer_clear(call->channel->io, &call->again);
+    for (struct fl_attempt *a = &call->first; a; a = fl_call_next_attempt(call, a))
+        give_up_attempt(a, why);
     if (call->open == 0) end_later(call); /* else fl_call_on_over follows */
+}
+
+bool fl_call_is_alive(struct fl_call *call) {
+    for (struct fl_attempt *a = &call->first; a; a = fl_call_next_attempt(call, a)) {
+        if (a->state != FL_ATTEMPT_OVER) return true;
+    }
+    return false;
+}
+
+void fl_call_lose(struct fl_call *call, struct fl_attempt *attempt, enum fl_status status,
+                  const struct fl_error *why) {
+    if (attempt->state == FL_ATTEMPT_WAITING) fl_channel_unqueue(call->channel, attempt);
+    fl_attempt_move(attempt, FL_ATTEMPT_OVER);
+    if (call->config && fl_call_tries_again(call, attempt, status)) return;
+    if (!fl_call_is_alive(call)) fl_call_give_up(call, status, why);
 }
 
 /* --- what attempts tell --- */
@@ -95,6 +133,13 @@ void fl_call_commit(struct fl_call *call, struct fl_attempt *attempt) {
     if (call->committed) return;
     call->committed = attempt;
     fl_outbox_drop(&call->outbox, attempt->sent);
+    if (!call->config) return; /* there never was another one */
+    struct fl_error why;
+    fl_fail(&why, FL_ECANCELLED, "another attempt answered");
+    fl_io_timer_clear(call->channel->io, &call->again);
+    for (struct fl_attempt *a = &call->first; a; a = fl_call_next_attempt(call, a)) {
+        if (a != attempt) give_up_attempt(a, &why);
+    }
 }
 
 void fl_call_on_answer(struct fl_call *call, struct fl_attempt *attempt) {
@@ -107,15 +152,28 @@ static bool unprocessed(const struct fl_call *call, const struct fl_attempt *att
            (code == FL_EGOAWAY || code == FL_ESTREAM_REFUSED);
 }
 
+/* The policy goes on with the call after this end of an attempt. */
+static bool tries_again(struct fl_call *call, struct fl_attempt *attempt,
+                        const struct fl_error *why, uint32_t h2_code) {
+    struct fl_call_result result;
+    struct fl_error cause;
+    if (!call->config) return false;
+    fl_reply_result(&attempt->reply, why, h2_code, &cause, &result);
+    return fl_call_tries_again(call, attempt, result.status);
+}
+
 void fl_call_on_over(struct fl_call *call, struct fl_attempt *attempt, const struct fl_error *why,
                      uint32_t h2_code) {
     call->open--;
-    if (!call->decided) {
-        if (unprocessed(call, attempt, why->code)) {
-            fl_attempt_renew(attempt);
-            fl_channel_resubmit(call->channel, attempt, why);
-            return;
-        }
+    bool matters = !call->decided && (!call->committed || call->committed == attempt);
+    if (matters && unprocessed(call, attempt, why->code)) {
+        fl_attempt_renew(attempt);
+        fl_channel_resubmit(call->channel, attempt, why);
+        return;
+    }
+    if (matters && tries_again(call, attempt, why, h2_code)) return;
+    if (matters) {
+        fl_call_commit(call, attempt);
         call->last = attempt;
         call->h2_code = h2_code;
         if (why->code != FL_OK) call->why = *why;
@@ -128,35 +186,44 @@ void fl_call_on_over(struct fl_call *call, struct fl_attempt *attempt, const str
 static void deadline(struct fl_timer *timer) {
     struct fl_call *call = FL_CONTAINER(timer, struct fl_call, timer);
     struct fl_error why;
+    unsigned long long ms = call->timeout_ms;
     if (call->open > 0) {
-        fl_fail(&why, FL_EDEADLINE, "%u ms were over before %s answered",
-                (unsigned)call->timeout_ms, call->first.sub->peer);
+        fl_fail(&why, FL_EDEADLINE, "%llu ms were over before %s answered", ms,
+                representative(call)->sub->peer);
+    } else if (!fl_call_is_alive(call)) {
+        fl_fail(&why, FL_EDEADLINE, "%llu ms were over before another attempt; the last was at %s",
+                ms, representative(call)->sub ? representative(call)->sub->peer : "no endpoint");
     } else {
         fl_channel_refresh(call->channel);
         const struct fl_error *cause = &call->channel->loop_data.cause;
-        fl_fail(&why, FL_EDEADLINE, "%u ms were over while waiting: %s (%s)",
-                (unsigned)call->timeout_ms, cause->detail, fl_error_name(cause->code));
+        fl_fail(&why, FL_EDEADLINE, "%llu ms were over while waiting: %s (%s)", ms, cause->detail,
+                fl_error_name(cause->code));
     }
     fl_call_give_up(call, FL_STATUS_DEADLINE_EXCEEDED, &why);
 }
 
+static int start_deadline(struct fl_call *call) {
+    struct fl_io *io = call->channel->io;
+    if (call->timeout_ms == 0) return 0;
+    if (fl_io_timer_init(io, &call->timer, deadline) != 0) return FL_ENOMEM;
+    call->deadline_ms = fl_io_now_ms(io) + call->timeout_ms;
+    fl_io_timer_set(io, &call->timer, call->deadline_ms);
+    return 0;
+}
+
 void fl_call_begin(struct fl_call *call) {
     struct fl_channel *channel = call->channel;
-    if (call->decided) { /* cancelled on its way */
+    if (call->decided) { /* cancelled on its way, or too large */
         end_later(call);
         return;
     }
     fl_sm_move(&call->state, moves, FL_CALL_RUNNING);
     fl_list_push(&channel->loop_data.calls, &call->link);
-    if (call->timeout_ms != 0) {
-        if (fl_io_timer_init(channel->io, &call->timer, deadline) != 0) {
-            struct fl_error err;
-            fl_fail_nomem(&err);
-            fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
-            return;
-        }
-        call->deadline_ms = fl_io_now_ms(channel->io) + call->timeout_ms;
-        fl_io_timer_set(channel->io, &call->timer, call->deadline_ms);
+    if (start_deadline(call) != 0 || (call->config && fl_call_start_policy(call) != 0)) {
+        struct fl_error err;
+        fl_fail_nomem(&err);
+        fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
+        return;
     }
     fl_channel_submit(channel, &call->first);
 }
@@ -171,6 +238,16 @@ static bool method_fits(const char *method) {
     return n > 1;
 }
 
+static int check_trace(const struct fl_call_options *options, struct fl_error *err) {
+    struct fl_str parent = fl_str_of(options->traceparent), state = fl_str_of(options->tracestate);
+    if (parent.p && !fl_trace_parent_fits(parent))
+        return fl_fail(err, FL_EUSAGE, "traceparent is not of version 00 of W3C trace context");
+    if (state.p && (!parent.p || !fl_trace_state_fits(state)))
+        return fl_fail(err, FL_EUSAGE, "tracestate goes with a traceparent, at most %zu bytes",
+                       FL_TRACE_STATE_LEN_MAX);
+    return 0;
+}
+
 static int check(const struct fl_channel *channel, const char *method,
                  const struct fl_call_options *options, fl_call_cb *on_end, struct fl_error *err) {
     if (!method_fits(method))
@@ -179,32 +256,87 @@ static int check(const struct fl_channel *channel, const char *method,
     if (!on_end) return fl_fail(err, FL_EUSAGE, "a call needs a callback");
     if (atomic_load(&channel->shared_data.closing))
         return fl_fail(err, FL_EUSAGE, "the channel was closed");
-    return fl_metadata_check(&options->metadata, err);
+    if (options->endpoint && options->endpoint->channel != channel)
+        return fl_fail(err, FL_EUSAGE, "%s is an endpoint of another channel",
+                       fl_handle_peer(options->endpoint));
+    if (options->compression > FL_COMPRESSION_DEFLATE)
+        return fl_fail(err, FL_EUSAGE, "there is no such compression");
+    if (options->credentials && !channel->credentials &&
+        !channel->options.allow_cleartext_credentials)
+        return fl_fail(err, FL_EUSAGE,
+                       "credentials are not sent over cleartext; the option "
+                       "allow_cleartext_credentials permits it");
+    int rc = check_trace(options, err);
+    return rc == 0 ? fl_metadata_check(&options->metadata, err) : rc;
+}
+
+/* The first that is given of call, channel and default; the config's goes before the default and
+ * cannot be exceeded. */
+static uint32_t limit(uint32_t of_call, uint32_t of_channel, bool limits, uint32_t of_config,
+                      uint32_t otherwise) {
+    uint32_t given = of_call ? of_call : of_channel;
+    if (limits) return given ? FL_MIN(given, of_config) : of_config;
+    return given ? given : otherwise;
+}
+
+/* What the options, the service config and the channel say together. */
+static void configure(struct fl_call *call, const struct fl_call_options *options) {
+    static const struct fl_method_config none;
+    const struct fl_channel_options *defaults = &call->channel->options;
+    call->config = fl_service_config_method(call->channel->service_config, call->path);
+    const struct fl_method_config *config = call->config ? call->config : &none;
+    call->receive_bytes_max =
+        limit(options->receive_bytes_max, defaults->receive_bytes_max, config->limits_response,
+              config->response_bytes_max, RECEIVE_BYTES_MAX);
+    call->send_bytes_max = limit(options->send_bytes_max, defaults->send_bytes_max,
+                                 config->limits_request, config->request_bytes_max, UINT32_MAX);
+    call->compression = options->compression ? options->compression : defaults->compression;
+    call->wait_for_ready = options->wait_for_ready || config->wait_for_ready;
+    call->timeout_ms = options->timeout_ms;
+    if (config->timeout_ms && (!call->timeout_ms || config->timeout_ms < call->timeout_ms))
+        call->timeout_ms = config->timeout_ms;
+    call->credentials = options->credentials;
+    call->credentials_arg = options->credentials_arg;
+}
+
+/* Copies a text behind the last one; p stays NULL for what is not there. */
+static struct fl_str keep(char **at, struct fl_str text) {
+    if (!text.p) return text;
+    char *copy = *at;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    *at += text.n + 1;
+    return fl_str_n(copy, text.n);
 }
 
 /* A call with `extra` bytes behind its texts, which *rest points to. */
 static struct fl_call *call_new(struct fl_channel *channel, const char *method,
                                 const struct fl_call_options *options, size_t extra, char **rest) {
     struct fl_str path = fl_str_of(method);
+    struct fl_str parent = fl_str_of(options->traceparent), state = fl_str_of(options->tracestate);
     size_t count = options->metadata.count;
     size_t metadata_bytes = fl_metadata_wire_bytes(&options->metadata);
     struct fl_call *call = fl_alloc(sizeof(*call) + count * sizeof(struct fl_http_header) +
-                                    metadata_bytes + path.n + extra);
+                                    metadata_bytes + path.n + parent.n + state.n + 3 + extra);
     if (!call) return NULL;
-    char *texts = (char *)(call->metadata + count);
+    char *at = (char *)(call->metadata + count);
     *call = (struct fl_call){
         .channel = channel,
         .state = FL_CALL_INBOX,
-        .timeout_ms = options->timeout_ms,
-        .wait_for_ready = options->wait_for_ready,
-        .path = fl_str_n(texts + metadata_bytes, path.n),
+        .tries = 1,
+        .endpoint = options->endpoint ? fl_handle_ref(options->endpoint) : NULL,
         .metadata_count = count,
     };
     fl_list_init(&call->link);
     fl_list_init(&call->resume);
-    fl_metadata_encode(&options->metadata, call->metadata, texts);
-    memcpy(texts + metadata_bytes, path.p, path.n);
-    *rest = texts + metadata_bytes + path.n;
+    fl_list_init(&call->others);
+    fl_metadata_encode(&options->metadata, call->metadata, at);
+    at += metadata_bytes;
+    call->path = keep(&at, path);
+    call->traceparent = keep(&at, parent);
+    call->tracestate = keep(&at, state);
+    configure(call, options);
+    *rest = at;
     return call;
 }
 
@@ -239,23 +371,40 @@ static int start(struct fl_call *call, struct fl_call **out, struct fl_error *er
 
 static const struct fl_call_options no_options;
 
+/* Not yet begun: its callback comes from the loop as every other. */
+static void refuse_large(struct fl_call *call, size_t len) {
+    struct fl_error why;
+    fl_fail(&why, FL_ETOO_LARGE, "a request of %zu bytes, at most %u", len,
+            (unsigned)call->send_bytes_max);
+    fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &why);
+}
+
 int fl_call_unary(struct fl_channel *channel, const char *method, const void *request, size_t len,
                   const struct fl_call_options *options, fl_call_cb *cb, void *arg,
                   struct fl_call **out, struct fl_error *err) {
-    char *frame;
+    char *bytes;
     if (!options) options = &no_options;
     if (out) *out = NULL;
     if (len > UINT32_MAX - FL_GRPC_PREFIX)
         return fl_fail(err, FL_EUSAGE, "a request of %zu bytes does not fit in a message", len);
     int rc = check(channel, method, options, cb, err);
     if (rc != 0) return rc;
-    struct fl_call *call = call_new(channel, method, options, FL_GRPC_PREFIX + len, &frame);
-    if (!call) return fl_fail_nomem(err);
+    struct fl_frame frame;
+    enum fl_compression compression =
+        options->compression ? options->compression : channel->options.compression;
+    if (fl_frame_init(&frame, compression, fl_str_n(request, len)) != 0) return fl_fail_nomem(err);
+    struct fl_call *call = call_new(channel, method, options, fl_frame_len(&frame), &bytes);
+    if (!call) {
+        fl_frame_deinit(&frame);
+        return fl_fail_nomem(err);
+    }
     call->events.on_end = cb;
     call->arg = arg;
-    fl_grpc_prefix((uint32_t)len, (uint8_t *)frame);
-    if (len > 0) memcpy(frame + FL_GRPC_PREFIX, request, len);
-    fl_outbox_init_fixed(&call->outbox, fl_str_n(frame, FL_GRPC_PREFIX + len));
+    memcpy(bytes, frame.prefix, FL_GRPC_PREFIX);
+    if (frame.body.n > 0) memcpy(bytes + FL_GRPC_PREFIX, frame.body.p, frame.body.n);
+    fl_outbox_init_fixed(&call->outbox, fl_str_n(bytes, fl_frame_len(&frame)));
+    fl_frame_deinit(&frame);
+    if (len > call->send_bytes_max) refuse_large(call, len);
     return start(call, out, err);
 }
 
@@ -272,7 +421,7 @@ int fl_call_start(struct fl_channel *channel, const char *method,
     call->streaming = true;
     call->events = *events;
     call->arg = arg;
-    fl_buf_init(&call->held, SIZE_MAX);
+    fl_buf_init(&call->held, SIZE_MAX); /* the stream's window bounds it */
     fl_outbox_init(&call->outbox);
     return start(call, out, err);
 }

@@ -27,21 +27,29 @@ enum fl_call_state {
 struct fl_call {
     struct fl_list link;   /* RUNNING: the channel's calls; ENDING: those whose callback is due */
     struct fl_list resume; /* in the channel's resuming calls */
+    struct fl_list others; /* attempts beside the first */
     struct fl_inbox_item inbox;
     struct fl_channel *channel;
     struct fl_call_events events; /* unary: on_end only */
     void *arg;
     int state;
+    const struct fl_method_config *config; /* NULL: none */
+    struct fl_handle *endpoint;            /* the only one it may go to, counted; NULL: any */
     bool streaming, wait_for_ready;
     bool decided; /* this side ended it: status and why below */
     bool paused, full;
     unsigned attempts; /* that went to a server */
     unsigned retries;  /* of these, what no server processed */
     unsigned open;     /* attempts with a stream */
-    uint32_t timeout_ms;
-    uint64_t deadline_ms;         /* on the loop's clock; 0: none */
-    struct fl_timer timer;        /* at deadline_ms */
-    struct fl_attempt *committed; /* NULL: not yet */
+    unsigned tries;    /* attempts that a policy counts */
+    unsigned backoffs; /* retries since the start or the last pushback */
+    uint32_t receive_bytes_max, send_bytes_max;
+    enum fl_compression compression; /* of what is sent */
+    uint64_t timeout_ms;             /* 0: none */
+    uint64_t deadline_ms;            /* on the loop's clock; 0: none */
+    struct fl_timer timer;           /* at deadline_ms */
+    struct fl_timer again;           /* the next try or hedge */
+    struct fl_attempt *committed;    /* NULL: not yet */
     struct fl_attempt *last; /* whose end, with why and h2_code, is the call's; NULL: not yet */
     struct fl_outbox outbox;
     struct fl_buf held; /* received while paused; the server's window bounds it */
@@ -49,10 +57,19 @@ struct fl_call {
     uint32_t h2_code;
     struct fl_error why;
     struct fl_attempt first;
-    struct fl_str path;
+    struct fl_str path, traceparent, tracestate; /* the last two: p == NULL without */
+    int (*credentials)(void *arg, const char *method, fl_credentials_give *give, void *to,
+                       struct fl_error *err);
+    void *credentials_arg;
     size_t metadata_count;
-    struct fl_http_header metadata[]; /* as sent; its texts, the path and a request follow */
+    struct fl_http_header metadata[]; /* as sent; all texts and a request follow */
 };
+
+/* All attempts: the first, then those after `at`; NULL after the last. */
+static inline struct fl_attempt *fl_call_next_attempt(struct fl_call *call, struct fl_attempt *at) {
+    struct fl_list *link = at == &call->first ? call->others.next : at->sibling.next;
+    return link == &call->others ? NULL : FL_CONTAINER(link, struct fl_attempt, sibling);
+}
 
 /* Takes up a call on the loop: its deadline begins and it is queued or sent. */
 void fl_call_begin(struct fl_call *call);
@@ -62,13 +79,22 @@ void fl_call_give_up(struct fl_call *call, enum fl_status status, const struct f
 void fl_call_finish(struct fl_call *call);
 /* Ends it when no attempt has a stream any more and its owner has heard everything. */
 void fl_call_end_if_over(struct fl_call *call);
-/* Only this attempt may answer from now on. */
+/* Only this attempt may answer from now on; others are cancelled. */
 void fl_call_commit(struct fl_call *call, struct fl_attempt *attempt);
+/* This attempt, which has no stream, cannot be sent: another one goes on, or the call ends. */
+void fl_call_lose(struct fl_call *call, struct fl_attempt *attempt, enum fl_status status,
+                  const struct fl_error *why);
+bool fl_call_is_alive(struct fl_call *call); /* an attempt waits or has a stream */
 
 /* For its attempts. */
 void fl_call_on_answer(struct fl_call *call, struct fl_attempt *attempt);
 void fl_call_on_over(struct fl_call *call, struct fl_attempt *attempt, const struct fl_error *why,
                      uint32_t h2_code);
+/* With a config: call_retry.c. */
+FL_MUST int fl_call_start_policy(struct fl_call *call); /* FL_ENOMEM */
+/* An attempt is over with this status. True: the policy goes on with the call. */
+bool fl_call_tries_again(struct fl_call *call, const struct fl_attempt *attempt,
+                         enum fl_status status);
 /* Streaming only: call_stream.c. */
 void fl_call_on_data(struct fl_call *call, struct fl_attempt *attempt, struct fl_str bytes);
 void fl_call_on_written(struct fl_call *call, struct fl_attempt *attempt);

@@ -6,13 +6,24 @@
  * still comes is held and not given back to the stream's window, so that the server stops after one
  * window; what is held is given out in a turn of its own, and the end of the call waits for it. */
 #include "channel/call.h"
+#include "channel/frame.h"
 #include "channel/state.h"
 
 /* --- to the server --- */
 
 /* The attempt that is furthest: what it has not sent is what waits. */
 static struct fl_attempt *leading(struct fl_call *call) {
-    return call->committed ? call->committed : &call->first;
+    struct fl_attempt *best = call->committed ? call->committed : &call->first;
+    if (call->committed || fl_list_empty(&call->others)) return best;
+    for (struct fl_attempt *a = best; a; a = fl_call_next_attempt(call, a)) {
+        if (a->stream && (!best->stream || a->sent > best->sent)) best = a;
+    }
+    return best;
+}
+
+static void write_all(struct fl_call *call) {
+    for (struct fl_attempt *a = &call->first; a; a = fl_call_next_attempt(call, a))
+        fl_attempt_write(a);
 }
 
 static size_t unsent(const struct fl_call *call, const struct fl_attempt *attempt) {
@@ -25,9 +36,9 @@ static size_t queued(const struct fl_call *call, const struct fl_attempt *attemp
 }
 
 void fl_call_on_written(struct fl_call *call, struct fl_attempt *attempt) {
-    if (call->committed)
-        fl_outbox_drop(&call->outbox, call->committed->sent);
-    else if (attempt->sent > 0 && fl_outbox_overfull(&call->outbox))
+    if (call->committed == attempt)
+        fl_outbox_drop(&call->outbox, attempt->sent);
+    else if (!call->committed && attempt->sent > 0 && fl_outbox_overfull(&call->outbox))
         fl_call_commit(call, attempt);
 }
 
@@ -39,13 +50,14 @@ void fl_call_on_room(struct fl_call *call, struct fl_attempt *attempt) {
 }
 
 /* Past the outbox, if nothing waits in it and nothing need be kept. False: not this time. */
-static bool write_straight(struct fl_call *call, struct fl_str prefix, struct fl_str message) {
+static bool write_straight(struct fl_call *call, const struct fl_frame *frame) {
     struct fl_attempt *attempt = call->committed;
     if (!attempt || !attempt->stream || unsent(call, attempt) > 0) return false;
     size_t room = FL_HTTP_QUEUE_MAX - fl_http_stream_queued(attempt->stream);
-    if (room < prefix.n || room - prefix.n < message.n) return false;
+    struct fl_str prefix = fl_str_n(frame->prefix, FL_GRPC_PREFIX);
+    if (room < fl_frame_len(frame)) return false;
     if (fl_http_stream_write(attempt->stream, prefix, false) != 0) return false;
-    int rc = message.n ? fl_http_stream_write(attempt->stream, message, false) : 0;
+    int rc = frame->body.n ? fl_http_stream_write(attempt->stream, frame->body, false) : 0;
     if (rc == FL_ENOMEM) { /* the half that is written cannot be taken back */
         struct fl_error err;
         fl_fail_nomem(&err);
@@ -57,24 +69,26 @@ static bool write_straight(struct fl_call *call, struct fl_str prefix, struct fl
 int fl_call_write(struct fl_call *call, const void *message, size_t len) {
     if (!call->streaming || len > UINT32_MAX) return FL_EUSAGE;
     if (call->decided || call->last || call->outbox.ended) return FL_ESHUTDOWN;
+    if (len > call->send_bytes_max) return FL_ETOO_LARGE;
     if (queued(call, leading(call)) >= FL_CALL_QUEUE_BYTES_MAX) {
         call->full = true;
         return FL_EFULL;
     }
-    uint8_t bytes[FL_GRPC_PREFIX];
-    fl_grpc_prefix((uint32_t)len, bytes);
-    struct fl_str prefix = fl_str_n(bytes, sizeof(bytes)), body = fl_str_n(message, len);
-    if (write_straight(call, prefix, body)) return 0;
-    int rc = fl_outbox_add(&call->outbox, prefix, body);
+    struct fl_frame frame;
+    int rc = fl_frame_init(&frame, call->compression, fl_str_n(message, len));
     if (rc != 0) return rc;
-    fl_attempt_write(&call->first);
-    return 0;
+    if (!write_straight(call, &frame)) {
+        rc = fl_outbox_add(&call->outbox, fl_str_n(frame.prefix, FL_GRPC_PREFIX), frame.body);
+        if (rc == 0) write_all(call);
+    }
+    fl_frame_deinit(&frame);
+    return rc;
 }
 
 void fl_call_write_end(struct fl_call *call) {
     if (call->outbox.ended) return;
     call->outbox.ended = true;
-    fl_attempt_write(&call->first);
+    write_all(call);
 }
 
 /* --- from the server --- */

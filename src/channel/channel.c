@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "channel/compression.h"
 #include "channel/state.h"
 
 static void fill_in(struct fl_channel_options *options) {
@@ -22,18 +23,18 @@ static void fill_in(struct fl_channel_options *options) {
         .backoff_ms_min = 1000,
         .backoff_ms_max = 120000,
         .drain_ms = 5000,
-        .receive_bytes_max = 4 * 1024 * 1024,
         .queued_calls_max = 10000,
         .connections_max = 4,
+        .compression = FL_COMPRESSION_IDENTITY,
     };
 #define FILL(field) options->field = options->field ? options->field : defaults.field
     FILL(connect_timeout_ms);
     FILL(backoff_ms_min);
     FILL(backoff_ms_max);
     FILL(drain_ms);
-    FILL(receive_bytes_max);
     FILL(queued_calls_max);
     FILL(connections_max);
+    FILL(compression);
 #undef FILL
 }
 
@@ -56,6 +57,8 @@ static void prepare_headers(struct fl_channel *channel) {
         (struct fl_http_header){FL_STR("content-type"), FL_STR("application/grpc")};
     channel->headers[2] =
         (struct fl_http_header){FL_STR("user-agent"), FL_STR("fairlead/" FL_VERSION)};
+    channel->headers[3] =
+        (struct fl_http_header){FL_STR("grpc-accept-encoding"), FL_COMPRESSION_ACCEPTED};
 }
 
 static void prepare_metrics(struct fl_channel *channel) {
@@ -181,6 +184,7 @@ static void channel_free(struct fl_channel *channel) {
     fl_balance_options_deinit(&channel->options.balance);
     fl_map_deinit(&channel->loop_data.subs);
     fl_channel_credentials_free(channel->credentials);
+    fl_service_config_free(channel->service_config);
     fl_free(channel->target);
     fl_free(channel->authority);
     fl_free(channel);
@@ -231,6 +235,7 @@ static void init_loop_data(struct fl_channel *channel) {
     fl_channel_wanted_init(channel);
     fl_list_init(&channel->loop_data.calls);
     fl_list_init(&channel->loop_data.waiting);
+    fl_list_init(&channel->loop_data.lines);
     fl_list_init(&channel->loop_data.ending);
     fl_list_init(&channel->loop_data.resuming);
     fl_task_init(&channel->loop_data.pump, pump);
@@ -247,6 +252,23 @@ static int open_credentials(struct fl_channel *channel, struct fl_error *err) {
                                       err);
 }
 
+/* What it says of balancing is put into *balance; methods are looked up by calls. */
+static int read_service_config(struct fl_channel *channel, struct fl_balance_options *balance,
+                               struct fl_error *err) {
+    struct fl_channel_options *options = &channel->options;
+    if (!options->service_config) return 0;
+    struct fl_service_config *config;
+    int rc = fl_service_config_new(fl_str_of(options->service_config), &config, err);
+    if (rc != 0) return rc;
+    channel->service_config = config;
+    options->service_config = NULL; /* the caller's memory */
+    if (config->balances) fl_service_config_balance(config, balance);
+    if (config->throttle_tokens > 0)
+        fl_throttle_init(&channel->loop_data.throttle, config->throttle_tokens,
+                         config->throttle_ratio);
+    return 0;
+}
+
 int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char *target,
                     const struct fl_channel_options *options, struct fl_channel **out,
                     struct fl_error *err) {
@@ -256,8 +278,11 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     if (!channel) return fl_fail_nomem(err);
     channel->io = io;
     if (options) channel->options = *options;
-    rc =
-        fl_balance_options_copy(&channel->options.balance, options ? &options->balance : NULL, err);
+    struct fl_balance_options balance = channel->options.balance;
+    channel->options.balance = (struct fl_balance_options){.policy = FL_BALANCE_ROUND_ROBIN};
+    rc = read_service_config(channel, &balance, err);
+    if (rc != 0) goto fail;
+    rc = fl_balance_options_copy(&channel->options.balance, &balance, err);
     if (rc != 0) goto fail;
     rc = FL_ENOMEM;
     fill_in(&channel->options);

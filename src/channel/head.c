@@ -1,11 +1,15 @@
 /* head.c - see head.h. */
 #include "channel/head.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "channel/call.h"
+#include "channel/call_credentials.h"
+#include "channel/compression.h"
 #include "channel/state.h"
 
-#define OWN_MAX (FL_CHANNEL_HEADERS + 1) /* of gRPC */
+#define OWN_MAX (FL_CHANNEL_HEADERS + 5) /* of gRPC and of the trace */
 
 static void put(struct fl_head *head, struct fl_str name, struct fl_str value) {
     head->list[head->request.headers.count++] = (struct fl_http_header){name, value};
@@ -19,26 +23,60 @@ static void put_timeout(struct fl_head *head, const struct fl_call *call) {
     put(head, FL_STR("grpc-timeout"), fl_str_of(head->timeout));
 }
 
+static void put_previous(struct fl_head *head, const struct fl_call *call) {
+    if (call->tries < 2) return;
+    snprintf(head->previous, sizeof(head->previous), "%u", call->tries - 1);
+    put(head, FL_STR("grpc-previous-rpc-attempts"), fl_str_of(head->previous));
+}
+
+static void put_trace(struct fl_head *head, const struct fl_call *call) {
+    if (!call->traceparent.p) return;
+    uint8_t id[FL_TRACE_PARENT_ID];
+    fl_io_random(call->channel->io, id, sizeof(id));
+    fl_trace_child(call->traceparent, id, head->traceparent);
+    put(head, FL_STR("traceparent"), fl_str_n(head->traceparent, FL_TRACE_PARENT_LEN));
+    if (call->tracestate.p) put(head, FL_STR("tracestate"), call->tracestate);
+}
+
+static void put_all(struct fl_head *head, const struct fl_call *call) {
+    memcpy(head->list, call->channel->headers, sizeof(call->channel->headers));
+    if (call->compression != FL_COMPRESSION_IDENTITY)
+        put(head, FL_STR("grpc-encoding"), fl_compression_name(call->compression));
+    put_timeout(head, call);
+    put_previous(head, call);
+    put_trace(head, call);
+    for (size_t i = 0; i < call->metadata_count; i++)
+        put(head, call->metadata[i].name, call->metadata[i].value);
+    for (const struct fl_given *given = head->given; given; given = given->next)
+        put(head, given->header.name, given->header.value);
+}
+
 int fl_head_init(struct fl_head *head, const struct fl_call *call, struct fl_error *err) {
-    const struct fl_channel *channel = call->channel;
-    size_t count_max = OWN_MAX + call->metadata_count;
+    size_t given = 0;
+    head->given = NULL;
+    if (call->credentials) {
+        int rc = fl_call_credentials_ask(call, &head->given, &given, err);
+        if (rc != 0) return rc;
+    }
+    size_t count_max = OWN_MAX + call->metadata_count + given;
     head->list = head->few;
     if (count_max > FL_HEAD_FEW) head->list = fl_calloc(count_max, sizeof(*head->list));
-    if (!head->list) return fl_fail_nomem(err);
+    if (!head->list) {
+        fl_call_credentials_forget(head->given);
+        return fl_fail_nomem(err);
+    }
     head->request = (struct fl_http_request){
         .method = FL_STR("POST"),
-        .scheme = channel->credentials ? FL_STR("https") : FL_STR("http"),
-        .authority = fl_str_of(channel->authority),
+        .scheme = call->channel->credentials ? FL_STR("https") : FL_STR("http"),
+        .authority = fl_str_of(call->channel->authority),
         .path = call->path,
         .headers = {head->list, FL_CHANNEL_HEADERS},
     };
-    memcpy(head->list, channel->headers, sizeof(channel->headers));
-    put_timeout(head, call);
-    for (size_t i = 0; i < call->metadata_count; i++)
-        put(head, call->metadata[i].name, call->metadata[i].value);
+    put_all(head, call);
     return 0;
 }
 
 void fl_head_deinit(struct fl_head *head) {
     if (head->list != head->few) fl_free(head->list);
+    fl_call_credentials_forget(head->given);
 }

@@ -2,8 +2,9 @@
  *
  * First come, first served; one that no server processed goes back to the front. Those of calls
  * that fail fast leave the queue when the channel enters TRANSIENT_FAILURE, those that wait for
- * ready stay. The queue is bounded by queued_calls_max. Whoever makes its chances better defers the
- * pump; the queue is never run from within a callback of a connection. */
+ * ready stay. What is for one endpoint alone (handle.h) waits in that one's own line, so that it
+ * holds nobody else up. All of it together is bounded by queued_calls_max. Whoever makes its
+ * chances better defers the pump; the queue is never run from within a callback of a connection. */
 #include "base/hash.h"
 #include "channel/state.h"
 
@@ -33,9 +34,19 @@ static struct fl_pick_context context_of(const struct fl_channel *channel,
     return context;
 }
 
+/* The endpoint that the caller chose, if it takes the call now. */
+static struct fl_subchannel *chosen(const struct fl_handle *endpoint) {
+    struct fl_subchannel *sub = endpoint->loop_data.sub;
+    if (!sub || !atomic_load(&endpoint->usable) || !has_room(&sub->pick)) return NULL;
+    if (is_fresh(&sub->pick)) return sub;
+    fl_transport_ask(fl_subchannel_usable(sub));
+    return NULL;
+}
+
 /* Who takes the call now; NULL: it must wait. Whose turn it is after a long quiet is asked first
  * and the call goes to another one; a call that has waited takes who has answered. */
 static struct fl_subchannel *choose(struct fl_channel *channel, const struct fl_attempt *attempt) {
+    if (attempt->call->endpoint) return chosen(attempt->call->endpoint);
     struct fl_balancer *balancer = &channel->loop_data.balancer;
     const struct fl_pick_context context = context_of(channel, attempt->call);
     bool waited = attempt->state == FL_ATTEMPT_WAITING;
@@ -57,7 +68,7 @@ static bool count_retry(struct fl_channel *channel, struct fl_attempt *attempt,
         struct fl_error last;
         fl_fail(&last, why->code, "%u attempts were not processed; %s", call->retries + 1,
                 why->detail);
-        fl_call_give_up(call, FL_STATUS_UNAVAILABLE, &last);
+        fl_call_lose(call, attempt, FL_STATUS_UNAVAILABLE, &last);
         return false;
     }
     call->retries++;
@@ -82,42 +93,73 @@ static bool try_send(struct fl_channel *channel, struct fl_attempt *attempt) {
             tell_pick(channel, sub);
             return true;
         }
-        if (rc == FL_ENOMEM) {
-            fl_call_give_up(attempt->call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
+        if (rc == FL_ENOMEM || rc == FL_EUNAUTHORIZED) {
+            enum fl_status status =
+                rc == FL_ENOMEM ? FL_STATUS_RESOURCE_EXHAUSTED : FL_STATUS_UNAUTHENTICATED;
+            fl_call_lose(attempt->call, attempt, status, &err);
             return true;
         }
         if (!count_retry(channel, attempt, &err)) return true;
     }
 }
 
+/* Where it waits. */
+static struct fl_list *line_of(struct fl_channel *channel, const struct fl_attempt *attempt) {
+    struct fl_handle *endpoint = attempt->call->endpoint;
+    return endpoint ? &endpoint->loop_data.waiting : &channel->loop_data.waiting;
+}
+
+static bool is_fast(const struct fl_attempt *attempt) {
+    return !attempt->call->wait_for_ready && !attempt->call->endpoint;
+}
+
 static void queue_at(struct fl_channel *channel, struct fl_attempt *attempt,
                      struct fl_list *place) {
+    struct fl_handle *endpoint = attempt->call->endpoint;
+    if (endpoint && fl_list_empty(&endpoint->loop_data.waiting))
+        fl_list_push(&channel->loop_data.lines, &endpoint->loop_data.line);
     fl_attempt_move(attempt, FL_ATTEMPT_WAITING);
     fl_list_push(place, &attempt->link);
     channel->loop_data.waiting_count++;
-    if (!attempt->call->wait_for_ready) channel->loop_data.waiting_fast++;
+    if (is_fast(attempt)) channel->loop_data.waiting_fast++;
     fl_metric_add(channel->queued, 1);
     fl_channel_pump(channel);
 }
 
 void fl_channel_unqueue(struct fl_channel *channel, struct fl_attempt *attempt) {
+    struct fl_handle *endpoint = attempt->call->endpoint;
     fl_list_remove(&attempt->link);
+    if (endpoint && fl_list_empty(&endpoint->loop_data.waiting))
+        fl_list_remove(&endpoint->loop_data.line);
     channel->loop_data.waiting_count--;
-    if (!attempt->call->wait_for_ready) channel->loop_data.waiting_fast--;
+    if (is_fast(attempt)) channel->loop_data.waiting_fast--;
     fl_metric_add(channel->queued, -1);
 }
 
-/* True: the call fails fast and there is nothing to wait for. */
+static bool has_left(const struct fl_handle *endpoint) {
+    return !endpoint->loop_data.sub || !atomic_load(&endpoint->usable);
+}
+
+/* True: there is nothing to wait for, or the call fails fast. */
 static bool hopeless(const struct fl_channel *channel, const struct fl_attempt *attempt) {
-    return channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE &&
-           !attempt->call->wait_for_ready;
+    const struct fl_handle *endpoint = attempt->call->endpoint;
+    if (endpoint && has_left(endpoint)) return true;
+    int state = endpoint ? endpoint->loop_data.sub->state : (int)channel->loop_data.state;
+    return state == FL_CHANNEL_TRANSIENT_FAILURE && !attempt->call->wait_for_ready;
 }
 
 static void fail_fast(struct fl_channel *channel, struct fl_attempt *attempt) {
+    const struct fl_handle *endpoint = attempt->call->endpoint;
     const struct fl_error *cause = &channel->loop_data.cause;
-    struct fl_error why;
+    struct fl_error why, left;
+    if (endpoint && has_left(endpoint)) {
+        fl_fail(&left, FL_ELEFT, "endpoint %s left the service", endpoint->peer);
+        cause = &left;
+    } else if (endpoint) {
+        cause = &endpoint->loop_data.sub->why;
+    }
     fl_fail(&why, cause->code, "%s (%s)", cause->detail, fl_error_name(cause->code));
-    fl_call_give_up(attempt->call, FL_STATUS_UNAVAILABLE, &why);
+    fl_call_lose(attempt->call, attempt, FL_STATUS_UNAVAILABLE, &why);
 }
 
 static void refuse(struct fl_channel *channel, struct fl_attempt *attempt) {
@@ -126,7 +168,7 @@ static void refuse(struct fl_channel *channel, struct fl_attempt *attempt) {
     fl_fail(&why, FL_EFULL, "%u calls wait already: %s (%s)",
             (unsigned)channel->options.queued_calls_max, cause->detail, fl_error_name(cause->code));
     fl_metric_add(channel->full, 1);
-    fl_call_give_up(attempt->call, FL_STATUS_RESOURCE_EXHAUSTED, &why);
+    fl_call_lose(attempt->call, attempt, FL_STATUS_RESOURCE_EXHAUSTED, &why);
 }
 
 /* What was sent before was let in before; there are no more of those than streams. */
@@ -150,33 +192,49 @@ static void enqueue(struct fl_channel *channel, struct fl_attempt *attempt, stru
 }
 
 void fl_channel_submit(struct fl_channel *channel, struct fl_attempt *attempt) {
-    struct fl_list *waiting = &channel->loop_data.waiting;
-    if (fl_list_empty(waiting) && try_send(channel, attempt)) return;
-    enqueue(channel, attempt, waiting);
+    struct fl_list *line = line_of(channel, attempt);
+    if (fl_list_empty(line) && try_send(channel, attempt)) return;
+    enqueue(channel, attempt, line);
 }
 
 void fl_channel_resubmit(struct fl_channel *channel, struct fl_attempt *attempt,
                          const struct fl_error *why) {
     if (!count_retry(channel, attempt, why)) return;
-    enqueue(channel, attempt, channel->loop_data.waiting.next);
+    enqueue(channel, attempt, line_of(channel, attempt)->next);
     fl_channel_pump(channel);
 }
 
-/* Only when there is one: what waits for ready is not looked at again and again. */
-static void fail_hopeless(struct fl_channel *channel) {
-    if (channel->loop_data.waiting_fast == 0) return;
-    FL_LIST_EACH (&channel->loop_data.waiting, item, next) {
+static void fail_hopeless(struct fl_channel *channel, struct fl_list *line) {
+    FL_LIST_EACH (line, item, next) {
         struct fl_attempt *attempt = FL_CONTAINER(item, struct fl_attempt, link);
         if (hopeless(channel, attempt)) fail_fast(channel, attempt);
     }
 }
 
-void fl_channel_run_queue(struct fl_channel *channel) {
-    struct fl_list *waiting = &channel->loop_data.waiting;
-    while (!fl_list_empty(waiting) &&
-           try_send(channel, FL_CONTAINER(waiting->next, struct fl_attempt, link))) {
+static void run_line(struct fl_channel *channel, struct fl_list *line) {
+    while (!fl_list_empty(line) &&
+           try_send(channel, FL_CONTAINER(line->next, struct fl_attempt, link))) {
     }
+}
+
+/* An endpoint that the policy does not want is connected when somebody waits for it. */
+static void run_lines_of_endpoints(struct fl_channel *channel) {
+    FL_LIST_EACH (&channel->loop_data.lines, item, next) {
+        struct fl_handle *endpoint = FL_CONTAINER(item, struct fl_handle, loop_data.line);
+        run_line(channel, &endpoint->loop_data.waiting);
+        fail_hopeless(channel, &endpoint->loop_data.waiting);
+        if (!fl_list_empty(&endpoint->loop_data.waiting))
+            fl_subchannel_connect(endpoint->loop_data.sub);
+    }
+}
+
+void fl_channel_run_queue(struct fl_channel *channel) {
+    run_line(channel, &channel->loop_data.waiting);
+    run_lines_of_endpoints(channel);
     fl_channel_refresh(channel);
-    if (channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE) fail_hopeless(channel);
+    /* Only when there is one: what waits for ready is not looked at again and again. */
+    if (channel->loop_data.state == FL_CHANNEL_TRANSIENT_FAILURE &&
+        channel->loop_data.waiting_fast > 0)
+        fail_hopeless(channel, &channel->loop_data.waiting);
     if (channel->loop_data.waiting_count > 0) fl_channel_widen(channel);
 }

@@ -6,13 +6,18 @@
 #include "channel/reply.h"
 
 #include "base/error.h"
+#include "channel/compression.h"
 
 #define GRPC_MESSAGE_MAX ((size_t)16 * 1024)
+#define INFLATED_KEPT    ((size_t)64 * 1024) /* a larger one gives its memory back */
 
 void fl_reply_init(struct fl_reply *reply, size_t message_max, bool unary) {
     fl_grpc_reader_init(&reply->reader, message_max);
     fl_buf_init(&reply->body, message_max);
     fl_buf_init(&reply->message, GRPC_MESSAGE_MAX);
+    fl_buf_init(&reply->inflated, message_max);
+    reply->encoding = FL_COMPRESSION_IDENTITY;
+    reply->pushback.kind = FL_PUSHBACK_NONE;
     reply->http_status = 0;
     reply->grpc_status = -1;
     reply->messages = 0;
@@ -25,6 +30,7 @@ void fl_reply_deinit(struct fl_reply *reply) {
     fl_grpc_reader_deinit(&reply->reader);
     fl_buf_deinit(&reply->body);
     fl_buf_deinit(&reply->message);
+    fl_buf_deinit(&reply->inflated);
     fl_metadata_free(&reply->headers);
     fl_metadata_free(&reply->trailers);
 }
@@ -42,6 +48,8 @@ static void take_status(struct fl_reply *reply, struct fl_http_headers headers) 
     uint64_t status;
     bool known = fl_str_u64(text, &status) && status <= FL_STATUS_UNAUTHENTICATED;
     reply->grpc_status = known ? (int)status : FL_STATUS_UNKNOWN;
+    reply->pushback =
+        fl_pushback_parse(fl_http_header_get(headers, FL_STR("grpc-retry-pushback-ms")));
 
     struct fl_str message = fl_http_header_get(headers, FL_STR("grpc-message"));
     fl_buf_truncate(&reply->message, 0);
@@ -64,9 +72,20 @@ int fl_reply_head(struct fl_reply *reply, const struct fl_http_response *head,
     reply->grpc =
         head->status == 200 && is_grpc(fl_http_header_get(head->headers, FL_STR("content-type")));
     take_status(reply, head->headers);
+    if (!fl_compression_of(fl_http_header_get(head->headers, FL_STR("grpc-encoding")),
+                           &reply->encoding))
+        reply->encoding = FL_COMPRESSION_IDENTITY;
     reply->trailers_only = reply->grpc_status >= 0;
     return take_metadata(reply->trailers_only ? &reply->trailers : &reply->headers, head->headers,
                          err);
+}
+
+static int inflate_message(struct fl_reply *reply, struct fl_str bytes, struct fl_error *err) {
+    if (reply->encoding == FL_COMPRESSION_IDENTITY)
+        return fl_fail(err, FL_EPROTO, "gRPC message compressed in no way that was agreed");
+    fl_buf_truncate(&reply->inflated, 0);
+    if (reply->inflated.cap > INFLATED_KEPT) fl_buf_release(&reply->inflated);
+    return fl_decompress(reply->encoding, bytes, &reply->inflated, err);
 }
 
 int fl_reply_next(struct fl_reply *reply, struct fl_str *bytes, struct fl_str *message,
@@ -78,11 +97,12 @@ int fl_reply_next(struct fl_reply *reply, struct fl_str *bytes, struct fl_str *m
     struct fl_grpc_message next = {FL_STR_NONE, false};
     int rc = fl_grpc_reader_next(&reply->reader, bytes, &next, err);
     if (rc != 1) return rc;
-    if (next.compressed)
-        return fl_fail(err, FL_EPROTO, "gRPC message compressed without agreement");
     reply->messages++;
     *message = next.bytes;
-    return 1;
+    if (!next.compressed) return 1;
+    rc = inflate_message(reply, next.bytes, err);
+    *message = fl_buf_str(&reply->inflated);
+    return rc == 0 ? 1 : rc;
 }
 
 int fl_reply_data(struct fl_reply *reply, struct fl_str bytes, struct fl_error *err) {

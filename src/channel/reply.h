@@ -7,14 +7,18 @@
 #include <fairlead/call.h>
 
 #include "channel/metadata.h"
+#include "channel/retry.h"
 #include "wire/grpc.h"
 
 struct fl_reply {
     struct fl_grpc_reader reader;
-    struct fl_buf body;    /* unary: the message */
-    struct fl_buf message; /* grpc-message, decoded and terminated */
-    int http_status;       /* 0: nothing of the response was seen */
-    int grpc_status;       /* -1: none was seen */
+    struct fl_buf body;           /* unary: the message */
+    struct fl_buf message;        /* grpc-message, decoded and terminated */
+    struct fl_buf inflated;       /* the last message that came compressed */
+    enum fl_compression encoding; /* of compressed messages; IDENTITY: none that is known */
+    struct fl_pushback pushback;
+    int http_status; /* 0: nothing of the response was seen */
+    int grpc_status; /* -1: none was seen */
     unsigned messages;
     bool unary;         /* OK promises exactly one message */
     bool grpc;          /* the head's content-type says so */

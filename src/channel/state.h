@@ -9,10 +9,12 @@
 #include "channel/call.h"
 #include "channel/channel.h"
 #include "channel/inbox.h"
+#include "channel/service_config.h"
 #include "channel/subchannel.h"
+#include "channel/throttle.h"
 #include "channel/wanted.h"
 
-#define FL_CHANNEL_HEADERS 3 /* the same of every call */
+#define FL_CHANNEL_HEADERS 4 /* the same of every call */
 
 struct fl_channel {
     /* Set once when it is opened. */
@@ -21,6 +23,7 @@ struct fl_channel {
     char *target, *authority;
     struct fl_channel_credentials *credentials; /* NULL: cleartext */
     struct fl_http_header headers[FL_CHANNEL_HEADERS];
+    struct fl_service_config *service_config; /* NULL: none */
     struct fl_subscription *subscription;
     struct fl_metric *queued, *full, *retries;
     struct fl_metric *calls[FL_STATUS_UNAUTHENTICATED + 1];
@@ -40,14 +43,17 @@ struct fl_channel {
         bool several_ports;      /* the newest set cannot be used: no port was named */
         struct fl_error trouble; /* of discovery */
         enum fl_channel_state state;
-        struct fl_error cause;              /* why calls cannot be sent, when they cannot */
-        bool changed;                       /* state and cause must be found out anew */
-        struct fl_list calls;               /* all that run */
-        struct fl_list waiting;             /* attempts, oldest first */
-        size_t waiting_count, waiting_fast; /* fast: those that do not wait for ready */
-        struct fl_list ending;              /* calls whose callback is due */
-        struct fl_list resuming;            /* calls whose pause is over; see call_stream.c */
-        struct fl_task pump;                /* deferred: see queue.c */
+        struct fl_error cause;       /* why calls cannot be sent, when they cannot */
+        bool changed;                /* state and cause must be found out anew */
+        struct fl_throttle throttle; /* of the service config */
+        struct fl_list calls;        /* all that run */
+        struct fl_list waiting;      /* attempts, oldest first */
+        struct fl_list lines;        /* handles that attempts wait for (struct fl_handle.line) */
+        size_t waiting_count;        /* all of them */
+        size_t waiting_fast;         /* in `waiting`: those that do not wait for ready */
+        struct fl_list ending;       /* calls whose callback is due */
+        struct fl_list resuming;     /* calls whose pause is over; see call_stream.c */
+        struct fl_task pump;         /* deferred: see queue.c */
         struct fl_channel_watcher watcher;
         bool closing, subscribed;
     } loop_data;

@@ -108,11 +108,16 @@ fl_unit_test(channel_keepalive ROOMS sim SOURCES unit/support/bed.c unit/support
 fl_unit_test(channel_pick ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_reflection ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_options ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_reply ROOMS channel)
+fl_unit_test(channel_retry ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_round_robin ROOMS channel)
 fl_unit_test(channel_server ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_server_limits ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_server_stream ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_service_config ROOMS channel)
 fl_unit_test(channel_stream ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
