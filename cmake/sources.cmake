@@ -187,12 +187,15 @@ set(FL_SOURCES_channel
   src/channel/service_config_part.c
   src/channel/status.c
   src/channel/subchannel.c
+  src/channel/subset.c
   src/channel/throttle.c
   src/channel/trace.c
   src/channel/transport.c
   src/channel/wanted.c
   src/channel/weighted_round_robin.c
-  src/channel/widen.c)
+  src/channel/weights.c
+  src/channel/widen.c
+  src/channel/zone.c)
 set(FL_SOURCES_registry
   src/registry/discovery.c
   src/registry/kubernetes.c

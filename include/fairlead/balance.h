@@ -43,6 +43,19 @@ struct fl_balance_options {
      * channel's loop, when the endpoint is new and whenever it changed. Not for pick_first. */
     uint32_t (*weight)(void *arg, const struct fl_endpoint *endpoint);
     void *weight_arg;
+    /* [0: off] An endpoint that is new, or could not be reached, takes a tenth of its share once it
+     * is connected, and all of it after so long. round_robin and least_request. */
+    uint32_t slow_start_ms;
+    /* Near endpoints take the calls: those that Kubernetes' hints name for this client's node or
+     * zone, else those in its zone. When less than half of those that may be expected can be used,
+     * calls spill over to the others in proportion. Far endpoints are connected only then. Not for
+     * pick_first. Without a zone and a node it has no effect. */
+    bool zone_preference;
+    const char *zone; /* [FL_ZONE of the environment] this client's */
+    const char *node; /* [FL_NODE of the environment] this client's, as Kubernetes names it */
+    /* [0: all] At most so many endpoints are connected, others for each channel (gRFC A68); more
+     * only while some of them cannot be reached. Not for pick_first. */
+    uint32_t subset;
 };
 
 FL_C_END

@@ -46,6 +46,11 @@ static void fill_in(struct fl_balance_options *options) {
     options->ring_min = FL_MIN(options->ring_min ? options->ring_min : RING_MIN, options->ring_max);
 }
 
+static int copy(const char **out, const char *text) {
+    if (text) *out = fl_strdup(text);
+    return text && !*out ? FL_ENOMEM : 0;
+}
+
 int fl_balance_options_copy(struct fl_balance_options *out, const struct fl_balance_options *given,
                             struct fl_error *err) {
     *out = (struct fl_balance_options){.policy = FL_BALANCE_ROUND_ROBIN};
@@ -53,52 +58,89 @@ int fl_balance_options_copy(struct fl_balance_options *out, const struct fl_bala
         int rc = check(given, err);
         if (rc != 0) return rc;
         *out = *given;
-        out->hash_header = NULL; /* the caller's memory */
+        out->hash_header = out->zone = out->node = NULL; /* the caller's memory */
     }
     fill_in(out);
-    if (given && given->hash_header) {
-        out->hash_header = fl_strdup(given->hash_header);
-        if (!out->hash_header) return fl_fail_nomem(err);
-    }
+    if (given && (copy(&out->hash_header, given->hash_header) != 0 ||
+                  copy(&out->zone, given->zone) != 0 || copy(&out->node, given->node) != 0))
+        return fl_fail_nomem(err);
     return 0;
 }
 
 void fl_balance_options_deinit(struct fl_balance_options *options) {
     fl_free((char *)options->hash_header);
-    options->hash_header = NULL;
+    fl_free((char *)options->zone);
+    fl_free((char *)options->node);
+    options->hash_header = options->zone = options->node = NULL;
 }
 
 /* Only where weights can differ the turns are weighted. */
 static const struct fl_policy *policy_of(const struct fl_balance_options *options) {
-    if (options->policy == FL_BALANCE_ROUND_ROBIN && options->weight)
+    if (options->policy == FL_BALANCE_ROUND_ROBIN && (options->weight || options->slow_start_ms))
         return &fl_policy_weighted_round_robin;
     return policies[options->policy];
 }
 
 void fl_balancer_init(struct fl_balancer *balancer, const struct fl_balance_options *options,
                       struct fl_random *random) {
-    fl_round_init(&balancer->round, policy_of(options), options, random);
+    *balancer = (struct fl_balancer){.near_share = FL_SHARE_ALL};
+    fl_round_init(&balancer->near, policy_of(options), options, random);
+    fl_round_init(&balancer->far, policy_of(options), options, random);
 }
 
-void fl_balancer_deinit(struct fl_balancer *balancer) { fl_round_deinit(&balancer->round); }
+void fl_balancer_deinit(struct fl_balancer *balancer) {
+    fl_round_deinit(&balancer->near);
+    fl_round_deinit(&balancer->far);
+}
 
 int fl_balancer_reserve(struct fl_balancer *balancer, size_t count) {
-    return fl_round_reserve(&balancer->round, count);
+    int rc = fl_round_reserve(&balancer->near, count);
+    if (rc == 0 && balancer->far.options->zone_preference)
+        rc = fl_round_reserve(&balancer->far, count);
+    return rc;
+}
+
+static struct fl_round *round_of(struct fl_balancer *balancer, const struct fl_pick *pick) {
+    return pick->far ? &balancer->far : &balancer->near;
 }
 
 void fl_balancer_add(struct fl_balancer *balancer, struct fl_pick *pick) {
-    fl_round_add(&balancer->round, pick);
+    fl_round_add(round_of(balancer, pick), pick);
 }
 
 void fl_balancer_remove(struct fl_balancer *balancer, struct fl_pick *pick) {
-    fl_round_remove(&balancer->round, pick);
+    fl_round_remove(round_of(balancer, pick), pick);
 }
 
 void fl_balancer_weigh(struct fl_balancer *balancer, struct fl_pick *pick, uint32_t weight) {
-    fl_round_weigh(&balancer->round, pick, weight);
+    fl_round_weigh(round_of(balancer, pick), pick, weight);
+}
+
+void fl_balancer_move(struct fl_balancer *balancer, struct fl_pick *pick, bool far) {
+    if (pick->far == far) return;
+    bool in = pick->in;
+    fl_balancer_remove(balancer, pick);
+    pick->far = far;
+    if (in) fl_balancer_add(balancer, pick);
+}
+
+void fl_balancer_share(struct fl_balancer *balancer, uint32_t near_share) {
+    balancer->near_share = near_share;
+}
+
+/* Equal hashes get equal answers here too. */
+static bool goes_near(const struct fl_balancer *balancer, const struct fl_pick_context *context) {
+    if (balancer->near_share == FL_SHARE_ALL) return true;
+    struct fl_random of_hash = {context->hash};
+    struct fl_random *random = context->hashed ? &of_hash : balancer->near.random;
+    return fl_random_below(random, FL_SHARE_ALL) < balancer->near_share;
 }
 
 struct fl_pick *fl_balancer_next(struct fl_balancer *balancer,
                                  const struct fl_pick_context *context, fl_pick_may *may) {
-    return balancer->round.policy->next(&balancer->round, context, may);
+    bool near = goes_near(balancer, context);
+    struct fl_round *first = near ? &balancer->near : &balancer->far;
+    struct fl_round *second = near ? &balancer->far : &balancer->near;
+    struct fl_pick *pick = first->policy->next(first, context, may);
+    return pick ? pick : second->policy->next(second, context, may);
 }

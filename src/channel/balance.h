@@ -6,6 +6,7 @@
 #define FL_CHANNEL_BALANCE_H
 
 #include "base/error.h"
+#include "channel/candidate.h"
 #include "channel/round.h"
 
 /* An own, complete copy of the caller's options (NULL: the defaults). FL_EUSAGE: the detail names
@@ -16,7 +17,8 @@ FL_MUST int fl_balance_options_copy(struct fl_balance_options *out,
 void fl_balance_options_deinit(struct fl_balance_options *options);
 
 struct fl_balancer {
-    struct fl_round round;
+    struct fl_round near, far; /* far: only with zone preference */
+    uint32_t near_share;       /* of the calls, of FL_SHARE_ALL */
 };
 
 /* `options`, complete, and `random` are borrowed. */
@@ -30,6 +32,10 @@ void fl_balancer_add(struct fl_balancer *balancer, struct fl_pick *pick);
 void fl_balancer_remove(struct fl_balancer *balancer, struct fl_pick *pick);
 /* Whether it is in or not; 1 to FL_WEIGHT_MAX. */
 void fl_balancer_weigh(struct fl_balancer *balancer, struct fl_pick *pick, uint32_t weight);
+/* Which of the two rounds it belongs to, whether it is in or not. */
+void fl_balancer_move(struct fl_balancer *balancer, struct fl_pick *pick, bool far);
+/* The part of the calls for the near ones; each round takes what the other has no room for. */
+void fl_balancer_share(struct fl_balancer *balancer, uint32_t near_share);
 /* Who takes a call now; NULL: none of them `may`. */
 struct fl_pick *fl_balancer_next(struct fl_balancer *balancer,
                                  const struct fl_pick_context *context, fl_pick_may *may);

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "channel/compression.h"
 #include "channel/state.h"
+#include "channel/zone.h"
 
 static void fill_in(struct fl_channel_options *options) {
     static const struct fl_channel_options defaults = {
@@ -81,6 +82,7 @@ static void prepare_metrics(struct fl_channel *channel) {
 
 static void on_state(void *arg, struct fl_subchannel *sub) {
     struct fl_channel *channel = arg;
+    fl_channel_warm(channel, sub);
     fl_channel_place(channel, sub);
     channel->loop_data.wanted.due = true;
     channel->loop_data.changed = true;
@@ -181,6 +183,7 @@ static void channel_free(struct fl_channel *channel) {
     fl_set_unref(channel->loop_data.applied);
     fl_balancer_deinit(&channel->loop_data.balancer);
     fl_channel_wanted_deinit(channel);
+    fl_channel_weights_deinit(channel);
     fl_balance_options_deinit(&channel->options.balance);
     fl_map_deinit(&channel->loop_data.subs);
     fl_channel_credentials_free(channel->credentials);
@@ -283,6 +286,7 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     rc = read_service_config(channel, &balance, err);
     if (rc != 0) goto fail;
     rc = fl_balance_options_copy(&channel->options.balance, &balance, err);
+    if (rc == 0) rc = fl_zone_locate(&channel->options.balance, io, err);
     if (rc != 0) goto fail;
     rc = FL_ENOMEM;
     fill_in(&channel->options);

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "channel/state.h"
+#include "channel/zone.h"
 #include "discovery/set.h"
 
 #define AGAIN_MS 500
@@ -28,12 +29,6 @@ struct applying {
 static void peer_text(const struct fl_endpoint *endpoint, char out[PEER_MAX]) {
     bool v6 = strchr(endpoint->address, ':') != NULL;
     snprintf(out, PEER_MAX, v6 ? "[%s]:%u" : "%s:%u", endpoint->address, endpoint->port);
-}
-
-static uint32_t weight_of(const struct fl_channel *channel, const struct fl_endpoint *endpoint) {
-    const struct fl_balance_options *balance = &channel->options.balance;
-    uint32_t weight = balance->weight ? balance->weight(balance->weight_arg, endpoint) : 0;
-    return weight ? FL_MIN(weight, FL_WEIGHT_MAX) : FL_WEIGHT_USUAL;
 }
 
 static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, const char *peer,
@@ -78,10 +73,12 @@ static void apply_change(void *arg, const struct fl_change *change) {
         applying->rc = add(channel, &change->endpoint, peer, &sub);
         if (applying->rc != 0) return;
     } else if (change->what & FL_CHANGED_IDENTITY) {
+        sub->warmth.known = false;
         fl_subchannel_renew(sub);
     }
-    fl_balancer_weigh(&channel->loop_data.balancer, &sub->pick,
-                      weight_of(channel, &change->endpoint));
+    fl_channel_weigh(channel, sub, &change->endpoint);
+    sub->place = fl_zone_place(&change->endpoint, channel->options.balance.zone,
+                               channel->options.balance.node);
     sub->ready = change->endpoint.ready;
     sub->serving = change->endpoint.serving;
     sub->terminating = change->endpoint.terminating;

@@ -25,6 +25,7 @@ struct fl_pick {
     uint32_t weight; /* percent of what is usual, never 0; change it by fl_round_weigh */
     uint32_t active; /* attempts that it has to answer now */
     bool in;         /* it is in a round */
+    bool far;        /* balance.h: of the two rounds, the other one */
 };
 
 /* What a policy may know of the call. */

@@ -35,6 +35,7 @@ struct fl_channel {
         struct fl_list sub_list;
         struct fl_balancer balancer;
         struct fl_wanted wanted;
+        struct fl_timer warm; /* endpoints warm up; see weights.c */
         uint64_t order;          /* of the next subchannel */
         struct fl_set *newest;   /* as discovery gave it */
         struct fl_set *applied;  /* what subchannels and picks follow; NULL: nothing yet */

@@ -14,7 +14,9 @@
 #include "base/list.h"
 #include "channel/credentials.h"
 #include "channel/keepalive.h"
+#include "channel/candidate.h"
 #include "channel/round.h"
+#include "channel/weights.h"
 #include "http/conn.h"
 
 struct fl_subchannel;
@@ -44,6 +46,8 @@ struct fl_subchannel {
     bool hasty;                       /* the last READY connection was short-lived */
     bool ready, serving, terminating; /* the endpoint's conditions */
     struct fl_pick pick;
+    struct fl_place place;
+    struct fl_warmth warmth;
     struct fl_list link;          /* the channel's */
     struct fl_transport *current; /* CONNECTING, READY */
     struct fl_list transports;    /* current, further ones, and those that drain */

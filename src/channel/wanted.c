@@ -2,7 +2,8 @@
  *
  *     usable (KEP-1669) ──> chosen by the policy ──> READY ──> may be picked
  *
- * pick_first connects to one at a time; all other policies to all. A choice can depend on all
+ * pick_first connects to one at a time; all other policies to all, less those that are far while
+ * the near ones do (zone.c), less those beyond the subset (subset.c). A choice can depend on all
  * endpoints and on their states, so it is always made for all of them; after a change of state,
  * once at the end of the turn, before the channel's own state is found out. */
 #include "channel/wanted.h"
@@ -12,6 +13,8 @@
 #include "base/alloc.h"
 #include "channel/pick_first.h"
 #include "channel/state.h"
+#include "channel/subset.h"
+#include "channel/zone.h"
 #include "discovery/set.h"
 
 void fl_channel_wanted_init(struct fl_channel *channel) {
@@ -60,7 +63,8 @@ static size_t collect(struct fl_channel *channel) {
             .sub = sub,
             .score = score(sub->pick.key, wanted->seed),
             .ready = sub->state == FL_CHANNEL_READY,
-            .failed = sub->failed,
+            .place = sub->place,
+            .failed = sub->wanted && sub->failed,
             .wanted = sub->wanted,
         };
     }
@@ -72,6 +76,14 @@ static int by_score(const void *a, const void *b) {
     return (left->score > right->score) - (left->score < right->score);
 }
 
+/* Far ones only while calls spill over to them. */
+static uint32_t choose_near(const struct fl_balance_options *options, struct fl_candidate *list,
+                            size_t count) {
+    uint32_t share = options->zone_preference ? fl_zone_judge(list, count) : FL_SHARE_ALL;
+    for (size_t i = 0; i < count; i++) list[i].chosen = !list[i].far || share < FL_SHARE_ALL;
+    return share;
+}
+
 static void choose(struct fl_channel *channel, struct fl_candidate *list, size_t count) {
     const struct fl_balance_options *options = &channel->options.balance;
     if (options->policy == FL_BALANCE_PICK_FIRST) {
@@ -79,10 +91,13 @@ static void choose(struct fl_channel *channel, struct fl_candidate *list, size_t
         fl_pick_first_choose(list, count);
         return;
     }
-    for (size_t i = 0; i < count; i++) list[i].chosen = true;
+    uint32_t share = choose_near(options, list, count);
+    if (options->subset != 0) fl_subset_choose(list, count, options->subset, share);
+    fl_balancer_share(&channel->loop_data.balancer, share);
 }
 
 static void obey(struct fl_channel *channel, const struct fl_candidate *one) {
+    fl_balancer_move(&channel->loop_data.balancer, &one->sub->pick, one->far);
     if (one->chosen && !one->sub->wanted) fl_subchannel_want(one->sub, true);
     if (!one->chosen && one->sub->wanted) fl_subchannel_rest(one->sub);
     fl_channel_place(channel, one->sub);
@@ -99,7 +114,8 @@ void fl_channel_want(struct fl_channel *channel) {
 
 /* With most options it does not, and a thousand endpoints that connect cost nothing here. */
 static bool depends_on_states(const struct fl_balance_options *options) {
-    return options->policy == FL_BALANCE_PICK_FIRST;
+    return options->policy == FL_BALANCE_PICK_FIRST || options->zone_preference ||
+           options->subset != 0;
 }
 
 void fl_channel_want_if_due(struct fl_channel *channel) {

@@ -203,7 +203,7 @@ static void test_weighted_turns_survive_comings_and_goings(void **state) {
         else
             fl_balancer_add(&f.balancer, &item->pick);
         struct item *picked = next();
-        assert_int_equal(picked != NULL, f.balancer.round.count > 0);
+        assert_int_equal(picked != NULL, f.balancer.near.count > 0);
         if (picked) assert_true(picked->pick.in);
     }
     tear_down();
@@ -378,13 +378,13 @@ static void test_ring_is_between_its_bounds(void **state) {
     for (size_t i = 0; i < FL_COUNT(counts); i++) {
         set_up(&ring, counts[i]);
         hashed(1);
-        assert_in_range(f.balancer.round.as.ring.count, 1024, 4096);
+        assert_in_range(f.balancer.near.as.ring.count, 1024, 4096);
         tear_down();
     }
     set_up(&(struct fl_balance_options){.policy = FL_BALANCE_RING_HASH, .ring_max = 10}, ITEMS_MAX);
     for (size_t i = 0; i < ITEMS_MAX; i++) weigh(i, 10000);
     assert_non_null(hashed(1));
-    assert_int_equal(f.balancer.round.as.ring.count, ITEMS_MAX); /* one each */
+    assert_int_equal(f.balancer.near.as.ring.count, ITEMS_MAX); /* one each */
     tear_down();
 }
 

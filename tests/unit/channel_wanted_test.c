@@ -216,6 +216,152 @@ static void test_weights_share_the_calls(void **state) {
     tear_down(&f);
 }
 
+/* --- near and far --- */
+
+static const char *two_zones(const char *address) {
+    return strcmp(address, fl_bed_host(1)) == 0 || strcmp(address, fl_bed_host(2)) == 0 ? "a" : "b";
+}
+
+static void set_up_zones(struct fixture *f, const struct fl_balance_options *balance) {
+    fl_bed_start(&f->bed, NULL);
+    fl_hand_zones(f->bed.hand, two_zones);
+    for (unsigned i = 0; i < PODS; i++) f->pods[i] = fl_bed_echo(&f->bed, i + 1, 0);
+    fl_bed_open(&f->bed, &(struct fl_channel_options){.balance = *balance});
+    fl_bed_publish(&f->bed, PODS);
+    fl_world_run_ms(f->bed.world, 100);
+}
+
+static void calls_stay_below(struct fixture *f, unsigned first, unsigned end) {
+    for (int i = 0; i < 50; i++) {
+        unsigned pod = call(f);
+        assert_true(pod >= first && pod < end);
+    }
+}
+
+static void test_near_ones_take_the_calls_until_too_few_are_left(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up_zones(&f, &(struct fl_balance_options){.zone_preference = true, .zone = "a"});
+    assert_int_equal(connected(&f), 2);
+    calls_stay_below(&f, 0, 2);
+    kill_pod(&f, 0); /* one of two is still half of the fair share */
+    assert_int_equal(connected(&f), 1);
+    calls_stay_below(&f, 1, 2);
+    kill_pod(&f, 1);
+    fl_world_run_ms(f.bed.world, 100);
+    calls_stay_below(&f, 2, 4);
+    f.pods[0] = fl_bed_echo(&f.bed, 1, 0);
+    fl_world_run_ms(f.bed.world, 10000); /* its backoff */
+    calls_stay_below(&f, 0, 1);
+    assert_int_equal(connected(&f), 1); /* the far ones rest again */
+    tear_down(&f);
+}
+
+static void test_zone_comes_from_the_environment(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    fl_bed_start(&f.bed, NULL);
+    assert_int_equal(fl_world_env(f.bed.world, "FL_ZONE", "b"), 0);
+    fl_hand_zones(f.bed.hand, two_zones);
+    for (unsigned i = 0; i < PODS; i++) f.pods[i] = fl_bed_echo(&f.bed, i + 1, 0);
+    fl_bed_open(&f.bed, &(struct fl_channel_options){.balance = {.zone_preference = true}});
+    fl_bed_publish(&f.bed, PODS);
+    fl_world_run_ms(f.bed.world, 100);
+    calls_stay_below(&f, 2, 4);
+    tear_down(&f);
+}
+
+/* --- subset --- */
+
+static void test_subset_connects_to_a_few_and_replaces_the_dead(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up(&f, &(struct fl_balance_options){.subset = 2});
+    assert_int_equal(connected(&f), 2);
+    unsigned first = call(&f), second = call(&f);
+    assert_int_not_equal(first, second);
+    kill_pod(&f, first);
+    fl_world_run_ms(f.bed.world, 100);
+    assert_int_equal(connected(&f), 2);
+    for (int i = 0; i < 10; i++) assert_int_not_equal(call(&f), first);
+    f.pods[first] = fl_bed_echo(&f.bed, first + 1, 0);
+    fl_world_run_ms(f.bed.world, 10000);
+    assert_int_equal(connected(&f), 2);
+    for (int i = 0; i < 10; i++) {
+        unsigned pod = call(&f);
+        assert_true(pod == first || pod == second); /* as it was */
+    }
+    tear_down(&f);
+}
+
+/* --- slow start --- */
+
+static unsigned calls_of(struct fixture *f, unsigned pod, unsigned count) {
+    unsigned calls = 0;
+    for (unsigned i = 0; i < count; i++) calls += call(f) == pod;
+    return calls;
+}
+
+static void slow_start(enum fl_balance_policy policy) {
+    struct fixture f;
+    fl_bed_start(&f.bed, NULL);
+    for (unsigned i = 0; i < PODS; i++) f.pods[i] = fl_bed_echo(&f.bed, i + 1, 0);
+    fl_bed_open(&f.bed, &(struct fl_channel_options){
+                            .balance = {.policy = policy, .slow_start_ms = 100000}});
+    fl_bed_publish(&f.bed, PODS - 1);
+    fl_world_run_ms(f.bed.world, 101000);
+    fl_bed_publish(&f.bed, PODS);
+    fl_world_run_ms(f.bed.world, 100);
+    assert_in_range(calls_of(&f, PODS - 1, 400), 1,
+                    30); /* a tenth of a quarter, and a little more */
+    fl_world_run_ms(f.bed.world, 50000);
+    if (policy == FL_BALANCE_ROUND_ROBIN)
+        assert_in_range(calls_of(&f, PODS - 1, 400), 45, 75); /* 1 : 2 */
+    fl_world_run_ms(f.bed.world, 50000);
+    assert_in_range(calls_of(&f, PODS - 1, 400), 75, 125);
+    kill_pod(&f, 0);
+    f.pods[0] = fl_bed_echo(&f.bed, 1, 0); /* restarted: as cold as a new one */
+    fl_world_run_ms(f.bed.world, 10000);
+    assert_in_range(calls_of(&f, 0, 400), 1, 40);
+    tear_down(&f);
+}
+
+static void test_C7_a_restarted_server_is_met_by_few_calls(void **state) {
+    FL_UNUSED(state);
+    slow_start(FL_BALANCE_ROUND_ROBIN);
+    slow_start(FL_BALANCE_LEAST_REQUEST);
+}
+
+static void test_C6_without_slow_start_a_new_one_has_its_turn_at_once(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    unsigned picked = 0;
+    set_up(&f, &(struct fl_balance_options){.policy = FL_BALANCE_ROUND_ROBIN});
+    fl_bed_publish(&f.bed, PODS - 1);
+    fl_world_run_ms(f.bed.world, 100);
+    fl_bed_publish(&f.bed, PODS);
+    fl_world_run_ms(f.bed.world, 100);
+    for (int i = 0; i < PODS; i++) picked += call(&f) == PODS - 1;
+    assert_int_equal(picked, 1);
+    tear_down(&f);
+}
+
+/* C4: nobody asks; what comes is used. */
+static void test_C4_scale_up_is_used_at_the_next_calls(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    bool seen[PODS] = {false};
+    set_up(&f, &(struct fl_balance_options){.policy = FL_BALANCE_LEAST_REQUEST});
+    fl_bed_publish(&f.bed, 1);
+    fl_world_run_ms(f.bed.world, 100);
+    for (int i = 0; i < 10; i++) assert_int_equal(call(&f), 0);
+    fl_bed_publish(&f.bed, PODS);
+    fl_world_run_ms(f.bed.world, 100);
+    for (int i = 0; i < 100; i++) seen[call(&f)] = true;
+    for (unsigned i = 0; i < PODS; i++) assert_true(seen[i]);
+    tear_down(&f);
+}
+
 static void test_unknown_policy_is_refused(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -237,6 +383,12 @@ int main(void) {
         cmocka_unit_test(test_same_header_same_pod),
         cmocka_unit_test(test_least_request_avoids_the_slow_one),
         cmocka_unit_test(test_weights_share_the_calls),
+        cmocka_unit_test(test_near_ones_take_the_calls_until_too_few_are_left),
+        cmocka_unit_test(test_zone_comes_from_the_environment),
+        cmocka_unit_test(test_subset_connects_to_a_few_and_replaces_the_dead),
+        cmocka_unit_test(test_C7_a_restarted_server_is_met_by_few_calls),
+        cmocka_unit_test(test_C6_without_slow_start_a_new_one_has_its_turn_at_once),
+        cmocka_unit_test(test_C4_scale_up_is_used_at_the_next_calls),
         cmocka_unit_test(test_unknown_policy_is_refused),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});

@@ -121,6 +121,7 @@ fl_unit_test(channel_service_config ROOMS channel)
 fl_unit_test(channel_stream ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
+fl_unit_test(channel_subset ROOMS channel)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
@@ -130,6 +131,7 @@ fl_unit_test(channel_tls ROOMS registry loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(channel_widen ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
+fl_unit_test(channel_zone ROOMS channel)
 
 fl_unit_test(registry_freshness ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_endpoints ROOMS registry sim SOURCES unit/support/kube_bed.c)

@@ -13,6 +13,7 @@ struct fl_hand {
     size_t count;
     enum fl_set_state state;
     const char *external_name;
+    const char *(*zone_of)(const char *address);
     bool known;
 };
 
@@ -100,6 +101,10 @@ struct fl_provider *fl_hand_provider(struct fl_hand *hand) {
     return &hand->provider;
 }
 
+void fl_hand_zones(struct fl_hand *hand, const char *(*zone_of)(const char *address)) {
+    hand->zone_of = zone_of;
+}
+
 static struct fl_block *block_of(struct fl_hand *hand, const struct fl_hand_endpoint *given) {
     struct fl_str name, protocol;
     if (!fl_str_split(fl_str_of(given->port_name ? given->port_name : "grpc"), '/', &name,
@@ -110,6 +115,7 @@ static struct fl_block *block_of(struct fl_hand *hand, const struct fl_hand_endp
     struct fl_block_endpoint endpoint = {
         .flags = given->flags ? given->flags : FL_ENDPOINT_READY | FL_ENDPOINT_SERVING,
         .uid = {given->uid},
+        .zone = fl_str_of(hand->zone_of ? hand->zone_of(given->address) : ""),
     };
     struct fl_block *block;
     assert_true(fl_address_parse(fl_str_of(given->address), &endpoint.address));

@@ -20,6 +20,8 @@ struct fl_hand_endpoint {
 struct fl_hand *fl_hand_new(void);
 /* To be given to fl_discovery_take_provider, which frees it. */
 struct fl_provider *fl_hand_provider(struct fl_hand *hand);
+/* The zone of each address published from now on; static. */
+void fl_hand_zones(struct fl_hand *hand, const char *(*zone_of)(const char *address));
 /* What is known from now on; said as soon as somebody watches. */
 void fl_hand_publish(struct fl_hand *hand, enum fl_set_state state,
                      const struct fl_hand_endpoint *endpoints, size_t count);
