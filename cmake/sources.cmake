@@ -161,6 +161,7 @@ set(FL_SOURCES_channel
   src/channel/drain.c
   src/channel/echo.c
   src/channel/echo_stream.c
+  src/channel/ejection.c
   src/channel/endpoints.c
   src/channel/frame.c
   src/channel/head.c
@@ -170,6 +171,7 @@ set(FL_SOURCES_channel
   src/channel/least_request.c
   src/channel/metadata.c
   src/channel/outbox.c
+  src/channel/outlier.c
   src/channel/pick_first.c
   src/channel/queue.c
   src/channel/reflection.c

@@ -25,6 +25,30 @@ enum fl_balance_policy {
 
 struct fl_endpoint;
 
+/* Outlier detection (gRFC A50, with its defaults in brackets): every interval, endpoints whose
+ * attempts failed much more often than those of the others are ejected: they get no calls for
+ * base_ejection_ms, the next time for twice as long, and so on. Percentages: UINT32_MAX is 0. */
+struct fl_outlier_options {
+    uint32_t interval_ms;          /* [10000] */
+    uint32_t base_ejection_ms;     /* [30000] */
+    uint32_t max_ejection_ms;      /* [300000, at least base_ejection_ms] */
+    uint32_t max_ejection_percent; /* [10] of the endpoints; one may always be ejected */
+    struct fl_outlier_success_rate {
+        bool on;
+        uint32_t stdev_factor;    /* [1900] below the mean by 1.9 standard deviations */
+        uint32_t enforce_percent; /* [100] of those found; the others are only counted */
+        uint32_t hosts_min;    /* [5] with enough attempts in the interval, else nobody is judged */
+        uint32_t requests_min; /* [100] attempts in the interval are enough */
+    } success_rate;
+    struct fl_outlier_failure_percentage {
+        bool on;
+        uint32_t threshold;       /* [85] more than so many percent of the attempts failed */
+        uint32_t enforce_percent; /* [100] */
+        uint32_t hosts_min;       /* [5] endpoints, else nobody is judged */
+        uint32_t requests_min;    /* [50] attempts in the interval, else it is not judged */
+    } failure_percentage;
+};
+
 /* Zero-initialised: the defaults in brackets. */
 struct fl_balance_options {
     enum fl_balance_policy policy; /* [FL_BALANCE_ROUND_ROBIN] */
@@ -56,6 +80,11 @@ struct fl_balance_options {
     /* [0: all] At most so many endpoints are connected, others for each channel (gRFC A68); more
      * only while some of them cannot be reached. Not for pick_first. */
     uint32_t subset;
+    /* [off: neither rule is on] Where less than half of the connected endpoints would be left, all
+     * are called: panic, told by a warning and the gauge fairlead_channel_panic. An attempt failed
+     * if it ended with another status than OK; not counted are those that the caller cancelled and
+     * those that no server processed. */
+    struct fl_outlier_options outlier;
 };
 
 FL_C_END

@@ -98,12 +98,29 @@ static void on_writable(void *arg, struct fl_http_stream *stream) {
     if (attempt->call->streaming) fl_call_on_room(attempt->call, attempt);
 }
 
+/* How the endpoint did, for outlier detection: not what this side ended or no server processed. */
+static void judge(struct fl_attempt *attempt, const struct fl_error *why) {
+    switch (why->code) {
+    case FL_ECANCELLED:
+    case FL_ESHUTDOWN:
+    case FL_ENOMEM:
+    case FL_EGOAWAY:
+    case FL_ESTREAM_REFUSED:
+        return;
+    default:
+        break;
+    }
+    bool failed = why->code != FL_OK || attempt->reply.grpc_status != FL_STATUS_OK;
+    fl_outlier_count(&attempt->sub->outlier, failed);
+}
+
 static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
                      uint32_t h2_code) {
     FL_UNUSED(stream);
     struct fl_attempt *attempt = arg;
     attempt->stream = NULL;
     attempt->sub->pick.active--;
+    judge(attempt, why);
     fl_list_remove(&attempt->link);
     fl_attempt_move(attempt, FL_ATTEMPT_OVER);
     fl_call_on_over(attempt->call, attempt, why, h2_code);

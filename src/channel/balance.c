@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "channel/outlier.h"
 
 #define CHOICES     2 /* gRFC A48 */
 #define CHOICES_MAX 10
@@ -37,12 +38,13 @@ static int check(const struct fl_balance_options *options, struct fl_error *err)
     if (options->ring_min && options->ring_max && options->ring_min > options->ring_max)
         return fl_fail(err, FL_EUSAGE, "a ring of at least %u and at most %u places",
                        (unsigned)options->ring_min, (unsigned)options->ring_max);
-    return 0;
+    return fl_outlier_check(&options->outlier, err);
 }
 
 static void fill_in(struct fl_balance_options *options) {
     options->choices = options->choices ? FL_MIN(options->choices, CHOICES_MAX) : CHOICES;
     options->ring_max = options->ring_max ? FL_MIN(options->ring_max, RING_MAX) : RING_MAX;
+    fl_outlier_fill_in(&options->outlier);
     options->ring_min = FL_MIN(options->ring_min ? options->ring_min : RING_MIN, options->ring_max);
 }
 

@@ -184,6 +184,7 @@ static void channel_free(struct fl_channel *channel) {
     fl_balancer_deinit(&channel->loop_data.balancer);
     fl_channel_wanted_deinit(channel);
     fl_channel_weights_deinit(channel);
+    fl_channel_ejection_deinit(channel);
     fl_balance_options_deinit(&channel->options.balance);
     fl_map_deinit(&channel->loop_data.subs);
     fl_channel_credentials_free(channel->credentials);

@@ -36,6 +36,7 @@ static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, c
     struct fl_map *subs = &channel->loop_data.subs;
     int rc = fl_balancer_reserve(&channel->loop_data.balancer, fl_map_count(subs) + 1);
     if (rc == 0) rc = fl_channel_wanted_reserve(channel, fl_map_count(subs) + 1);
+    if (rc == 0) rc = fl_channel_ejection_reserve(channel, fl_map_count(subs) + 1);
     if (rc != 0) return rc;
     rc = fl_subchannel_new(&channel->loop_data.connector, endpoint->address, endpoint->port, peer,
                            out);
@@ -74,6 +75,7 @@ static void apply_change(void *arg, const struct fl_change *change) {
         if (applying->rc != 0) return;
     } else if (change->what & FL_CHANGED_IDENTITY) {
         sub->warmth.known = false;
+        sub->outlier = (struct fl_outlier_host){.failed = 0};
         fl_subchannel_renew(sub);
     }
     fl_channel_weigh(channel, sub, &change->endpoint);

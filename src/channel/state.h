@@ -8,6 +8,7 @@
 #include "channel/balance.h"
 #include "channel/call.h"
 #include "channel/channel.h"
+#include "channel/ejection.h"
 #include "channel/inbox.h"
 #include "channel/service_config.h"
 #include "channel/subchannel.h"
@@ -35,6 +36,7 @@ struct fl_channel {
         struct fl_list sub_list;
         struct fl_balancer balancer;
         struct fl_wanted wanted;
+        struct fl_ejection ejection;
         struct fl_timer warm; /* endpoints warm up; see weights.c */
         uint64_t order;          /* of the next subchannel */
         struct fl_set *newest;   /* as discovery gave it */
@@ -84,7 +86,7 @@ void fl_channel_forget_endpoints(struct fl_channel *channel); /* all leave */
 /* widen.c */
 void fl_channel_widen(struct fl_channel *channel); /* calls wait: one more connection, if allowed */
 /* wanted.c, beside wanted.h */
-/* May be picked exactly while READY and wanted. */
+/* May be picked exactly while READY, wanted and not ejected. */
 void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub);
 
 /* connectivity.c */

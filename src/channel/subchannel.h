@@ -15,6 +15,7 @@
 #include "channel/credentials.h"
 #include "channel/keepalive.h"
 #include "channel/candidate.h"
+#include "channel/outlier.h"
 #include "channel/round.h"
 #include "channel/weights.h"
 #include "http/conn.h"
@@ -48,6 +49,7 @@ struct fl_subchannel {
     struct fl_pick pick;
     struct fl_place place;
     struct fl_warmth warmth;
+    struct fl_outlier_host outlier;
     struct fl_list link;          /* the channel's */
     struct fl_transport *current; /* CONNECTING, READY */
     struct fl_list transports;    /* current, further ones, and those that drain */

@@ -1,6 +1,6 @@
 /* wanted.c - which endpoints of a channel should be connected, and which of those may be picked.
  *
- *     usable (KEP-1669) ──> chosen by the policy ──> READY ──> may be picked
+ *     usable (KEP-1669) ──> chosen by the policy ──> READY ──> not ejected ──> may be picked
  *
  * pick_first connects to one at a time; all other policies to all, less those that are far while
  * the near ones do (zone.c), less those beyond the subset (subset.c). A choice can depend on all
@@ -64,6 +64,7 @@ static size_t collect(struct fl_channel *channel) {
             .score = score(sub->pick.key, wanted->seed),
             .ready = sub->state == FL_CHANNEL_READY,
             .place = sub->place,
+            .ejected = sub->outlier.ejected,
             .failed = sub->wanted && sub->failed,
             .wanted = sub->wanted,
         };
@@ -109,13 +110,14 @@ void fl_channel_want(struct fl_channel *channel) {
     if (!channel->loop_data.applied) return;
     size_t count = collect(channel);
     choose(channel, wanted->candidates, count);
+    fl_channel_eject(channel, wanted->candidates, count);
     for (size_t i = 0; i < count; i++) obey(channel, &wanted->candidates[i]);
 }
 
 /* With most options it does not, and a thousand endpoints that connect cost nothing here. */
 static bool depends_on_states(const struct fl_balance_options *options) {
     return options->policy == FL_BALANCE_PICK_FIRST || options->zone_preference ||
-           options->subset != 0;
+           options->subset != 0 || fl_outlier_is_on(&options->outlier);
 }
 
 void fl_channel_want_if_due(struct fl_channel *channel) {
@@ -125,7 +127,8 @@ void fl_channel_want_if_due(struct fl_channel *channel) {
 }
 
 void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub) {
-    if (sub->wanted && sub->state == FL_CHANNEL_READY)
+    bool spared = !sub->outlier.ejected || channel->loop_data.ejection.panic;
+    if (sub->wanted && sub->state == FL_CHANNEL_READY && spared)
         fl_balancer_add(&channel->loop_data.balancer, &sub->pick);
     else
         fl_balancer_remove(&channel->loop_data.balancer, &sub->pick);

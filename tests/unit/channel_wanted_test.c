@@ -362,6 +362,103 @@ static void test_C4_scale_up_is_used_at_the_next_calls(void **state) {
     tear_down(&f);
 }
 
+/* --- ejection --- */
+
+static int64_t metric(const struct fixture *f, enum fl_metric_kind kind, const char *name,
+                      const char *labels) {
+    return fl_metric_value(fl_metrics_get(f->bed.io->metrics, kind, name, "", labels));
+}
+
+/* Calls of 20 ms, of which those to slow pods fail; then the sweep. */
+static void fail_calls_to_the_slow(struct fixture *f) {
+    struct fl_bed_call calls[80];
+    for (size_t i = 0; i < FL_COUNT(calls); i++)
+        fl_bed_call(&f->bed, &calls[i], &(struct fl_call_options){.timeout_ms = 20});
+    fl_world_run_ms(f->bed.world, 1500);
+    for (size_t i = 0; i < FL_COUNT(calls); i++) assert_int_equal(calls[i].ended, 1);
+}
+
+static const struct fl_balance_options ejecting = {
+    .outlier = {.interval_ms = 1000,
+                .max_ejection_percent = 100,
+                .failure_percentage = {.on = true, .hosts_min = 3, .requests_min = 10}},
+};
+
+static void set_up_slow(struct fixture *f, unsigned slow) {
+    fl_bed_start(&f->bed, NULL);
+    for (unsigned i = 0; i < PODS; i++)
+        f->pods[i] = fl_bed_echo(&f->bed, i + 1, i < slow ? 100 : 0);
+    fl_bed_open(&f->bed, &(struct fl_channel_options){.balance = ejecting});
+    fl_bed_publish(&f->bed, PODS);
+    fl_world_run_ms(f->bed.world, 100);
+}
+
+#define ENFORCED "grpc_lb_outlier_detection_ejections_enforced_total"
+
+static void test_outlier_gets_no_calls_until_it_is_let_back(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up_slow(&f, 1);
+    fail_calls_to_the_slow(&f);
+    assert_int_equal(metric(&f, FL_METRIC_COUNTER, ENFORCED, "detection_method=failure_percentage"),
+                     1);
+    assert_int_equal(metric(&f, FL_METRIC_GAUGE, "fairlead_channel_panic", ""), 0);
+    for (int i = 0; i < 40; i++) assert_int_not_equal(call(&f), 0);
+    assert_int_equal(connected(&f), PODS); /* its connection is kept */
+    fl_world_run_ms(f.bed.world, 32000);
+    assert_in_range(calls_of(&f, 0, 40), 8, 12);
+    tear_down(&f);
+}
+
+static void test_panic_is_visible_and_ends(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up_slow(&f, 3);
+    fail_calls_to_the_slow(&f);
+    assert_int_equal(metric(&f, FL_METRIC_COUNTER, ENFORCED, "detection_method=failure_percentage"),
+                     3);
+    assert_int_equal(metric(&f, FL_METRIC_GAUGE, "fairlead_channel_panic", ""), 1);
+    assert_true(f.bed.channel->loop_data.ejection.panic);
+    assert_int_equal(calls_of(&f, 0, 40), 10); /* one of four would be too few */
+    fl_world_run_ms(f.bed.world, 32000);
+    assert_int_equal(metric(&f, FL_METRIC_GAUGE, "fairlead_channel_panic", ""), 0);
+    tear_down(&f);
+}
+
+/* The only endpoints that were not ejected leave. */
+static void test_panic_when_only_ejected_ones_are_left(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    struct fl_hand_endpoint left = {.address = "10.0.0.1", .port = FL_BED_PORT};
+    set_up_slow(&f, 1);
+    fail_calls_to_the_slow(&f);
+    assert_int_not_equal(call(&f), 0);
+    fl_hand_publish(f.bed.hand, FL_SET_SOME, &left, 1);
+    fl_world_run_ms(f.bed.world, 1);
+    assert_int_equal(call(&f), 0);
+    assert_int_equal(metric(&f, FL_METRIC_GAUGE, "fairlead_channel_panic", ""), 1);
+    fl_bed_close(&f.bed);
+    assert_int_equal(metric(&f, FL_METRIC_GAUGE, "fairlead_channel_panic", ""), 0);
+    tear_down(&f);
+}
+
+/* What the caller cancels and what no server processed says nothing about an endpoint. */
+static void test_cancelled_calls_are_not_counted(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    struct fl_bed_call calls[80];
+    set_up_slow(&f, 1);
+    for (size_t i = 0; i < FL_COUNT(calls); i++) fl_bed_call(&f.bed, &calls[i], NULL);
+    fl_world_run_ms(f.bed.world, 20);
+    for (size_t i = 0; i < FL_COUNT(calls); i++) {
+        if (!calls[i].ended) fl_call_cancel(calls[i].call);
+    }
+    fl_world_run_ms(f.bed.world, 1500);
+    assert_int_equal(metric(&f, FL_METRIC_COUNTER, ENFORCED, "detection_method=failure_percentage"),
+                     0);
+    tear_down(&f);
+}
+
 static void test_unknown_policy_is_refused(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -389,6 +486,10 @@ int main(void) {
         cmocka_unit_test(test_C7_a_restarted_server_is_met_by_few_calls),
         cmocka_unit_test(test_C6_without_slow_start_a_new_one_has_its_turn_at_once),
         cmocka_unit_test(test_C4_scale_up_is_used_at_the_next_calls),
+        cmocka_unit_test(test_outlier_gets_no_calls_until_it_is_let_back),
+        cmocka_unit_test(test_panic_is_visible_and_ends),
+        cmocka_unit_test(test_panic_when_only_ejected_ones_are_left),
+        cmocka_unit_test(test_cancelled_calls_are_not_counted),
         cmocka_unit_test(test_unknown_policy_is_refused),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
