@@ -168,6 +168,7 @@ set(FL_SOURCES_channel
   src/channel/health_service.c
   src/channel/inbox.c
   src/channel/keepalive.c
+  src/channel/handle.c
   src/channel/least_request.c
   src/channel/metadata.c
   src/channel/outbox.c

@@ -49,7 +49,8 @@ FL_C_BEGIN
     X(UNKNOWN, RETRY, "endpoints are not known yet")                                               \
     X(ABSENT, RETRY, "service does not exist")                                                     \
     X(EMPTY, RETRY, "service has no endpoint that may take calls")                                 \
-    X(PORT, FIX, "service does not have that port")
+    X(PORT, FIX, "service does not have that port")                                                \
+    X(LEFT, RETRY, "endpoint left the service")
 
 enum fl_error_ordinal {
     FL_ORDINAL_OK,

@@ -4,10 +4,12 @@
 
 #include <fairlead/alloc.h>
 #include <fairlead/balance.h>
+#include <fairlead/blocking.h>
 #include <fairlead/call.h>
 #include <fairlead/channel.h>
 #include <fairlead/discovery.h>
 #include <fairlead/error.h>
+#include <fairlead/handle.h>
 #include <fairlead/log.h>
 #include <fairlead/runtime.h>
 #include <fairlead/version.h>

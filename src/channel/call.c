@@ -349,6 +349,7 @@ static int start_from_elsewhere(struct fl_channel *channel, struct fl_call *call
     if (taken) fl_channel_wake(channel);
     atomic_fetch_sub(&channel->shared_data.entered, 1);
     if (taken) return 0;
+    fl_handle_unref(call->endpoint);
     fl_free(call);
     fl_metric_add(channel->full, 1);
     return fl_fail(err, FL_EFULL, "%u calls wait for the channel's loop already",

@@ -187,6 +187,7 @@ static void channel_free(struct fl_channel *channel) {
     fl_channel_ejection_deinit(channel);
     fl_balance_options_deinit(&channel->options.balance);
     fl_map_deinit(&channel->loop_data.subs);
+    fl_handle_slot_deinit(&channel->shared_data.handles);
     fl_channel_credentials_free(channel->credentials);
     fl_service_config_free(channel->service_config);
     fl_free(channel->target);
@@ -281,6 +282,7 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     struct fl_channel *channel = FL_NEW(struct fl_channel);
     if (!channel) return fl_fail_nomem(err);
     channel->io = io;
+    fl_handle_slot_init(&channel->shared_data.handles);
     if (options) channel->options = *options;
     struct fl_balance_options balance = channel->options.balance;
     channel->options.balance = (struct fl_balance_options){.policy = FL_BALANCE_ROUND_ROBIN};

@@ -41,8 +41,10 @@ static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, c
     rc = fl_subchannel_new(&channel->loop_data.connector, endpoint->address, endpoint->port, peer,
                            out);
     if (rc != 0) return rc;
-    rc = fl_map_set(subs, fl_str_of(peer), *out, NULL);
+    (*out)->handle = fl_handle_new(channel, *out, endpoint);
+    rc = (*out)->handle ? fl_map_set(subs, fl_str_of(peer), *out, NULL) : FL_ENOMEM;
     if (rc != 0) {
+        fl_handle_end((*out)->handle);
         fl_subchannel_unref(*out);
         return rc;
     }
@@ -56,7 +58,22 @@ static void leave(struct fl_channel *channel, struct fl_subchannel *sub) {
     fl_map_remove(&channel->loop_data.subs, fl_str_of(sub->peer));
     fl_list_remove(&sub->link);
     fl_subchannel_leave(sub);
+    fl_handle_end(sub->handle);
+    sub->handle = NULL;
     fl_subchannel_unref(sub);
+}
+
+/* Who held on to the pod that had the address before has nothing to do with this one. */
+static int renew(struct fl_channel *channel, struct fl_subchannel *sub,
+                 const struct fl_endpoint *endpoint) {
+    struct fl_handle *handle = fl_handle_new(channel, sub, endpoint);
+    if (!handle) return FL_ENOMEM;
+    fl_handle_end(sub->handle);
+    sub->handle = handle;
+    sub->warmth.known = false;
+    sub->outlier = (struct fl_outlier_host){.failed = 0};
+    fl_subchannel_renew(sub);
+    return 0;
 }
 
 static void apply_change(void *arg, const struct fl_change *change) {
@@ -72,12 +89,10 @@ static void apply_change(void *arg, const struct fl_change *change) {
     }
     if (!sub) {
         applying->rc = add(channel, &change->endpoint, peer, &sub);
-        if (applying->rc != 0) return;
     } else if (change->what & FL_CHANGED_IDENTITY) {
-        sub->warmth.known = false;
-        sub->outlier = (struct fl_outlier_host){.failed = 0};
-        fl_subchannel_renew(sub);
+        applying->rc = renew(channel, sub, &change->endpoint);
     }
+    if (applying->rc != 0) return;
     fl_channel_weigh(channel, sub, &change->endpoint);
     sub->place = fl_zone_place(&change->endpoint, channel->options.balance.zone,
                                channel->options.balance.node);
@@ -102,7 +117,10 @@ static int apply_newest(struct fl_channel *channel) {
     struct fl_set *newest = channel->loop_data.newest;
     struct applying applying = {channel, 0};
     int rc = fl_set_diff(channel->loop_data.applied, newest, apply_change, &applying);
-    if (rc != 0 || applying.rc != 0) return rc != 0 ? rc : applying.rc;
+    if (rc == 0) rc = applying.rc;
+    if (rc == 0)
+        rc = fl_handle_slot_publish(&channel->shared_data.handles, &channel->loop_data.sub_list);
+    if (rc != 0) return rc;
     fl_set_unref(channel->loop_data.applied);
     channel->loop_data.applied = fl_set_ref(newest);
     fl_channel_want(channel);
@@ -113,6 +131,8 @@ void fl_channel_forget_endpoints(struct fl_channel *channel) {
     struct fl_list *list = &channel->loop_data.sub_list;
     while (!fl_list_empty(list))
         leave(channel, FL_CONTAINER(list->next, struct fl_subchannel, link));
+    int rc = fl_handle_slot_publish(&channel->shared_data.handles, list);
+    FL_ASSERT(rc == 0); /* of none, which takes no memory */
     channel->loop_data.applied = fl_set_unref(channel->loop_data.applied);
 }
 

@@ -9,6 +9,7 @@
 #include "channel/call.h"
 #include "channel/channel.h"
 #include "channel/ejection.h"
+#include "channel/handle.h"
 #include "channel/inbox.h"
 #include "channel/service_config.h"
 #include "channel/subchannel.h"
@@ -68,6 +69,7 @@ struct fl_channel {
         atomic_uint entered; /* threads inside fl_call_unary or fl_channel_close */
         atomic_bool closing; /* done and arg are set */
         atomic_int state;    /* enum fl_channel_state */
+        struct fl_handle_slot handles;
         void (*done)(void *arg);
         void *arg;
     } shared_data;

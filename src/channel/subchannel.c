@@ -120,6 +120,10 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub) {
     return NULL;
 }
 
+void fl_subchannel_connect(struct fl_subchannel *sub) {
+    if (sub->state == FL_CHANNEL_IDLE) connect(sub);
+}
+
 static void forget_failures(struct fl_subchannel *sub) {
     reset_backoff(sub);
     sub->failed = false;

@@ -20,6 +20,7 @@
 #include "channel/weights.h"
 #include "http/conn.h"
 
+struct fl_handle;
 struct fl_subchannel;
 struct fl_transport;
 
@@ -61,6 +62,7 @@ struct fl_subchannel {
     struct fl_error why; /* the last failure */
     uint16_t port;
     char *host, *peer; /* peer: "host:port", the key in the channel */
+    struct fl_handle *handle; /* the channel's, for those who chose this endpoint; NULL: none */
 };
 
 /* IDLE and not wanted. The strings are copied. FL_ENOMEM. */
@@ -73,6 +75,8 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub); /* NULL; N
  * tried. Wanted again: discovery says that it can be reached now, so what failed before is
  * forgotten and it is tried at once. */
 void fl_subchannel_want(struct fl_subchannel *sub, bool wanted);
+/* Connects if it is IDLE, wanted or not: somebody waits for this very endpoint. */
+void fl_subchannel_connect(struct fl_subchannel *sub);
 /* Not wanted any more though it may take calls: nothing new is tried, and what is connected closes
  * when its last call is done, however long that takes. */
 void fl_subchannel_rest(struct fl_subchannel *sub);

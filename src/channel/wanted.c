@@ -53,7 +53,9 @@ static size_t collect(struct fl_channel *channel) {
     size_t count = 0;
     FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
         struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
-        if (!is_usable(channel, sub)) {
+        bool usable = is_usable(channel, sub);
+        atomic_store(&sub->handle->usable, usable);
+        if (!usable) {
             if (sub->wanted) fl_subchannel_want(sub, false);
             fl_channel_place(channel, sub);
             continue;
@@ -127,6 +129,7 @@ void fl_channel_want_if_due(struct fl_channel *channel) {
 }
 
 void fl_channel_place(struct fl_channel *channel, struct fl_subchannel *sub) {
+    atomic_store(&sub->handle->state, sub->state);
     bool spared = !sub->outlier.ejected || channel->loop_data.ejection.panic;
     if (sub->wanted && sub->state == FL_CHANNEL_READY && spared)
         fl_balancer_add(&channel->loop_data.balancer, &sub->pick);

@@ -98,6 +98,9 @@
       "Its pods are not ready, or its selector matches none: `fairlead get SERVICE` lists all "    \
       "endpoints with their conditions.")                                                          \
     X(PORT, "The service does not have the port that was asked for, by name or number.",           \
-      "The detail lists the ports that it has. The number is the service's, not the pod's.")
+      "The detail lists the ports that it has. The number is the service's, not the pod's.")       \
+    X(LEFT,                                                                                        \
+      "The endpoint that this call was for left the service, or another pod has its address.",     \
+      "Ask for the endpoints anew (fl_channel_handles) and go on with one of those.")
 
 #endif
