@@ -184,6 +184,7 @@ set(FL_SOURCES_channel
   src/channel/round_robin.c
   src/channel/server.c
   src/channel/server_call.c
+  src/channel/server_compression.c
   src/channel/server_conn.c
   src/channel/server_reply.c
   src/channel/service_config.c

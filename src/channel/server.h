@@ -7,7 +7,7 @@
  *
  * Leaves as a good server does: stops listening, GOAWAY in two steps, finishes what it accepted,
  * ends. One loop's thread; no event comes from within a function of this header. Sources:
- * grpc/doc/PROTOCOL-HTTP2.md, statuscodes.md, gRFC A8 and A9. */
+ * grpc/doc/PROTOCOL-HTTP2.md, statuscodes.md, compression.md, gRFC A8 and A9. */
 #ifndef FL_CHANNEL_SERVER_H
 #define FL_CHANNEL_SERVER_H
 
@@ -111,6 +111,12 @@ FL_MUST int fl_grpc_call_send(struct fl_grpc_call *call, struct fl_str message);
 /* Ends the call behind what is queued. Nothing if it has ended already. */
 void fl_grpc_call_finish(struct fl_grpc_call *call, enum fl_status status, struct fl_str message,
                          struct fl_http_headers trailers);
+/* How the messages that follow are compressed, if the client can read it; else, and where that does
+ * not make them smaller, they are not. Without a word they are as the client's are. Behind the
+ * headers it is what they said or nothing. */
+void fl_grpc_call_compress(struct fl_grpc_call *call, enum fl_compression compression);
+/* Did the message of this on_message come compressed? */
+bool fl_grpc_call_compressed(const struct fl_grpc_call *call);
 /* No on_message and no on_end while paused; the client is held back by its window. */
 void fl_grpc_call_pause(struct fl_grpc_call *call, bool paused);
 

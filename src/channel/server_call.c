@@ -28,17 +28,30 @@ static void give(struct fl_grpc_call *call, struct fl_str message) {
     if (events_of(call)->on_message) events_of(call)->on_message(call->arg, call, message);
 }
 
-static int take(struct fl_grpc_call *call, const struct fl_grpc_message *message,
-                struct fl_error *err) {
-    if (message->compressed) return fl_fail(err, FL_EPROTO, "compressed without grpc-encoding");
+static int take_plain(struct fl_grpc_call *call, struct fl_str message, struct fl_error *err) {
     call->messages++;
     if (call->method->client_streams)
-        give(call, message->bytes);
+        give(call, message);
     else if (call->messages > 1) /* statuscodes.md: "Request cardinality violation" */
         fl_grpc_call_refuse(call, FL_STATUS_UNIMPLEMENTED, "the request is more than one message");
-    else if (fl_buf_append(&call->request, message->bytes) != 0)
+    else if (fl_buf_append(&call->request, message) != 0)
         return fl_fail_nomem(err);
     return 0;
+}
+
+static int take(struct fl_grpc_call *call, const struct fl_grpc_message *message,
+                struct fl_error *err) {
+    call->compressed = message->compressed;
+    if (!message->compressed) return take_plain(call, message->bytes, err);
+    if (call->received == FL_COMPRESSION_IDENTITY)
+        return fl_fail(err, FL_EPROTO,
+                       "a message is compressed, and grpc-encoding does not say so");
+    struct fl_buf plain;
+    fl_buf_init(&plain, call->server->limits.receive_bytes_max);
+    int rc = fl_decompress(call->received, message->bytes, &plain, err);
+    if (rc == 0) rc = take_plain(call, fl_buf_str(&plain), err);
+    fl_buf_deinit(&plain);
+    return rc;
 }
 
 /* Takes messages until the bytes are used up, a pause begins or the call is over. */
@@ -197,7 +210,12 @@ int fl_grpc_call_begin(struct fl_grpc_server *server, struct fl_http_stream *str
     if (!call) return FL_ENOMEM;
     server->call_count++;
     fl_http_stream_attach(stream, &stream_events, call);
-    if (!set_deadline(call, head->headers)) {
+    if (!fl_grpc_call_negotiate(call, head->headers)) {
+        const struct fl_http_header accept = {FL_STR("grpc-accept-encoding"),
+                                              FL_COMPRESSION_ACCEPTED};
+        fl_grpc_call_finish(call, FL_STATUS_UNIMPLEMENTED, FL_STR("unknown grpc-encoding"),
+                            (struct fl_http_headers){&accept, 1});
+    } else if (!set_deadline(call, head->headers)) {
         fl_grpc_call_refuse(call, FL_STATUS_INTERNAL, "malformed grpc-timeout");
     } else if (!route) {
         fl_grpc_call_refuse(call, FL_STATUS_UNIMPLEMENTED, "no such method");

@@ -1,11 +1,12 @@
 /* server_inside.h - what the files of the gRPC server know of one another.
  *
  * server.c owns the listener, the routes and the end; server_conn.c the connections; server_call.c
- * what a call receives; server_reply.c what it sends. */
+ * what a call receives; server_reply.c what it sends; server_compression.c how both are packed. */
 #ifndef FL_CHANNEL_SERVER_INSIDE_H
 #define FL_CHANNEL_SERVER_INSIDE_H
 
 #include "base/list.h"
+#include "channel/compression.h"
 #include "channel/server.h"
 #include "http/conn.h"
 #include "wire/grpc.h"
@@ -41,10 +42,15 @@ struct fl_grpc_call {
     const struct fl_grpc_method *method;
     void *arg;
     struct fl_grpc_reader reader;
-    struct fl_buf request; /* without client_streams */
-    struct fl_buf waiting; /* bytes that wait for the end of a pause */
-    size_t unconsumed;     /* that came in a pause */
-    unsigned messages;     /* that came */
+    struct fl_buf request;        /* without client_streams */
+    struct fl_buf waiting;        /* bytes that wait for the end of a pause */
+    size_t unconsumed;            /* that came in a pause */
+    enum fl_compression received; /* the client's grpc-encoding */
+    enum fl_compression agreed;   /* our own */
+    enum fl_compression sends;    /* of the next message: that or identity */
+    unsigned accepted;            /* bits of what the client can read */
+    bool compressed;              /* the last message that came was */
+    unsigned messages;            /* that came */
     bool paused;
     bool half_closed; /* the client's side is complete */
     bool given;       /* the one message, to its method */
@@ -72,6 +78,9 @@ void fl_grpc_conns_cut(struct fl_grpc_server *server);
 FL_MUST int fl_grpc_call_begin(struct fl_grpc_server *server, struct fl_http_stream *stream,
                                const struct fl_http_request *head);
 void fl_grpc_call_free_if_over(struct fl_grpc_call *call);
+
+/* server_compression.c: false: the client's messages are in a form that nobody here can read. */
+FL_MUST bool fl_grpc_call_negotiate(struct fl_grpc_call *call, struct fl_http_headers headers);
 
 /* server_reply.c: ends a call with a status and our own words. */
 void fl_grpc_call_refuse(struct fl_grpc_call *call, enum fl_status status, const char *message);

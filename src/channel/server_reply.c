@@ -4,11 +4,12 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "channel/frame.h"
 #include "channel/server_inside.h"
 
-#define ON_STACK    1024           /* messages up to here go out in one piece */
-#define FIELDS_FEW  16             /* heads up to this many fields need no memory */
-#define OWN_FIELDS  3              /* that this file puts before the owner's */
+#define FIELDS_FEW  16 /* heads up to this many fields need no memory */
+#define OWN_FIELDS  3  /* that this file puts before the owner's */
+#define STATUS_MAX  12
 #define MESSAGE_MAX ((size_t)4096) /* of grpc-message, encoded */
 
 void fl_grpc_stream_break(struct fl_http_stream *stream, uint32_t h2_code, int code) {
@@ -53,6 +54,8 @@ static int send_head(struct fl_grpc_call *call, struct fl_http_headers metadata)
     int rc = head_init(&fields, metadata);
     if (rc != 0) return rc;
     head_add(&fields, FL_STR("content-type"), FL_STR("application/grpc"));
+    if (call->agreed != FL_COMPRESSION_IDENTITY)
+        head_add(&fields, FL_STR("grpc-encoding"), fl_compression_name(call->agreed));
     struct fl_http_response head = {200, head_with(&fields, metadata)};
     rc = fl_http_stream_respond(call->stream, &head, false);
     head_deinit(&fields);
@@ -67,22 +70,29 @@ int fl_grpc_call_headers(struct fl_grpc_call *call, struct fl_http_headers metad
 
 /* --- messages --- */
 
-static int write_message(struct fl_http_stream *stream, struct fl_str message) {
-    uint8_t bytes[ON_STACK];
-    fl_grpc_prefix((uint32_t)message.n, bytes);
-    if (message.n <= sizeof(bytes) - FL_GRPC_PREFIX) {
-        if (message.n) memcpy(bytes + FL_GRPC_PREFIX, message.p, message.n);
-        return fl_http_stream_write(stream, fl_str_n(bytes, FL_GRPC_PREFIX + message.n), false);
-    }
-    const struct fl_str parts[] = {fl_str_n(bytes, FL_GRPC_PREFIX), message};
-    return fl_http_stream_write_parts(stream, parts, FL_COUNT(parts), false);
+static int write_packed(const struct fl_grpc_call *call, struct fl_str message) {
+    struct fl_frame frame;
+    int rc = fl_frame_init(&frame, call->sends, message);
+    if (rc != 0) return rc;
+    const struct fl_str parts[] = {fl_str_n(frame.prefix, sizeof(frame.prefix)), frame.body};
+    rc = fl_http_stream_write_parts(call->stream, parts, FL_COUNT(parts), false);
+    fl_frame_deinit(&frame);
+    return rc;
+}
+
+static int write_message(const struct fl_grpc_call *call, struct fl_str message) {
+    uint8_t prefix[FL_GRPC_PREFIX];
+    if (call->sends != FL_COMPRESSION_IDENTITY) return write_packed(call, message);
+    fl_grpc_prefix((uint32_t)message.n, prefix);
+    const struct fl_str parts[] = {fl_str_n(prefix, sizeof(prefix)), message};
+    return fl_http_stream_write_parts(call->stream, parts, FL_COUNT(parts), false);
 }
 
 int fl_grpc_call_send(struct fl_grpc_call *call, struct fl_str message) {
     if (call->finished) return FL_ESHUTDOWN;
     if (message.n > FL_HTTP_QUEUE_MAX - FL_GRPC_PREFIX) return FL_ETOO_LARGE;
     int rc = call->head_sent ? 0 : send_head(call, FL_HTTP_HEADERS_NONE);
-    return rc ? rc : write_message(call->stream, message);
+    return rc ? rc : write_message(call, message);
 }
 
 /* --- the status --- */
@@ -91,6 +101,13 @@ int fl_grpc_call_send(struct fl_grpc_call *call, struct fl_str message) {
 static void break_call(struct fl_grpc_call *call, int code) {
     call->finished = true;
     fl_grpc_stream_break(call->stream, FL_H2_CANCEL, code);
+}
+
+/* The one that every good call ends with is not printed. */
+static struct fl_str status_text(enum fl_status status, char out[STATUS_MAX]) {
+    if (status == FL_STATUS_OK) return FL_STR("0");
+    snprintf(out, STATUS_MAX, "%u", (unsigned)status);
+    return fl_str_of(out);
 }
 
 static int send_status(struct fl_grpc_call *call, struct head *fields,
@@ -105,14 +122,13 @@ void fl_grpc_call_finish(struct fl_grpc_call *call, enum fl_status status, struc
                          struct fl_http_headers trailers) {
     if (call->finished) return;
     call->finished = true;
-    char number[8];
-    snprintf(number, sizeof(number), "%u", (unsigned)status);
+    char number[STATUS_MAX];
     struct fl_buf text;
     struct head fields;
     fl_buf_init(&text, MESSAGE_MAX);
     int rc = head_init(&fields, trailers);
     if (rc == 0) {
-        head_add(&fields, FL_STR("grpc-status"), fl_str_of(number));
+        head_add(&fields, FL_STR("grpc-status"), status_text(status, number));
         if (message.n && fl_grpc_message_encode(&text, message) == 0)
             head_add(&fields, FL_STR("grpc-message"), fl_buf_str(&text));
         rc = send_status(call, &fields, trailers);

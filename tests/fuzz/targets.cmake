@@ -2,6 +2,7 @@
 fl_fuzz_target(kube_credential_fuzz ROOMS kube)
 fl_fuzz_target(kubeconfig_fuzz ROOMS kube)
 fl_fuzz_target(reflector_fuzz ROOMS kube)
+fl_fuzz_target(grpc_server_fuzz ROOMS sim)
 fl_fuzz_target(http_conn_fuzz ROOMS http sim)
 fl_fuzz_target(json_fuzz ROOMS wire)
 fl_fuzz_target(k8s_json_fuzz ROOMS wire)

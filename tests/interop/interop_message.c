@@ -4,6 +4,20 @@
 #include "base/alloc.h"
 #include "wire/pb.h"
 
+/* BoolValue */
+static bool is_true(struct fl_str bytes) {
+    struct fl_parse r = fl_parse_of(bytes);
+    struct fl_pb_field field;
+    bool value = false;
+    while (fl_pb_next(&r, &field))
+        if (field.tag == FL_PB_VARINT(1)) value = field.value != 0;
+    return value;
+}
+
+static enum interop_expected expected_of(struct fl_str bytes) {
+    return is_true(bytes) ? INTEROP_COMPRESSED : INTEROP_PLAIN;
+}
+
 static bool read_status(struct fl_str bytes, struct interop_request *out) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field field;
@@ -21,6 +35,8 @@ bool interop_request_read(struct fl_str bytes, struct interop_request *out) {
     *out = (struct interop_request){0};
     while (fl_pb_next(&r, &field)) {
         if (field.tag == FL_PB_VARINT(2)) out->response_size = field.value;
+        if (field.tag == FL_PB_LEN(6)) out->response_compressed = is_true(field.bytes);
+        if (field.tag == FL_PB_LEN(8)) out->expected = expected_of(field.bytes);
         if (field.tag == FL_PB_VARINT(9)) out->fill_server_id = field.value != 0;
         if (field.tag == FL_PB_LEN(7) && !read_status(field.bytes, out)) return false;
     }
@@ -35,12 +51,15 @@ static bool read_payload(struct fl_str bytes, size_t *n) {
     return !r.bad;
 }
 
-bool interop_input_read(struct fl_str bytes, size_t *payload) {
+bool interop_input_read(struct fl_str bytes, size_t *payload, enum interop_expected *expected) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field field;
     *payload = 0;
-    while (fl_pb_next(&r, &field))
+    *expected = INTEROP_ANY;
+    while (fl_pb_next(&r, &field)) {
         if (field.tag == FL_PB_LEN(1) && !read_payload(field.bytes, payload)) return false;
+        if (field.tag == FL_PB_LEN(2)) *expected = expected_of(field.bytes);
+    }
     return !r.bad;
 }
 
@@ -51,6 +70,7 @@ static void read_parameters(struct fl_str bytes, struct interop_parameters *out)
     while (fl_pb_next(&r, &field)) {
         if (field.tag == FL_PB_VARINT(1)) out->size = field.value;
         if (field.tag == FL_PB_VARINT(2)) out->interval_us = field.value;
+        if (field.tag == FL_PB_LEN(3)) out->compressed = is_true(field.bytes);
     }
 }
 

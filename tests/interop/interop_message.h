@@ -5,10 +5,15 @@
 #include "base/buf.h"
 #include "base/parse.h"
 
+/* {BoolValue}: what a message says of its own compression. */
+enum interop_expected { INTEROP_ANY, INTEROP_PLAIN, INTEROP_COMPRESSED };
+
 /* SimpleRequest and StreamingOutputCallRequest. */
 struct interop_request {
     uint64_t response_size; /* of SimpleRequest */
     bool fill_server_id;    /* the same */
+    bool response_compressed;
+    enum interop_expected expected;
     bool has_status;
     uint64_t status;
     struct fl_str status_message;
@@ -17,12 +22,14 @@ struct interop_request {
 /* ResponseParameters */
 struct interop_parameters {
     uint64_t size, interval_us;
+    bool compressed;
 };
 
 /* False: malformed. Borrowed. */
 FL_MUST bool interop_request_read(struct fl_str bytes, struct interop_request *out);
-/* The bytes of payload of a StreamingInputCallRequest. */
-FL_MUST bool interop_input_read(struct fl_str bytes, size_t *payload);
+/* Of a StreamingInputCallRequest: how many bytes of payload. */
+FL_MUST bool interop_input_read(struct fl_str bytes, size_t *payload,
+                                enum interop_expected *expected);
 /* The next response_parameters of a StreamingOutputCallRequest that *r reads; false behind the
  * last. */
 FL_MUST bool interop_next_parameters(struct fl_parse *r, struct interop_parameters *out);

@@ -25,6 +25,8 @@ struct call {
     struct fl_buf response; /* waits for its interval, or for room */
     struct fl_timer timer;  /* the interval */
     uint64_t sum;           /* of StreamingInputCall */
+    bool compressed;        /* the response is to be */
+    bool headed;            /* the headers went */
     bool ended;             /* the status follows the last response */
 };
 
@@ -41,10 +43,19 @@ static void fail(struct call *call, int code) {
 }
 
 static void refuse(struct call *call) {
-    finish(call, FL_STATUS_INVALID_ARGUMENT, FL_STR("malformed request"));
+    finish(call, FL_STATUS_INVALID_ARGUMENT, FL_STR("the request is not as it should be"));
+}
+
+static bool is_as_expected(const struct call *call, enum interop_expected expected) {
+    return expected == INTEROP_ANY ||
+           fl_grpc_call_compressed(call->grpc) == (expected == INTEROP_COMPRESSED);
 }
 
 /* --- responses --- */
+
+static void choose(struct call *call, bool compressed) {
+    fl_grpc_call_compress(call->grpc, compressed ? FL_COMPRESSION_GZIP : FL_COMPRESSION_IDENTITY);
+}
 
 static int prepare(struct call *call, uint64_t size) {
     fl_buf_truncate(&call->response, 0);
@@ -60,6 +71,7 @@ static bool next(struct call *call) {
         fail(call, rc);
         return false;
     }
+    call->compressed = parameters.compressed;
     uint64_t wait_ms = FL_MIN(parameters.interval_us, UINT32_MAX) / 1000;
     fl_io_timer_set(call->io, &call->timer, fl_io_now_ms(call->io) + wait_ms);
     return true;
@@ -72,8 +84,17 @@ static void go_on(struct call *call) {
     if (!more && call->ended) finish(call, FL_STATUS_OK, FL_STR_NONE);
 }
 
+/* Headers that say gzip come first, for the first message may be a plain one. */
+static int send_message(struct call *call) {
+    int rc = call->headed ? 0 : fl_grpc_call_headers(call->grpc, FL_HTTP_HEADERS_NONE);
+    if (rc != 0) return rc;
+    call->headed = true;
+    choose(call, call->compressed);
+    return fl_grpc_call_send(call->grpc, fl_buf_str(&call->response));
+}
+
 static void send_response(struct call *call) {
-    int rc = fl_grpc_call_send(call->grpc, fl_buf_str(&call->response));
+    int rc = send_message(call);
     if (rc == FL_EFULL) return; /* on_writable comes here again */
     fl_buf_truncate(&call->response, 0);
     fl_buf_release(&call->response);
@@ -125,6 +146,8 @@ static void start(void *arg, struct fl_grpc_call *grpc, const struct fl_grpc_cal
     struct call *call = call_new(arg, grpc, fl_http_header_get(head->metadata, TRAILING));
     fl_grpc_call_attach(grpc, call);
     int rc = call ? 0 : FL_ENOMEM;
+    fl_grpc_call_compress(grpc, FL_COMPRESSION_GZIP);
+    if (rc == 0) call->headed = echo.value.p != NULL;
     if (rc == 0 && echo.value.p)
         rc = fl_grpc_call_headers(grpc, (struct fl_http_headers){&echo, 1});
     if (rc != 0)
@@ -150,11 +173,12 @@ static void end(void *arg, struct fl_grpc_call *grpc) {
 static void unary(void *arg, struct fl_grpc_call *grpc, struct fl_str message) {
     struct call *call = arg;
     struct interop_request request;
-    if (!interop_request_read(message, &request)) {
+    if (!interop_request_read(message, &request) || !is_as_expected(call, request.expected)) {
         refuse(call);
     } else if (request.has_status && request.status != FL_STATUS_OK) {
         finish(call, (enum fl_status)request.status, request.status_message);
     } else {
+        choose(call, request.response_compressed);
         int rc = prepare(call, request.response_size);
         if (rc == 0 && request.fill_server_id)
             rc = interop_write_server_id(&call->response, FL_STR("fairlead"));
@@ -226,7 +250,8 @@ static void input(void *arg, struct fl_grpc_call *grpc, struct fl_str message) {
     FL_UNUSED(grpc);
     struct call *call = arg;
     size_t n;
-    if (interop_input_read(message, &n))
+    enum interop_expected expected;
+    if (interop_input_read(message, &n, &expected) && is_as_expected(call, expected))
         call->sum += n;
     else
         refuse(call);

@@ -56,8 +56,12 @@ static void add_output(struct lab *lab, const unsigned *sizes, size_t count) {
 }
 
 static void ask(struct lab *lab, const char *path) {
-    server_bed_ask(&lab->bed, &lab->x,
-                   &(struct request){.path = path, .body = fl_buf_str(&lab->body)});
+    const struct request request = {
+        .path = path,
+        .extra = {FL_STR("grpc-accept-encoding"), FL_STR("gzip")},
+        .body = fl_buf_str(&lab->body),
+    };
+    server_bed_ask(&lab->bed, &lab->x, &request);
     fl_world_run_ms(lab->bed.world, 1000);
     fl_buf_truncate(&lab->body, 0);
 }
@@ -125,6 +129,35 @@ static void test_streams(void **state) {
     stop(&lab);
 }
 
+/* The compression probes of the official client, and what it asks the server to send. */
+static void test_compression(void **state) {
+    FL_UNUSED(state);
+    struct lab lab;
+    start(&lab);
+    add(&lab, FL_STR("\20\144\102\2\10\1")); /* expect_compressed, and it is not */
+    ask(&lab, PATH "UnaryCall");
+    assert_string_equal(lab.x.grpc_status, "3");
+    add(&lab, FL_STR("\20\144\102\0")); /* expects a plain one */
+    ask(&lab, PATH "UnaryCall");
+    assert_string_equal(lab.x.grpc_status, "0");
+    assert_string_equal(lab.x.encoding, "");
+    add(&lab, FL_STR("\20\144\62\2\10\1")); /* response_compressed */
+    ask(&lab, PATH "UnaryCall");
+    assert_string_equal(lab.x.encoding, "gzip");
+    assert_int_equal(lab.x.body[0], 1);
+    assert_true(lab.x.body_len < 100);
+    add(&lab, FL_STR("\12\0\22\2\10\1"));
+    ask(&lab, PATH "StreamingInputCall");
+    assert_string_equal(lab.x.grpc_status, "3");
+    add(&lab, FL_STR("\22\2\10\144\22\6\10\144\32\2\10\1")); /* 100 bytes plain, 100 not */
+    ask(&lab, PATH "StreamingOutputCall");
+    assert_string_equal(lab.x.encoding, "gzip");
+    assert_int_equal(lab.x.body[0], 0);
+    assert_int_equal(lab.x.body[framed(100)], 1);
+    assert_string_equal(lab.x.grpc_status, "0");
+    stop(&lab);
+}
+
 /* Its client goes while it waits for an interval. */
 static void test_a_client_that_goes_meanwhile(void **state) {
     FL_UNUSED(state);
@@ -147,6 +180,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unary),
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_compression),
         cmocka_unit_test(test_a_client_that_goes_meanwhile),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});

@@ -118,6 +118,7 @@ fl_unit_test(channel_retry ROOMS sim SOURCES unit/support/bed.c unit/support/han
   unit/support/peer.c)
 fl_unit_test(channel_round_robin ROOMS channel)
 fl_unit_test(channel_server ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_server_compression ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_server_limits ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_server_stream ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_service_config ROOMS channel)

@@ -22,6 +22,8 @@ static void on_response(void *arg, struct fl_http_stream *stream,
     x->head_in = true;
     x->http_status = head->status;
     take_status(x, head->headers);
+    take_text(x->encoding, sizeof(x->encoding), head->headers, "grpc-encoding");
+    take_text(x->accept, sizeof(x->accept), head->headers, "grpc-accept-encoding");
     take_text(x->head_echo, sizeof(x->head_echo), head->headers, "x-initial");
 }
 
@@ -160,6 +162,7 @@ void server_bed_send(struct server_bed *bed, struct exchange *x, const struct re
         list[head.headers.count++] =
             (struct fl_http_header){FL_STR("grpc-timeout"), fl_str_of(r->timeout)};
     if (r->extra.name.n) list[head.headers.count++] = r->extra;
+    if (r->more.name.n) list[head.headers.count++] = r->more;
     struct fl_error err;
     bool end = !r->open && r->body.n == 0;
     assert_int_equal(

@@ -17,6 +17,7 @@ struct exchange {
     struct fl_http_stream *stream;
     int http_status;
     char grpc_status[8], grpc_message[64];
+    char encoding[16], accept[32];        /* of messages */
     char head_echo[64], trailer_echo[64]; /* of x-initial and x-trailing */
     bool head_in;
     char body[4096]; /* its first bytes */
@@ -53,7 +54,7 @@ void server_bed_stop(struct server_bed *bed);
 struct request {
     const char *method, *path, *type, *timeout;
     struct fl_str body;
-    struct fl_http_header extra;
+    struct fl_http_header extra, more;
     bool open; /* more is written later */
     bool slow; /* the response is not read until server_bed_read */
 };
