@@ -166,6 +166,7 @@ set(FL_SOURCES_channel
   src/channel/frame.c
   src/channel/head.c
   src/channel/health_service.c
+  src/channel/idle.c
   src/channel/inbox.c
   src/channel/keepalive.c
   src/channel/handle.c
@@ -189,6 +190,7 @@ set(FL_SOURCES_channel
   src/channel/server_reply.c
   src/channel/service_config.c
   src/channel/service_config_part.c
+  src/channel/state_watch.c
   src/channel/status.c
   src/channel/subchannel.c
   src/channel/subset.c

@@ -76,6 +76,9 @@ struct fl_channel_options {
     uint32_t send_bytes_max;           /* [none] a larger message: RESOURCE_EXHAUSTED */
     enum fl_compression compression;   /* of what is sent; what is received says so itself */
     bool allow_cleartext_credentials;  /* of calls; otherwise they are refused without TLS */
+    /* [1800000] Without a call for so long, connections are closed until the next call or
+     * fl_channel_connect. What the endpoints are is followed meanwhile. UINT32_MAX: never. */
+    uint32_t idle_timeout_ms;
     struct fl_balance_options balance; /* which endpoints, and which of them for a call */
 };
 
@@ -95,6 +98,28 @@ FL_API void fl_channel_close(struct fl_channel *channel, void (*done)(void *arg)
 /* The state that gRPC's rules give the channel. Any thread; a value that may be old at once. */
 FL_API enum fl_channel_state fl_channel_state(const struct fl_channel *channel);
 FL_API const char *fl_channel_state_name(enum fl_channel_state state); /* "READY", … static */
+
+/* Makes an idle channel connect, and starts the time after which it would become idle anew. Any
+ * thread. */
+FL_API void fl_channel_connect(struct fl_channel *channel);
+
+struct fl_state_watch;
+
+/* A state of the channel; `why`: the cause while it is neither READY nor IDLE, else NULL. */
+typedef void fl_state_cb(void *arg, enum fl_channel_state state, const struct fl_error *why);
+
+/* Calls `changed` on the channel's loop, with the state at present first and then after each
+ * change; of changes within one turn of the loop the newest only. When the channel is closed,
+ * SHUTDOWN comes last. The caller owns *out and ends it with fl_channel_unwatch_state, before or
+ * after the channel's end. Any thread. Errors: FL_ENOMEM. */
+FL_API FL_MUST int fl_channel_watch_state(struct fl_channel *channel, fl_state_cb *changed,
+                                          void *arg, struct fl_state_watch **out,
+                                          struct fl_error *err);
+
+/* Ends a watch; NULL is allowed. No call of its callback begins after `done` did, which is called
+ * once on the loop; may be NULL. Any thread. */
+FL_API void fl_channel_unwatch_state(struct fl_state_watch *watch, void (*done)(void *arg),
+                                     void *arg);
 
 FL_C_END
 

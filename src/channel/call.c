@@ -72,6 +72,7 @@ static void conclude(struct fl_call *call) {
     fl_metric_add(channel->calls[result.status], 1);
     call->events.on_end(call->arg, &result);
     call_free(call);
+    if (fl_list_empty(&channel->loop_data.calls)) fl_idle_quiet(channel);
 }
 
 void fl_call_finish(struct fl_call *call) {
@@ -218,6 +219,7 @@ void fl_call_begin(struct fl_call *call) {
         return;
     }
     fl_sm_move(&call->state, moves, FL_CALL_RUNNING);
+    fl_idle_leave(channel);
     fl_list_push(&channel->loop_data.calls, &call->link);
     if (start_deadline(call) != 0 || (call->config && fl_call_start_policy(call) != 0)) {
         struct fl_error err;

@@ -27,6 +27,7 @@ static void fill_in(struct fl_channel_options *options) {
         .queued_calls_max = 10000,
         .connections_max = 4,
         .compression = FL_COMPRESSION_IDENTITY,
+        .idle_timeout_ms = 1800000,
     };
 #define FILL(field) options->field = options->field ? options->field : defaults.field
     FILL(connect_timeout_ms);
@@ -36,6 +37,7 @@ static void fill_in(struct fl_channel_options *options) {
     FILL(queued_calls_max);
     FILL(connections_max);
     FILL(compression);
+    FILL(idle_timeout_ms);
 #undef FILL
 }
 
@@ -174,13 +176,15 @@ static bool is_in_use(struct fl_channel *channel) {
     return atomic_load(&channel->shared_data.entered) != 0 ||
            atomic_load(&channel->shared_data.inbox.count) != 0 ||
            atomic_load(&channel->shared_data.wake.queued) ||
-           atomic_load(&channel->loop_data.pump.queued);
+           atomic_load(&channel->loop_data.pump.queued) ||
+           atomic_load(&channel->loop_data.watches.tell.queued);
 }
 
 static void channel_free(struct fl_channel *channel) {
     if (channel->loop_data.apply_ready) fl_io_timer_deinit(channel->io, &channel->loop_data.apply);
     fl_set_unref(channel->loop_data.newest);
     fl_set_unref(channel->loop_data.applied);
+    fl_idle_deinit(channel);
     fl_balancer_deinit(&channel->loop_data.balancer);
     fl_channel_wanted_deinit(channel);
     fl_channel_weights_deinit(channel);
@@ -206,10 +210,16 @@ static void end_close(struct fl_channel *channel) {
     if (done) done(arg);
 }
 
+static void connect(struct fl_channel *channel) {
+    fl_idle_quiet(channel);
+    fl_idle_leave(channel);
+}
+
 static void wake(struct fl_task *task) {
     struct fl_channel *channel = FL_CONTAINER(task, struct fl_channel, shared_data.wake);
     bool closing = atomic_load(&channel->shared_data.closing);
     take_inbox(channel);
+    if (atomic_exchange(&channel->shared_data.connect, false)) connect(channel);
     if (closing && !channel->loop_data.closing) begin_close(channel);
     if (!closing) fl_channel_apply(channel); /* if there was no memory even for its timer */
     finish_calls(channel);
@@ -243,6 +253,7 @@ static void init_loop_data(struct fl_channel *channel) {
     fl_list_init(&channel->loop_data.lines);
     fl_list_init(&channel->loop_data.ending);
     fl_list_init(&channel->loop_data.resuming);
+    fl_state_watches_init(channel);
     fl_task_init(&channel->loop_data.pump, pump);
     channel->loop_data.subscribed = true;
     channel->loop_data.changed = true;
@@ -331,6 +342,13 @@ void fl_channel_close(struct fl_channel *channel, void (*done)(void *arg), void 
     channel->shared_data.done = done;
     channel->shared_data.arg = arg;
     atomic_store(&channel->shared_data.closing, true);
+    fl_channel_wake(channel);
+    atomic_fetch_sub(&channel->shared_data.entered, 1);
+}
+
+void fl_channel_connect(struct fl_channel *channel) {
+    atomic_fetch_add(&channel->shared_data.entered, 1);
+    atomic_store(&channel->shared_data.connect, true);
     fl_channel_wake(channel);
     atomic_fetch_sub(&channel->shared_data.entered, 1);
 }

@@ -74,6 +74,10 @@ static enum fl_channel_state find_out(const struct fl_channel *channel, struct f
         fl_fail(cause, FL_ESHUTDOWN, "the channel was closed");
         return FL_CHANNEL_SHUTDOWN;
     }
+    if (channel->loop_data.idle.on) {
+        *cause = (struct fl_error){FL_OK, ""};
+        return FL_CHANNEL_IDLE;
+    }
     if (!set || fl_set_state(set) == FL_SET_UNKNOWN) return not_known(channel, cause);
     if (trouble->code == FL_EPORT) {
         *cause = *trouble;
@@ -103,6 +107,7 @@ void fl_channel_refresh(struct fl_channel *channel) {
     if (state == before) return;
     channel->loop_data.state = state;
     atomic_store(&channel->shared_data.state, (int)state);
+    fl_state_watches_tell(channel);
     if (state == FL_CHANNEL_TRANSIENT_FAILURE)
         FL_LOG(channel->io, FL_LOG_WARN, "channel cannot serve calls",
                FL_LOG_TEXT_OF("service", channel->target),

@@ -22,9 +22,9 @@ void fl_drain_start(struct fl_transport *transport) {
                     fl_io_now_ms(connector->io) + connector->drain_ms);
 }
 
-void fl_drain_rest(struct fl_transport *transport) {
+void fl_drain_rest(struct fl_transport *transport, const char *cause) {
     transport->leaving = true;
-    if (!transport->end) transport->end = "rested";
+    if (!transport->end) transport->end = cause;
     if (fl_list_empty(&transport->attempts))
         fl_http_conn_close(transport->conn);
     else

@@ -8,8 +8,8 @@
  * it, those without have drain_ms; then it closes. Twice is allowed: the first deadline stays. */
 void fl_drain_start(struct fl_transport *transport);
 /* The endpoint stays but is not wanted now: no new call; closes after the last one, without a
- * deadline. fl_drain_start may follow. */
-void fl_drain_rest(struct fl_transport *transport);
+ * deadline. `cause`, static, is counted unless it is ending already. fl_drain_start may follow. */
+void fl_drain_rest(struct fl_transport *transport, const char *cause);
 /* The timer of transport->drain. */
 void fl_drain_expired(struct fl_timer *timer);
 

@@ -156,6 +156,7 @@ void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     FL_UNUSED(previous); /* what was applied may be older */
     struct fl_channel *channel = arg;
     if (channel->loop_data.closing) return;
+    fl_idle_start(channel);
     channel->loop_data.trouble = trouble ? *trouble : (struct fl_error){FL_OK, ""};
     channel->loop_data.changed = true;
     if (set != channel->loop_data.newest) {

@@ -10,8 +10,10 @@
 #include "channel/channel.h"
 #include "channel/ejection.h"
 #include "channel/handle.h"
+#include "channel/idle.h"
 #include "channel/inbox.h"
 #include "channel/service_config.h"
+#include "channel/state_watch.h"
 #include "channel/subchannel.h"
 #include "channel/throttle.h"
 #include "channel/wanted.h"
@@ -39,6 +41,7 @@ struct fl_channel {
         struct fl_wanted wanted;
         struct fl_ejection ejection;
         struct fl_timer warm; /* endpoints warm up; see weights.c */
+        struct fl_idle idle;
         uint64_t order;          /* of the next subchannel */
         struct fl_set *newest;   /* as discovery gave it */
         struct fl_set *applied;  /* what subchannels and picks follow; NULL: nothing yet */
@@ -59,6 +62,7 @@ struct fl_channel {
         struct fl_list resuming;     /* calls whose pause is over; see call_stream.c */
         struct fl_task pump;         /* deferred: see queue.c */
         struct fl_channel_watcher watcher;
+        struct fl_state_watches watches;
         bool closing, subscribed;
     } loop_data;
 
@@ -66,8 +70,9 @@ struct fl_channel {
     struct {
         struct fl_inbox inbox;
         struct fl_task wake; /* posted: takes the inbox, ends calls, closes */
-        atomic_uint entered; /* threads inside fl_call_unary or fl_channel_close */
+        atomic_uint entered; /* threads inside a function, and state watches on their way */
         atomic_bool closing; /* done and arg are set */
+        atomic_bool connect; /* somebody wants connections */
         atomic_int state;    /* enum fl_channel_state */
         struct fl_handle_slot handles;
         void (*done)(void *arg);

@@ -153,18 +153,18 @@ static void let_go(struct fl_subchannel *sub) {
     }
 }
 
-void fl_subchannel_rest(struct fl_subchannel *sub) {
+void fl_subchannel_rest(struct fl_subchannel *sub, const char *cause) {
+    bool connected = sub->current != NULL;
     sub->wanted = false;
-    if (!sub->current) return;
     sub->current = NULL;
     FL_LIST_EACH (&sub->transports, item, next) {
         struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
         if (transport->ready)
-            fl_drain_rest(transport);
+            fl_drain_rest(transport, cause);
         else
             fl_transport_close(transport);
     }
-    move(sub, FL_CHANNEL_IDLE);
+    if (connected) move(sub, FL_CHANNEL_IDLE);
 }
 
 void fl_subchannel_renew(struct fl_subchannel *sub) {

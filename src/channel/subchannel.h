@@ -78,8 +78,8 @@ void fl_subchannel_want(struct fl_subchannel *sub, bool wanted);
 /* Connects if it is IDLE, wanted or not: somebody waits for this very endpoint. */
 void fl_subchannel_connect(struct fl_subchannel *sub);
 /* Not wanted any more though it may take calls: nothing new is tried, and what is connected closes
- * when its last call is done, however long that takes. */
-void fl_subchannel_rest(struct fl_subchannel *sub);
+ * when its last call is done, however long that takes. `cause`, static, is counted. */
+void fl_subchannel_rest(struct fl_subchannel *sub, const char *cause);
 /* The address belongs to somebody else now: backoff is forgotten, what is connected drains. */
 void fl_subchannel_renew(struct fl_subchannel *sub);
 /* The endpoint left the set: SHUTDOWN, its connections drain. */

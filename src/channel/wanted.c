@@ -3,9 +3,10 @@
  *     usable (KEP-1669) ──> chosen by the policy ──> READY ──> not ejected ──> may be picked
  *
  * pick_first connects to one at a time; all other policies to all, less those that are far while
- * the near ones do (zone.c), less those beyond the subset (subset.c). A choice can depend on all
- * endpoints and on their states, so it is always made for all of them; after a change of state,
- * once at the end of the turn, before the channel's own state is found out. */
+ * the near ones do (zone.c), less those beyond the subset (subset.c); an idle channel to none. A
+ * choice can depend on all endpoints and on their states, so it is always made for all of them;
+ * after a change of state, once at the end of the turn, before the channel's own state is found
+ * out. */
 #include "channel/wanted.h"
 
 #include <stdlib.h>
@@ -102,14 +103,27 @@ static void choose(struct fl_channel *channel, struct fl_candidate *list, size_t
 static void obey(struct fl_channel *channel, const struct fl_candidate *one) {
     fl_balancer_move(&channel->loop_data.balancer, &one->sub->pick, one->far);
     if (one->chosen && !one->sub->wanted) fl_subchannel_want(one->sub, true);
-    if (!one->chosen && one->sub->wanted) fl_subchannel_rest(one->sub);
+    if (!one->chosen && one->sub->wanted) fl_subchannel_rest(one->sub, "rested");
     fl_channel_place(channel, one->sub);
+}
+
+/* An idle channel has no connection, not even to who may not take calls. */
+static void want_none(struct fl_channel *channel) {
+    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
+        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
+        fl_subchannel_rest(sub, "idle");
+        fl_channel_place(channel, sub);
+    }
 }
 
 void fl_channel_want(struct fl_channel *channel) {
     struct fl_wanted *wanted = &channel->loop_data.wanted;
     wanted->due = false;
     if (!channel->loop_data.applied) return;
+    if (channel->loop_data.idle.on) {
+        want_none(channel);
+        return;
+    }
     size_t count = collect(channel);
     choose(channel, wanted->candidates, count);
     fl_channel_eject(channel, wanted->candidates, count);

@@ -28,6 +28,10 @@ FL_MUST int fl_discovery_subscribe_on(struct fl_discovery *discovery, struct fl_
                                       const char *target, fl_set_cb *cb, void *arg,
                                       struct fl_subscription **out, struct fl_error *err);
 
+/* Whoever waits for the source of this subscription cannot: a try that a backoff holds back is made
+ * now, once. On the subscriber's loop, before fl_subscription_close. */
+void fl_subscription_hurry(struct fl_subscription *subscription);
+
 /* Names of services as they appear, each once; one that is deleted and made again is not told
  * again, since who subscribed to it has seen both. On the hub's loop. */
 struct fl_names;

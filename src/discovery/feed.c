@@ -60,6 +60,14 @@ int fl_feed_init(struct fl_feed *feed, struct fl_discovery *hub, struct fl_provi
 
 void fl_feed_open(struct fl_feed *feed) { ask(feed); }
 
+void fl_feed_hurry(struct fl_feed *feed) {
+    const struct fl_provider_ops *ops = feed->provider->ops;
+    if (feed->state == FEED_WAITING)
+        fl_io_timer_set(feed->hub->io, &feed->retry, fl_io_now_ms(feed->hub->io));
+    else if (feed->state == FEED_ASKED && ops->hurry)
+        ops->hurry(feed->provider, feed);
+}
+
 void fl_feed_deinit(struct fl_feed *feed) {
     if (feed->state == FEED_ASKED || feed->state == FEED_LOST) {
         feed->provider->ops->unwatch(feed->provider, feed);

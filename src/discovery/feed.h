@@ -32,5 +32,7 @@ FL_MUST int fl_feed_init(struct fl_feed *feed, struct fl_discovery *hub,
 void fl_feed_deinit(struct fl_feed *feed); /* closes it */
 /* Asks the provider; what it refuses is told as trouble and asked again. */
 void fl_feed_open(struct fl_feed *feed);
+/* Somebody waits for news: what a backoff holds back is tried now. */
+void fl_feed_hurry(struct fl_feed *feed);
 
 #endif

@@ -32,6 +32,9 @@ struct fl_provider_ops {
      * FL_EUNKNOWN: not known yet; FL_EFULL, FL_ENOMEM. */
     int (*identify)(struct fl_provider *provider, struct fl_str service, struct fl_buf *source,
                     struct fl_buf *name);
+    /* Somebody waits for news of `feed`, which is open: if the source is to be tried later, after a
+     * failure, it is tried now. NULL: it never waits. */
+    void (*hurry)(struct fl_provider *provider, struct fl_feed *feed);
     /* Ends either watch: nothing is given to the feed after it. */
     void (*unwatch)(struct fl_provider *provider, struct fl_feed *feed);
     /* No feed is left: closes what is open, frees the provider, then calls done. */

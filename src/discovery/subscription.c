@@ -263,6 +263,28 @@ int fl_discovery_subscribe(struct fl_discovery *discovery, struct fl_runtime *ru
     return fl_discovery_subscribe_on(discovery, runtime->io, target, cb, arg, out, err);
 }
 
+struct hurry {
+    struct fl_task task;
+    struct fl_subscription *s;
+};
+
+/* Before `leave`, which the same loop posts later. */
+static void run_hurry(struct fl_task *task) {
+    struct hurry *hurry = FL_CONTAINER(task, struct hurry, task);
+    const struct fl_subscription *s = hurry->s;
+    if (s->hub_data.state == SUB_PLACED) fl_feed_hurry(&s->hub_data.watch->feed);
+    fl_free(hurry);
+}
+
+/* Rare, so nothing is kept for it in a subscription; without memory the backoff stays. */
+void fl_subscription_hurry(struct fl_subscription *s) {
+    struct hurry *hurry = FL_NEW(struct hurry);
+    if (!hurry) return;
+    hurry->s = s;
+    fl_task_init(&hurry->task, run_hurry);
+    fl_io_post(s->hub->io, &hurry->task);
+}
+
 void fl_subscription_close(struct fl_subscription *s, void (*done)(void *arg), void *arg) {
     if (!s) return;
     s->done = done;

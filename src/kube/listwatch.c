@@ -373,6 +373,11 @@ void fl_listwatch_close(struct fl_listwatch *lw, void (*done)(void *arg), void *
     if (lw->busy_lanes == 0) fl_io_defer(lw->io, &lw->task);
 }
 
+void fl_listwatch_hurry(struct fl_listwatch *lw) {
+    fl_reflector_hurry(lw->reflector, fl_io_now_ms(lw->io));
+    fl_lane_rearm(&lw->sync_lane);
+}
+
 const struct fl_kube_store *fl_listwatch_store(const struct fl_listwatch *lw) { return lw->store; }
 
 bool fl_listwatch_synced(const struct fl_listwatch *lw) {

@@ -37,6 +37,9 @@ FL_MUST int fl_listwatch_new(struct fl_io *io, const struct fl_listwatch_options
 /* `done` is called once, later, when the request under way is over and the memory is gone. */
 void fl_listwatch_close(struct fl_listwatch *lw, void (*done)(void *arg), void *arg);
 
+/* Somebody waits: what a backoff holds back is asked now, unless the server said when. */
+void fl_listwatch_hurry(struct fl_listwatch *lw);
+
 const struct fl_kube_store *fl_listwatch_store(const struct fl_listwatch *lw);
 bool fl_listwatch_synced(const struct fl_listwatch *lw);
 /* The version up to which the store is complete, as a number; 0: none yet, or opaque. */

@@ -6,6 +6,7 @@
 #include "kube/outage.h"
 
 #define SCOUT_MS      5000
+#define HURRY_MS      5000 /* between two who cannot wait */
 #define WINDOW_MS_MAX 3000
 #define WINDOW_MS     50 /* for each waiter */
 
@@ -46,6 +47,7 @@ uint64_t fl_outage_failed(struct fl_outage *outage, const void *who, uint32_t ro
     outage->on = true;
     outage->round++;
     outage->next_ms = now_ms + FL_MAX(delay_ms, retry_after_ms);
+    outage->dictated = retry_after_ms > 0;
     outage->why = *why;
     return outage->next_ms;
 }
@@ -64,6 +66,14 @@ void fl_outage_answered(struct fl_outage *outage, const void *who, uint64_t now_
 
 void fl_outage_forget(struct fl_outage *outage, const void *who) {
     if (outage->scout == who) outage->scout = NULL;
+}
+
+bool fl_outage_hurry(struct fl_outage *outage, uint64_t now_ms) {
+    if (!outage->on) return true;
+    if (outage->dictated || now_ms < outage->hurry_ms) return false;
+    outage->hurry_ms = now_ms + HURRY_MS;
+    outage->next_ms = FL_MIN(outage->next_ms, now_ms);
+    return true;
 }
 
 bool fl_outage_is(int code) {

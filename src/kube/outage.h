@@ -20,6 +20,8 @@ struct fl_outage {
     uint64_t next_ms; /* nobody tries before */
     uint32_t round;   /* rises with each failure that counts */
     bool on;
+    bool dictated;     /* the server said when: nobody may hurry */
+    uint64_t hurry_ms; /* nor before this */
     const void *scout; /* whose attempt is under way, NULL: nobody's */
     struct fl_error why;
 };
@@ -44,6 +46,10 @@ FL_MUST bool fl_outage_may_try(struct fl_outage *outage, const void *who, uint64
 uint64_t fl_outage_failed(struct fl_outage *outage, const void *who, uint32_t round,
                           uint64_t now_ms, uint64_t retry_after_ms, const struct fl_error *why);
 void fl_outage_answered(struct fl_outage *outage, const void *who, uint64_t now_ms);
+/* Somebody cannot wait: may a request be made now, or, in an outage, may the next scout try now
+ * instead of after the backoff? Not when the server said when, and not for everybody who asks one
+ * after the other. */
+FL_MUST bool fl_outage_hurry(struct fl_outage *outage, uint64_t now_ms);
 /* `who` has ended without finding out. */
 void fl_outage_forget(struct fl_outage *outage, const void *who);
 

@@ -102,6 +102,9 @@ void fl_reflector_closed(struct fl_reflector *r, uint64_t now_ms, const struct f
 
 /* An outage of the server is over: what waits because of it may be due at `at_ms` already. */
 void fl_reflector_wake(struct fl_reflector *r, uint64_t at_ms);
+/* Somebody waits for what the store has: a request that a backoff holds back is due now, unless the
+ * server itself said when. */
+void fl_reflector_hurry(struct fl_reflector *r, uint64_t now_ms);
 /* The store was found to differ from the server: a consistent list, if a watch is established; else
  * one is on its way or the server is not to be had. */
 void fl_reflector_relist(struct fl_reflector *r, uint64_t now_ms);

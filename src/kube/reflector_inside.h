@@ -74,6 +74,7 @@ struct fl_reflector {
     uint32_t outage_round;     /* in which the request under way was made */
     bool wakeable;             /* the end of an outage may bring the next request forward */
     bool woken;                /* it did, since the last answer: once is enough */
+    bool dictated;             /* WAITING: the server said until when */
     int trouble_code;          /* as told last; FL_OK: none */
     unsigned relists;          /* in a row, each because of what the server said */
     unsigned barren_watches;   /* in a row: ended cleanly at once, without an event */

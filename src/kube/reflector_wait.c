@@ -21,6 +21,7 @@ void reflector_wait(struct fl_reflector *r, enum reflector_work work, uint64_t d
     r->work = work;
     r->deadline_ms = due_ms;
     r->wakeable = false;
+    r->dictated = false;
 }
 
 static uint64_t backoff_ms(struct fl_reflector *r, uint32_t retry_after_s) {
@@ -33,6 +34,7 @@ static uint64_t backoff_ms(struct fl_reflector *r, uint32_t retry_after_s) {
 void reflector_wait_after_failure(struct fl_reflector *r, enum reflector_work work,
                                   uint32_t retry_after_s) {
     reflector_wait(r, work, r->now_ms + backoff_ms(r, retry_after_s));
+    r->dictated = retry_after_s > 0;
 }
 
 void reflector_wait_for_server(struct fl_reflector *r, const struct fl_error *why,
@@ -41,6 +43,7 @@ void reflector_wait_for_server(struct fl_reflector *r, const struct fl_error *wh
     uint64_t due_ms = fl_outage_failed(&r->server->outage, r, r->outage_round, r->now_ms,
                                        retry_after_s ? delay_ms : 0, why);
     reflector_wait(r, r->work, FL_MAX(due_ms, r->now_ms + delay_ms));
+    r->dictated = retry_after_s > 0;
 }
 
 static void tell(struct fl_reflector *r, const struct fl_error *why) {
@@ -94,6 +97,11 @@ void fl_reflector_wake(struct fl_reflector *r, uint64_t at_ms) {
     r->wakeable = false;
     r->woken = true;
     r->deadline_ms = FL_MIN(r->deadline_ms, at_ms);
+}
+
+void fl_reflector_hurry(struct fl_reflector *r, uint64_t now_ms) {
+    if (r->state != REFLECTOR_WAITING || r->dictated || now_ms >= r->deadline_ms) return;
+    if (fl_outage_hurry(&r->server->outage, now_ms)) r->deadline_ms = now_ms;
 }
 
 void reflector_trouble(struct fl_reflector *r, const struct fl_error *why) {

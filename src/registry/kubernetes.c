@@ -187,6 +187,11 @@ static int identify(struct fl_provider *provider, struct fl_str service, struct 
     return rc == 0 ? fl_buf_append(name, service) : rc;
 }
 
+static void hurry(struct fl_provider *provider, struct fl_feed *feed) {
+    FL_UNUSED(provider);
+    fl_reaches_hurry(feed);
+}
+
 static void unwatch(struct fl_provider *provider, struct fl_feed *feed) {
     fl_reaches_unwatch(&kubernetes_of(provider)->reaches, feed);
 }
@@ -238,6 +243,7 @@ static const struct fl_provider_ops provider_ops = {
     .watch = watch,
     .watch_names = watch_names,
     .identify = identify,
+    .hurry = hurry,
     .unwatch = unwatch,
     .close = close_provider,
 };

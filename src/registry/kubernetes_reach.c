@@ -443,6 +443,12 @@ static void names_free(struct fl_reaches *reaches, struct names *names) {
     fl_free(names);
 }
 
+void fl_reaches_hurry(struct fl_feed *feed) {
+    const struct watched *watched = fl_feed_data(feed);
+    struct fl_scope *scope = watched ? fl_scope_of_watcher(&watched->present) : NULL;
+    if (scope) fl_scope_hurry(scope);
+}
+
 void fl_reaches_unwatch(struct fl_reaches *reaches, struct fl_feed *feed) {
     struct watched *watched = fl_feed_data(feed);
     if (watched) {

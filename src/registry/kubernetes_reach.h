@@ -45,6 +45,8 @@ FL_MUST int fl_reaches_watch(struct fl_reaches *reaches, struct fl_str ns, struc
                              struct fl_feed *feed, struct fl_error *err);
 FL_MUST int fl_reaches_watch_names(struct fl_reaches *reaches, struct fl_str ns,
                                    struct fl_feed *feed, struct fl_error *err);
+/* Of a service: what a backoff holds back is asked now. */
+void fl_reaches_hurry(struct fl_feed *feed);
 void fl_reaches_unwatch(struct fl_reaches *reaches, struct fl_feed *feed);
 
 /* Once a second while one is wanted. */

@@ -605,6 +605,11 @@ static void count_patience(struct fl_scope *scope) {
     if (fl_scope_is_refused(scope) != was_refused) want_flush(scope);
 }
 
+void fl_scope_hurry(struct fl_scope *scope) {
+    for (int i = 0; i < PARTS; i++)
+        if (scope->parts[i].lw) fl_listwatch_hurry(scope->parts[i].lw);
+}
+
 void fl_scope_tick(struct fl_scope *scope) {
     count_patience(scope);
     probe(scope);

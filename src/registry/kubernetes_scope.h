@@ -74,6 +74,8 @@ struct fl_names_watcher {
 void fl_scope_attach_names(struct fl_scope *scope, struct fl_names_watcher *watcher);
 void fl_scope_detach_names(struct fl_names_watcher *watcher);
 
+/* What a backoff holds back is asked now. */
+void fl_scope_hurry(struct fl_scope *scope);
 /* Once a second: carries the proofs of life to the sets' freshness. */
 void fl_scope_tick(struct fl_scope *scope);
 

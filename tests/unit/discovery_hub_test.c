@@ -240,6 +240,25 @@ static void test_W9_a_refused_watch_is_asked_again(void **state) {
     end_settled(&sub);
 }
 
+static void test_a_hurry_skips_one_backoff(void **state) {
+    struct hub_bed *bed = *state;
+    struct sub sub;
+    bed->fake.refusals = 3;
+    subscribe(bed, &sub, "fake:///echo");
+    settle(bed);
+    assert_int_equal(bed->fake.watches, 1);
+    fl_subscription_hurry(sub.handle);
+    settle(bed);
+    assert_int_equal(bed->fake.watches, 2);
+    fl_world_run_ms(bed->world, 10000);
+    assert_int_equal(bed->fake.watches, 4);
+    fl_subscription_hurry(sub.handle); /* its provider knows of no wait */
+    settle(bed);
+    assert_int_equal(bed->fake.watches, 4);
+    fl_subscription_hurry(sub.handle); /* and one that is closed at once */
+    end_settled(&sub);
+}
+
 static void test_services_do_not_mix(void **state) {
     struct hub_bed *bed = *state;
     struct sub x, y;
@@ -340,6 +359,7 @@ int main(void) {
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_watch_lingers_for_who_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_W9_a_refused_watch_is_asked_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_hurry_skips_one_backoff, setup, teardown),
         cmocka_unit_test_setup_teardown(test_services_do_not_mix, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_state_is_lost_for_want_of_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_change_is_lost_for_want_of_memory, setup, teardown),

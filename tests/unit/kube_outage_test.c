@@ -200,6 +200,45 @@ static void test_retry_after_holds_for_all(void **state) {
     teardown_crowd(&c);
 }
 
+static void test_who_cannot_wait_skips_one_backoff(void **state) {
+    struct fl_outage outage;
+    int a;
+    uint64_t again_ms;
+    FL_UNUSED(state);
+    fl_outage_init(&outage, 1);
+    assert_true(fl_outage_hurry(&outage, 500));
+    (void)fl_outage_failed(&outage, &a, 0, 1000, 0, &refused);
+    assert_true(fl_outage_hurry(&outage, 1100));
+    assert_true(fl_outage_may_try(&outage, &a, 1100, &again_ms));
+    uint64_t due_ms = fl_outage_failed(&outage, &a, outage.round, 1100, 0, &refused);
+    assert_false(fl_outage_hurry(&outage, 1200)); /* another one, a moment later */
+    assert_false(fl_outage_may_try(&outage, &a, 1200, &again_ms));
+    assert_int_equal(again_ms, due_ms);
+    assert_true(fl_outage_hurry(&outage, 6100));
+}
+
+/* Only a backoff of ours is skipped, and only by who waits. */
+static void test_W12_a_server_that_said_when_is_not_hurried(void **state) {
+    struct fl_rbed f;
+    FL_UNUSED(state);
+    fl_rbed_setup_watching(&f);
+    fl_reflector_hurry(f.r, f.now_ms); /* nothing waits */
+    assert_false(fl_rbed_act(&f));
+    fl_rbed_closed(&f, FL_OK);
+    fl_rbed_expect_request(&f, 60000);
+    fl_reflector_response(f.r, f.now_ms, 503, FL_STR("text/plain"), FL_STR("20"));
+    fl_rbed_closed(&f, FL_OK);
+    fl_reflector_hurry(f.r, f.now_ms);
+    assert_false(fl_rbed_act(&f));
+    fl_rbed_expect_request(&f, 60000);
+    fl_reflector_response(f.r, f.now_ms, 500, FL_STR("text/plain"), FL_STR_NONE);
+    fl_rbed_closed(&f, FL_OK);
+    assert_false(fl_rbed_act(&f));
+    fl_reflector_hurry(f.r, f.now_ms);
+    assert_true(fl_rbed_act(&f));
+    fl_rbed_teardown(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everybody_may_ask_while_it_answers),
@@ -210,6 +249,8 @@ int main(void) {
         cmocka_unit_test(test_W12_a_long_outage_costs_one_attempt_per_cap),
         cmocka_unit_test(test_W12_who_was_woken_in_vain_waits),
         cmocka_unit_test(test_retry_after_holds_for_all),
+        cmocka_unit_test(test_who_cannot_wait_skips_one_backoff),
+        cmocka_unit_test(test_W12_a_server_that_said_when_is_not_hurried),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }

@@ -101,6 +101,8 @@ fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/han
 fl_unit_test(channel_handle ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_idle ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_inbox ROOMS channel LIBRARIES Threads::Threads)
 fl_unit_test(channel_interop ROOMS sim SOURCES unit/support/server_bed.c interop/interop_service.c
   interop/interop_message.c)
