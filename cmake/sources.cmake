@@ -189,6 +189,7 @@ set(FL_SOURCES_channel
   src/channel/server_conn.c
   src/channel/server_reply.c
   src/channel/service_config.c
+  src/channel/service_config_balance.c
   src/channel/service_config_part.c
   src/channel/state_watch.c
   src/channel/status.c

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "channel/service_config_balance.h"
 #include "channel/service_config_part.h"
 #include "channel/throttle.h"
 
@@ -179,71 +180,10 @@ static int read_throttling(struct fl_service_config *config, const struct fl_par
     return config->throttle_ratio > 0 ? 0 : fl_part_fail(&ratio, "must be more than 0");
 }
 
-static int read_least_request(const struct fl_part *policy, struct fl_balance_options *out) {
-    struct fl_part choices = fl_part_member(policy, "choiceCount");
-    out->policy = FL_BALANCE_LEAST_REQUEST;
-    if (!choices.json) return 0;
-    int rc = fl_part_u32(&choices, &out->choices);
-    if (rc != 0) return rc;
-    if (out->choices < 2) return fl_part_fail(&choices, "must be 2 or more");
-    out->choices = FL_MIN(out->choices, 10); /* gRFC A48 */
-    return 0;
-}
-
-static int read_pick_first(const struct fl_part *policy, struct fl_balance_options *out) {
-    struct fl_part shuffle = fl_part_member(policy, "shuffleAddressList");
-    out->policy = FL_BALANCE_PICK_FIRST;
-    if (shuffle.json && !json_is_boolean(shuffle.json))
-        return fl_part_fail(&shuffle, "must be true or false");
-    out->shuffle = json_is_true(shuffle.json);
-    return 0;
-}
-
-static int read_round_robin(const struct fl_part *policy, struct fl_balance_options *out) {
-    FL_UNUSED(policy); /* it has no members */
-    out->policy = FL_BALANCE_ROUND_ROBIN;
-    return 0;
-}
-
-static const struct {
-    const char *name;
-    int (*read)(const struct fl_part *policy, struct fl_balance_options *out);
-} balance_policies[] = {
-    {"least_request", read_least_request},
-    {"least_request_experimental", read_least_request},
-    {"pick_first", read_pick_first},
-    {"round_robin", read_round_robin},
-};
-
-/* 1: it is known, and read. */
-static int read_policy(const struct fl_part *item, struct fl_balance_options *out) {
-    int rc = fl_part_is_object(item);
-    if (rc != 0) return rc;
-    if (json_object_size(item->json) != 1)
-        return fl_part_fail(item, "must have one member, named as its policy");
-    for (size_t i = 0; i < FL_COUNT(balance_policies); i++) {
-        struct fl_part policy = fl_part_member(item, balance_policies[i].name);
-        if (!policy.json) continue;
-        rc = fl_part_is_object(&policy);
-        if (rc == 0) rc = balance_policies[i].read(&policy, out);
-        return rc == 0 ? 1 : rc;
-    }
-    return 0;
-}
-
-/* The first policy that is known. */
 static int read_balancing(struct fl_service_config *config, const struct fl_part *root) {
     struct fl_part list = fl_part_member(root, "loadBalancingConfig");
-    if (!list.json) return 0;
-    int rc = fl_part_is_array(&list);
-    if (rc != 0) return rc;
-    for (size_t i = 0; rc == 0 && i < json_array_size(list.json); i++) {
-        struct fl_part item = fl_part_item(&list, i);
-        rc = read_policy(&item, &config->balance);
-    }
-    if (rc < 0) return rc;
-    config->balances = rc == 1;
-    return rc == 1 ? 0 : fl_part_fail(&list, "no policy in it is known here");
+    config->balances = list.json != NULL;
+    return list.json ? fl_service_config_read_balance(&list, &config->balance) : 0;
 }
 
 static int read_health(struct fl_service_config *config, const struct fl_part *root) {
@@ -299,14 +239,22 @@ void fl_service_config_free(struct fl_service_config *config) {
     fl_map_deinit(&config->names);
     fl_free(config->methods);
     fl_free(config->health_service);
+    fl_free((char *)config->balance.hash_header);
     fl_free(config);
 }
 
 void fl_service_config_balance(const struct fl_service_config *config,
                                struct fl_balance_options *options) {
-    options->policy = config->balance.policy;
-    options->shuffle = config->balance.shuffle;
-    options->choices = config->balance.choices;
+    const struct fl_balance_options *own = &config->balance;
+    options->policy = own->policy;
+    options->shuffle = own->shuffle;
+    if (own->choices) options->choices = own->choices;
+    if (own->ring_min) options->ring_min = own->ring_min;
+    if (own->ring_max) options->ring_max = own->ring_max;
+    if (own->hash_header) options->hash_header = own->hash_header;
+    if (own->subset) options->subset = own->subset;
+    if (own->outlier.success_rate.on || own->outlier.failure_percentage.on)
+        options->outlier = own->outlier;
 }
 
 const struct fl_method_config *fl_service_config_method(const struct fl_service_config *config,

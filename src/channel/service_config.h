@@ -36,7 +36,7 @@ struct fl_service_config {
 FL_MUST int fl_service_config_new(struct fl_str json, struct fl_service_config **out,
                                   struct fl_error *err);
 void fl_service_config_free(struct fl_service_config *config); /* NULL is allowed */
-/* Puts the policy of one that `balances` into *options; the rest of them stays. */
+/* Puts what one that `balances` says into *options, borrowed; the rest of them stays. */
 void fl_service_config_balance(const struct fl_service_config *config,
                                struct fl_balance_options *options);
 

@@ -7,7 +7,7 @@
 #include "base/str.h"
 
 #define PATH_MAX_LEN 160
-#define DEPTH_MAX    8 /* of parts: methodConfig, item, policy, codes, item */
+#define DEPTH_MAX    12 /* of parts: three policies in each other are 10 */
 
 struct fl_part fl_part_member(const struct fl_part *of, const char *name) {
     const json_t *json = json_object_get(of->json, name);

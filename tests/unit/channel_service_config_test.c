@@ -77,6 +77,44 @@ static void test_everything(void **state) {
     fl_service_config_free(config);
 }
 
+static void test_policies_of_balancing(void **state) {
+    FL_UNUSED(state);
+    struct fl_service_config *config =
+        parse("{\"loadBalancingConfig\":[{\"xds\":{}},{\"outlier_detection_experimental\":{"
+              "\"interval\":\"5s\",\"baseEjectionTime\":\"1.5s\",\"maxEjectionTime\":\"60s\","
+              "\"maxEjectionPercent\":0,\"successRateEjection\":{\"stdevFactor\":1000},"
+              "\"failurePercentageEjection\":{\"threshold\":50,\"enforcementPercentage\":0,"
+              "\"minimumHosts\":2,\"requestVolume\":9},\"childPolicy\":["
+              "{\"random_subsetting_experimental\":{\"subsetSize\":20,\"childPolicy\":["
+              "{\"ring_hash_experimental\":{\"minRingSize\":2048,\"maxRingSize\":4000,"
+              "\"requestHashHeader\":\"user\"}}]}}]}}]}");
+    struct fl_balance_options options = {.zone_preference = true, .choices = 5};
+    fl_service_config_balance(config, &options);
+    assert_int_equal(options.policy, FL_BALANCE_RING_HASH);
+    assert_int_equal(options.ring_min, 2048);
+    assert_int_equal(options.ring_max, 4000);
+    assert_string_equal(options.hash_header, "user");
+    assert_int_equal(options.subset, 20);
+    assert_true(options.zone_preference); /* not of a service config */
+    assert_int_equal(options.choices, 5);
+    assert_int_equal(options.outlier.interval_ms, 5000);
+    assert_int_equal(options.outlier.base_ejection_ms, 1500);
+    assert_int_equal(options.outlier.max_ejection_ms, 60000);
+    assert_int_equal(options.outlier.max_ejection_percent, UINT32_MAX);
+    assert_true(options.outlier.success_rate.on && options.outlier.failure_percentage.on);
+    assert_int_equal(options.outlier.success_rate.stdev_factor, 1000);
+    assert_int_equal(options.outlier.failure_percentage.threshold, 50);
+    assert_int_equal(options.outlier.failure_percentage.enforce_percent, UINT32_MAX);
+    assert_int_equal(options.outlier.failure_percentage.hosts_min, 2);
+    assert_int_equal(options.outlier.failure_percentage.requests_min, 9);
+    fl_service_config_free(config);
+    config = parse("{\"loadBalancingConfig\":[{\"pick_first\":{\"shuffleAddressList\":true}}]}");
+    fl_service_config_balance(config, &options);
+    assert_int_equal(options.policy, FL_BALANCE_PICK_FIRST);
+    assert_true(options.shuffle);
+    fl_service_config_free(config);
+}
+
 static void test_nothing(void **state) {
     FL_UNUSED(state);
     static const char *const texts[] = {"{}",
@@ -97,6 +135,10 @@ static void test_nothing(void **state) {
 /* The document, with one method entry around. */
 #define ENTRY(text) "{\"methodConfig\":[{},{\"name\":[{}]," text "}]}"
 
+#define BALANCE(text) "{\"loadBalancingConfig\":[" text "]}"
+#define AROUND(text)                                                                               \
+    "{\"random_subsetting_experimental\":{\"subsetSize\":1,\"childPolicy\":[" text "]}}"
+
 static void test_what_is_wrong_is_named(void **state) {
     FL_UNUSED(state);
     static const struct {
@@ -111,6 +153,18 @@ static void test_what_is_wrong_is_named(void **state) {
         {"{\"methodConfig\":[{\"name\":[{\"service\":1}]}]}", "name[0].service: "},
         {"{\"methodConfig\":[{\"name\":[{},{}]}]}", "name[1]: stands there twice"},
         {"{\"a\":1,\"a\":2}", "line 1"},
+        {BALANCE("{\"ring_hash_experimental\":{\"minRingSize\":0}}"),
+         "[0].ring_hash_experimental.minRingSize: "},
+        {BALANCE("{\"ring_hash_experimental\":{\"requestHashHeader\":1}}"), "requestHashHeader: "},
+        {BALANCE("{\"random_subsetting_experimental\":{}}"), "subsetSize: "},
+        {BALANCE("{\"outlier_detection_experimental\":{}}"), "childPolicy: "},
+        {BALANCE("{\"outlier_detection_experimental\":{\"maxEjectionPercent\":101}}"),
+         "maxEjectionPercent: "},
+        {BALANCE("{\"outlier_detection_experimental\":{\"interval\":\"0s\"}}"), "interval: "},
+        {BALANCE("{\"outlier_detection_experimental\":{\"successRateEjection\":"
+                 "{\"requestVolume\":0}}}"),
+         "successRateEjection.requestVolume: "},
+        {BALANCE(AROUND(AROUND(AROUND("{\"round_robin\":{}}")))), "too deep"},
         {ENTRY("\"timeout\":\"1\""), "methodConfig[1].timeout: "},
         {ENTRY("\"timeout\":\"-1s\""), "methodConfig[1].timeout: "},
         {ENTRY("\"timeout\":\"0s\""), "methodConfig[1].timeout: "},
@@ -186,6 +240,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_from_narrow_to_wide),
         cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_policies_of_balancing),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_what_is_wrong_is_named),
         cmocka_unit_test(test_each_allocation_failing),
