@@ -77,6 +77,7 @@ set(FL_SOURCES_http
   src/http/h1.c
   src/http/h1_write.c
   src/http/h2.c
+  src/http/h2_budget.c
   src/http/h2_ping.c
   src/http/h2_recv.c
   src/http/h2_send.c

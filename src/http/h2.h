@@ -19,6 +19,12 @@ struct fl_h2_strikes {
     bool sent;   /* HEADERS or DATA, since then */
 };
 
+/* Frames that brought nothing; see h2_budget.c. */
+struct fl_h2_budget {
+    uint32_t spent;
+    uint64_t filled_ms; /* when time was last taken into account */
+};
+
 struct fl_h2 {
     struct fl_http_conn *conn;
     nghttp2_session *session;
@@ -32,6 +38,7 @@ struct fl_h2 {
     enum fl_h2_drain drain; /* server */
     struct fl_timer drain_timer, ping_timer;
     struct fl_h2_strikes strikes; /* server */
+    struct fl_h2_budget budget;
     uint64_t busy_since_ms, ping_out_ms;
 };
 
@@ -50,6 +57,11 @@ void fl_h2_ping_answered(struct fl_h2 *h2, const uint8_t data[8]);
 
 /* h2_strikes.c */
 void fl_h2_strikes_ping(struct fl_h2 *h2); /* a PING came */
+
+/* h2_budget.c. Both may fail the connection. */
+void fl_h2_budget_frame(struct fl_h2 *h2, const nghttp2_frame_hd *hd); /* one begins */
+void fl_h2_budget_spend(struct fl_h2 *h2); /* one brought nothing after all */
+static inline void fl_h2_budget_restore(struct fl_h2 *h2) { h2->budget.spent = 0; }
 
 /* h2_recv.c */
 void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks);

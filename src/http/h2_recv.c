@@ -16,6 +16,13 @@ static int stopped(const struct fl_h2 *h2) {
 
 /* --- header lists --- */
 
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *arg) {
+    FL_UNUSED(session);
+    struct fl_h2 *h2 = arg;
+    fl_h2_budget_frame(h2, hd);
+    return stopped(h2);
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg) {
     FL_UNUSED(session), FL_UNUSED(frame);
     struct fl_h2 *h2 = arg;
@@ -48,6 +55,7 @@ static void got_request(struct fl_h2 *h2, int32_t id) {
         fl_http_conn_fail_nomem(conn);
         return;
     }
+    fl_h2_budget_restore(h2);
     stream->now.id = id;
     nghttp2_session_set_stream_user_data(h2->session, id, stream);
     fl_fields_request(&conn->fields, &head);
@@ -56,10 +64,14 @@ static void got_request(struct fl_h2 *h2, int32_t id) {
     FL_ASSERT(stream->now.events || stream->now.ended);
 }
 
-static void got_response(struct fl_http_stream *stream) {
+static void got_response(struct fl_h2 *h2, struct fl_http_stream *stream) {
     struct fl_http_response head;
-    fl_fields_response(&stream->conn->fields, &head);
-    if (head.status < 200) return; /* interim: the final one follows */
+    fl_fields_response(&h2->conn->fields, &head);
+    if (head.status < 200) { /* interim: the final one follows */
+        fl_h2_budget_spend(h2);
+        return;
+    }
+    fl_h2_budget_restore(h2);
     stream->now.head_in = true;
     if (!stream->now.ended && stream->now.events->on_response)
         stream->now.events->on_response(stream->now.arg, stream, &head);
@@ -73,7 +85,7 @@ static void got_headers(struct fl_h2 *h2, const nghttp2_frame *frame) {
     if (request)
         ; /* told above */
     else if (!h2->conn->server && !stream->now.head_in)
-        got_response(stream);
+        got_response(h2, stream);
     else
         fl_http_stream_got_trailers(stream, fl_fields_list(&h2->conn->fields));
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) fl_http_stream_got_end(stream);
@@ -161,6 +173,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     FL_UNUSED(flags);
     struct fl_h2 *h2 = arg;
     struct fl_http_stream *stream = fl_h2_stream(h2, id);
+    fl_h2_budget_restore(h2);
     if (stream)
         fl_http_stream_got_data(stream, fl_str_n(data, n));
     else if (nghttp2_is_fatal(nghttp2_session_consume(session, id, n)))
@@ -199,6 +212,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 }
 
 void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks) {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);

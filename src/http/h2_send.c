@@ -165,6 +165,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *a
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     h2->strikes.sent = true;
+    fl_h2_budget_restore(h2);
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (!end && frame->hd.type == NGHTTP2_DATA) return 0;
     struct fl_http_stream *stream = fl_h2_stream(h2, frame->hd.stream_id);

@@ -42,6 +42,7 @@ fl_unit_test(loop_tls_trust ROOMS loop SOURCES unit/support/tls_bed.c unit/suppo
 fl_unit_test(loop_tunnel ROOMS loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 
+fl_unit_test(http_flood ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h1 ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h1_client ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h1_server ROOMS http sim SOURCES unit/support/http_bed.c)
