@@ -13,7 +13,7 @@
 
 /* A method under its path. */
 struct fl_grpc_route {
-    struct fl_str path; /* NULL: the memory could not be had */
+    struct fl_str path;
     const struct fl_grpc_method *method;
     void *arg; /* the service's */
 };

@@ -379,23 +379,41 @@ static void test_a_deadline_ends_a_stream(void **state) {
     server_bed_stop(&bed);
 }
 
+/* One allocation fails, anywhere on either side. */
+static void exchange_with_a_failure(const char *path) {
+    struct server_bed bed = {0};
+    struct exchange x = {.closed = true};
+    struct fl_echo *echo = NULL;
+    const struct request request = {
+        .path = path, .timeout = "1S", .body = FL_STR("\0\0\0\0\1a\0\0\0\0\1b"), .open = true};
+    if (fl_world_new(&(struct fl_world_options){.seed = 1, .chop = true}, &bed.world) != 0) return;
+    bed.io = fl_world_io(bed.world);
+    int rc = fl_echo_new(bed.io, &(struct fl_echo_options){.host = FL_STR(HOST), .port = PORT},
+                         &echo, NULL);
+    assert_true(rc == 0 || rc == FL_ENOMEM);
+    bool dialled = rc == 0 && server_bed_try_dial(&bed) == 0;
+    fl_world_run_ms(bed.world, 100);
+    if (dialled && bed.ready && !bed.closed) rc = server_bed_try_send(&bed, &x, &request);
+    fl_world_run_ms(bed.world, 100);
+    if (rc == 0 && !x.closed && x.stream) rc = fl_http_stream_write(x.stream, FL_STR_NONE, true);
+    fl_world_run_ms(bed.world, 2000);
+    if (dialled && !bed.closed) fl_http_conn_close(bed.conn);
+    if (echo) fl_echo_kill(echo, server_bed_done, &bed);
+    fl_world_run_ms(bed.world, 5000);
+    assert_true(x.closed || !x.stream);
+    assert_true(bed.closed || !dialled);
+    assert_int_equal(bed.done, echo ? 1 : 0);
+    assert_int_equal(fl_world_open_socks(bed.world), 0);
+    fl_world_free(bed.world);
+}
+
 /* Whatever cannot be had, each call ends once on both sides, and nothing stays. */
 static void test_each_allocation_failing(void **state) {
     FL_UNUSED(state);
-    FL_TEST_EACH_FAILURE(n) {
-        struct fl_world *world;
-        if (fl_world_new(&(struct fl_world_options){.seed = 1}, &world) != 0) continue;
-        struct service service = {0};
-        const struct fl_grpc_service services[] = {
-            {"test.Service", methods, FL_COUNT(methods), &service}};
-        struct fl_grpc_server_options options = {
-            .host = FL_STR(HOST), .port = PORT, .services = services, .service_count = 1};
-        struct fl_grpc_server *server = NULL;
-        int rc = fl_grpc_server_new(fl_world_io(world), &options, &server, NULL);
-        assert_true(rc == 0 || rc == FL_ENOMEM);
-        if (rc == 0) fl_grpc_server_kill(server, NULL, NULL);
-        fl_world_run_ms(world, 10);
-        fl_world_free(world);
+    static const char *const paths[] = {BIDI, CLIENT, "/grpc.examples.echo.Echo/UnaryEcho",
+                                        "/grpc.health.v1.Health/Watch"};
+    for (size_t i = 0; i < FL_COUNT(paths); i++) {
+        FL_TEST_EACH_FAILURE(n) { exchange_with_a_failure(paths[i]); }
     }
 }
 

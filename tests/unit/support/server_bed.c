@@ -115,12 +115,15 @@ struct fl_grpc_server *server_bed_serve(struct server_bed *bed,
     return server;
 }
 
-void server_bed_dial(struct server_bed *bed) {
+int server_bed_try_dial(struct server_bed *bed) {
     struct fl_dial dial = {.host = FL_STR(HOST), .port = PORT};
     struct fl_http_options options = {.version = FL_HTTP_2, .ping_after_ms = bed->ping_after_ms};
     bed->ready = bed->closed = false;
-    assert_int_equal(
-        fl_http_conn_dial(bed->io, &dial, &options, &conn_events, bed, &bed->conn, NULL), 0);
+    return fl_http_conn_dial(bed->io, &dial, &options, &conn_events, bed, &bed->conn, NULL);
+}
+
+void server_bed_dial(struct server_bed *bed) {
+    assert_int_equal(server_bed_try_dial(bed), 0);
     fl_world_run_ms(bed->world, 100);
 }
 
@@ -149,7 +152,7 @@ void server_bed_stop(struct server_bed *bed) {
     fl_world_free(bed->world);
 }
 
-void server_bed_send(struct server_bed *bed, struct exchange *x, const struct request *r) {
+int server_bed_try_send(struct server_bed *bed, struct exchange *x, const struct request *r) {
     memset(x, 0, sizeof(*x));
     x->reads = !r->slow;
     struct fl_http_header list[4] = {{FL_STR("content-type"), fl_str_of(r->type ? r->type : GRPC)}};
@@ -163,11 +166,14 @@ void server_bed_send(struct server_bed *bed, struct exchange *x, const struct re
             (struct fl_http_header){FL_STR("grpc-timeout"), fl_str_of(r->timeout)};
     if (r->extra.name.n) list[head.headers.count++] = r->extra;
     if (r->more.name.n) list[head.headers.count++] = r->more;
-    struct fl_error err;
     bool end = !r->open && r->body.n == 0;
-    assert_int_equal(
-        fl_http_conn_request(bed->conn, &head, end, &stream_events, x, &x->stream, &err), 0);
-    if (r->body.n) server_bed_write(x, r->body, !r->open);
+    int rc = fl_http_conn_request(bed->conn, &head, end, &stream_events, x, &x->stream, NULL);
+    if (rc || r->body.n == 0) return rc;
+    return fl_http_stream_write(x->stream, r->body, !r->open);
+}
+
+void server_bed_send(struct server_bed *bed, struct exchange *x, const struct request *r) {
+    assert_int_equal(server_bed_try_send(bed, x, r), 0);
 }
 
 void server_bed_ask(struct server_bed *bed, struct exchange *x, const struct request *request) {

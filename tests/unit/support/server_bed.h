@@ -45,8 +45,9 @@ void server_bed_start(struct server_bed *bed, uint64_t seed);
 struct fl_echo *server_bed_echo(struct server_bed *bed, uint32_t delay_ms);
 struct fl_grpc_server *server_bed_serve(struct server_bed *bed,
                                         struct fl_grpc_server_options options);
-void server_bed_dial(struct server_bed *bed);
-void server_bed_done(void *arg); /* counts; `arg` is the bed */
+FL_MUST int server_bed_try_dial(struct server_bed *bed);
+void server_bed_dial(struct server_bed *bed); /* and 100 ms */
+void server_bed_done(void *arg);              /* counts; `arg` is the bed */
 void server_bed_kill_echo(struct server_bed *bed, struct fl_echo *echo);
 void server_bed_kill(struct server_bed *bed, struct fl_grpc_server *server);
 void server_bed_stop(struct server_bed *bed);
@@ -59,6 +60,8 @@ struct request {
     bool slow; /* the response is not read until server_bed_read */
 };
 
+FL_MUST int server_bed_try_send(struct server_bed *bed, struct exchange *x,
+                                const struct request *request);
 void server_bed_send(struct server_bed *bed, struct exchange *x, const struct request *request);
 /* The same, and 200 ms. */
 void server_bed_ask(struct server_bed *bed, struct exchange *x, const struct request *request);
