@@ -7,8 +7,9 @@
  *
  * gRPC runs over TCP: what a port of another protocol has under the same number is somebody else's.
  *
- * Each change may be applied twice without harm. So when memory runs out half-way, the applied set
- * stays the old one and the same difference is tried again a little later. */
+ * All of a set is applied or nothing of it, so that no pick sees half of one: what changes is noted
+ * first, with everything that takes memory, then made, which takes none. When memory runs out the
+ * applied set stays the old one, and the newest is tried again a little later. */
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -50,6 +51,7 @@ static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, c
     }
     (*out)->pick.order = channel->loop_data.order++;
     (*out)->pick.key = fl_hash(fl_str_of(peer), 0);
+    (*out)->pending.comes = true;
     fl_list_push(&channel->loop_data.sub_list, &(*out)->link);
     return 0;
 }
@@ -63,20 +65,7 @@ static void leave(struct fl_channel *channel, struct fl_subchannel *sub) {
     fl_subchannel_unref(sub);
 }
 
-/* Who held on to the pod that had the address before has nothing to do with this one. */
-static int renew(struct fl_channel *channel, struct fl_subchannel *sub,
-                 const struct fl_endpoint *endpoint) {
-    struct fl_handle *handle = fl_handle_new(channel, sub, endpoint);
-    if (!handle) return FL_ENOMEM;
-    fl_handle_end(sub->handle);
-    sub->handle = handle;
-    sub->warmth.known = false;
-    sub->outlier = (struct fl_outlier_host){.failed = 0};
-    fl_subchannel_renew(sub);
-    return 0;
-}
-
-static void apply_change(void *arg, const struct fl_change *change) {
+static void note_change(void *arg, const struct fl_change *change) {
     struct applying *applying = arg;
     struct fl_channel *channel = applying->channel;
     if (applying->rc != 0 || strcmp(change->endpoint.protocol, "TCP") != 0) return;
@@ -84,21 +73,53 @@ static void apply_change(void *arg, const struct fl_change *change) {
     peer_text(&change->endpoint, peer);
     struct fl_subchannel *sub = fl_map_get(&channel->loop_data.subs, fl_str_of(peer));
     if (change->kind == FL_CHANGE_REMOVED) {
-        if (sub) leave(channel, sub);
+        if (sub) sub->pending.goes = true;
         return;
     }
     if (!sub) {
         applying->rc = add(channel, &change->endpoint, peer, &sub);
     } else if (change->what & FL_CHANGED_IDENTITY) {
-        applying->rc = renew(channel, sub, &change->endpoint);
+        sub->pending.handle = fl_handle_new(channel, sub, &change->endpoint);
+        if (!sub->pending.handle) applying->rc = FL_ENOMEM;
     }
     if (applying->rc != 0) return;
     fl_channel_weigh(channel, sub, &change->endpoint);
     sub->place = fl_zone_place(&change->endpoint, channel->options.balance.zone,
                                channel->options.balance.node);
-    sub->ready = change->endpoint.ready;
-    sub->serving = change->endpoint.serving;
-    sub->terminating = change->endpoint.terminating;
+    sub->pending.changes = true;
+    sub->pending.ready = change->endpoint.ready;
+    sub->pending.serving = change->endpoint.serving;
+    sub->pending.terminating = change->endpoint.terminating;
+}
+
+/* Who held on to the pod that had the address before has nothing to do with this one. */
+static void renew(struct fl_subchannel *sub, struct fl_handle *handle) {
+    fl_handle_end(sub->handle);
+    sub->handle = handle;
+    sub->warmth.known = false;
+    sub->outlier = (struct fl_outlier_host){.failed = 0};
+    fl_subchannel_renew(sub);
+}
+
+static void change(struct fl_subchannel *sub, const struct fl_pending *pending) {
+    sub->ready = pending->ready;
+    sub->serving = pending->serving;
+    sub->terminating = pending->terminating;
+    if (pending->handle) renew(sub, pending->handle);
+}
+
+/* Makes what was noted, or unmakes it. */
+static void conclude(struct fl_channel *channel, bool make) {
+    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
+        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
+        struct fl_pending pending = sub->pending;
+        sub->pending = (struct fl_pending){.comes = false};
+        if (!make) fl_handle_end(pending.handle);
+        if (make ? pending.goes : pending.comes)
+            leave(channel, sub);
+        else if (make && pending.changes)
+            change(sub, &pending);
+    }
 }
 
 static void try_again(struct fl_channel *channel) {
@@ -116,10 +137,11 @@ static void again(struct fl_timer *timer) {
 static int apply_newest(struct fl_channel *channel) {
     struct fl_set *newest = channel->loop_data.newest;
     struct applying applying = {channel, 0};
-    int rc = fl_set_diff(channel->loop_data.applied, newest, apply_change, &applying);
+    int rc = fl_set_diff(channel->loop_data.applied, newest, note_change, &applying);
     if (rc == 0) rc = applying.rc;
     if (rc == 0)
         rc = fl_handle_slot_publish(&channel->shared_data.handles, &channel->loop_data.sub_list);
+    conclude(channel, rc == 0);
     if (rc != 0) return rc;
     fl_set_unref(channel->loop_data.applied);
     channel->loop_data.applied = fl_set_ref(newest);

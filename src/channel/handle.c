@@ -105,9 +105,16 @@ void fl_handle_slot_deinit(struct fl_handle_slot *slot) {
     fl_lock_deinit(&slot->lock);
 }
 
+/* What will stand for it when the set that is being applied is; NULL: nothing. */
+static struct fl_handle *coming(const struct fl_subchannel *sub) {
+    if (sub->pending.goes) return NULL;
+    return sub->pending.handle ? sub->pending.handle : sub->handle;
+}
+
 int fl_handle_slot_publish(struct fl_handle_slot *slot, const struct fl_list *subs) {
     size_t count = 0;
-    FL_LIST_EACH (subs, item, next) count++;
+    FL_LIST_EACH (subs, item, next)
+        count += coming(FL_CONTAINER(item, struct fl_subchannel, link)) != NULL;
     struct fl_handle_view *view = NULL; /* of nothing */
     if (count > 0) {
         view = fl_alloc(sizeof(*view) + count * sizeof(view->list[0]));
@@ -115,8 +122,8 @@ int fl_handle_slot_publish(struct fl_handle_slot *slot, const struct fl_list *su
         atomic_init(&view->refs, 1);
         view->count = 0;
         FL_LIST_EACH (subs, item, next) {
-            struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
-            view->list[view->count++] = fl_handle_ref(sub->handle);
+            struct fl_handle *handle = coming(FL_CONTAINER(item, struct fl_subchannel, link));
+            if (handle) view->list[view->count++] = fl_handle_ref(handle);
         }
     }
     view_unref(exchange(slot, view));

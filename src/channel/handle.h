@@ -44,7 +44,8 @@ struct fl_handle_slot {
 
 void fl_handle_slot_init(struct fl_handle_slot *slot);
 void fl_handle_slot_deinit(struct fl_handle_slot *slot);
-/* Shows the handles of these subchannels (struct fl_subchannel.link). FL_ENOMEM: as it was. */
+/* Shows the handles of these subchannels (struct fl_subchannel.link), as they will be when what is
+ * pending of them is made. FL_ENOMEM: as it was. */
 FL_MUST int fl_handle_slot_publish(struct fl_handle_slot *slot, const struct fl_list *subs);
 
 #endif

@@ -12,9 +12,9 @@
 #include "base/backoff.h"
 #include "base/io.h"
 #include "base/list.h"
+#include "channel/candidate.h"
 #include "channel/credentials.h"
 #include "channel/keepalive.h"
-#include "channel/candidate.h"
 #include "channel/outlier.h"
 #include "channel/round.h"
 #include "channel/weights.h"
@@ -39,6 +39,13 @@ struct fl_connector {
     struct fl_list transports; /* all of them, in use and draining */
 };
 
+/* What a set that is being applied makes of an endpoint; see endpoints.c. */
+struct fl_pending {
+    bool comes, goes, changes;
+    bool ready, serving, terminating;
+    struct fl_handle *handle; /* the address has another identity; NULL: the same */
+};
+
 struct fl_subchannel {
     struct fl_connector *connector;
     unsigned refs;
@@ -47,6 +54,7 @@ struct fl_subchannel {
     bool failed;                      /* since the last READY (gRFC A62) */
     bool hasty;                       /* the last READY connection was short-lived */
     bool ready, serving, terminating; /* the endpoint's conditions */
+    struct fl_pending pending;
     struct fl_pick pick;
     struct fl_place place;
     struct fl_warmth warmth;
@@ -61,7 +69,7 @@ struct fl_subchannel {
     uint64_t ready_at_ms;
     struct fl_error why; /* the last failure */
     uint16_t port;
-    char *host, *peer; /* peer: "host:port", the key in the channel */
+    char *host, *peer;        /* peer: "host:port", the key in the channel */
     struct fl_handle *handle; /* the channel's, for those who chose this endpoint; NULL: none */
 };
 

@@ -120,6 +120,137 @@ static void test_endpoint_comes_back_while_it_drains(void **state) {
     fl_bed_stop(&bed);
 }
 
+/* The clock starts when it is gone from all slices: as long as it is shown, terminating or not
+ * ready, what it was given before runs on. */
+static void test_C9_clock_starts_when_it_is_gone(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call endless;
+    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, FL_BED_READY, 1, NULL},
+                                           {"10.0.0.2", FL_BED_PORT, FL_BED_READY, 2, NULL}};
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *leaving = fl_bed_echo(&bed, 1, 60000), *staying = fl_bed_echo(&bed, 2, 0);
+    fl_bed_open(&bed, NULL);
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 1);
+    fl_bed_call(&bed, &endless, NULL);
+    fl_world_run_ms(bed.world, 100);
+    endpoints[0].flags = FL_BED_TERMINATING;
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
+    fl_world_run_ms(bed.world, 10000);
+    endpoints[0].flags = FL_ENDPOINT_TERMINATING; /* nor serving any more */
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
+    fl_world_run_ms(bed.world, 10000);
+    assert_int_equal(endless.ended, 0);
+    assert_int_equal(disconnects(&bed, "cause=drain_deadline"), 0);
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints + 1, 1);
+    fl_world_run_ms(bed.world, 4900);
+    assert_int_equal(endless.ended, 0);
+    fl_world_run_ms(bed.world, 200);
+    assert_int_equal(endless.status, FL_STATUS_UNAVAILABLE);
+    assert_int_equal(disconnects(&bed, "cause=drain_deadline"), 1);
+    fl_bed_kill(&bed, leaving);
+    fl_bed_kill(&bed, staying);
+    fl_bed_stop(&bed);
+}
+
+/* A terminating endpoint is called while no ready one is left, and no more from the next pick on
+ * when there is one. */
+static void test_C9_terminating_is_better_than_none(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, FL_BED_TERMINATING, 1, NULL},
+                                           {"10.0.0.2", FL_BED_PORT, 0, 2, NULL}};
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *one = fl_bed_echo(&bed, 1, 0), *two = fl_bed_echo(&bed, 2, 0);
+    fl_bed_open(&bed, NULL);
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 1);
+    fl_world_run_ms(bed.world, 10);
+    fl_bed_call_now(&bed, &call, 100);
+    assert_string_equal(call.peer, "10.0.0.1:50051");
+    fl_hand_publish(bed.hand, FL_SET_SOME, endpoints, 2);
+    for (int i = 0; i < 4; i++) {
+        fl_world_run_ms(bed.world, 10);
+        fl_bed_call_now(&bed, &call, 100);
+        assert_string_equal(call.peer, "10.0.0.2:50051");
+    }
+    fl_bed_kill(&bed, one);
+    fl_bed_kill(&bed, two);
+    fl_bed_stop(&bed);
+}
+
+/* Channels that come and go, one for each call, leave nothing open. */
+static void test_C22_channels_per_call_leave_nothing(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_peer peer;
+    struct fl_bed_call call;
+    fl_bed_start_peer(&bed, &peer, NULL);
+    peer.on_request = fl_peer_answer_echo;
+    publish_one(&bed, 1);
+    for (unsigned i = 0; i < 100; i++) {
+        fl_bed_open(&bed, NULL);
+        if (i % 3 < 2) fl_bed_call(&bed, &call, NULL);
+        if (i % 3 == 0) fl_world_run_ms(bed.world, 100);
+        bed.applied = 0;
+        fl_bed_close(&bed);
+        assert_int_equal(peer.open, 0);
+        assert_int_equal(call.ended, 1);
+    }
+    fl_bed_stop_peer(&bed, &peer);
+}
+
+/* --- sets are applied whole --- */
+
+static unsigned sub_count(const struct fl_bed *bed) {
+    unsigned count = 0;
+    FL_LIST_EACH (&bed->channel->loop_data.sub_list, item, next) count++;
+    return count;
+}
+
+/* Two sets that have nothing in common come while memory is short, one after the other: neither
+ * is empty at any moment, and nothing is left of one that was not applied. */
+static void apply_without(struct fl_bed *bed, size_t n, bool *done) {
+    struct fl_bed_call call;
+    struct fl_hand_endpoint endpoints[] = {{"10.0.0.1", FL_BED_PORT, FL_BED_READY, 1, NULL},
+                                           {"10.0.0.2", FL_BED_PORT, FL_BED_READY, 2, NULL},
+                                           {"10.0.0.3", FL_BED_PORT, FL_BED_READY, 3, NULL}};
+    fl_hand_publish(bed->hand, FL_SET_SOME, endpoints, 1);
+    fl_world_run_ms(bed->world, 600);
+    endpoints[0].flags = FL_BED_TERMINATING;
+    endpoints[0].uid = 9; /* and another identity */
+    fl_hand_publish(bed->hand, FL_SET_SOME, endpoints, 2);
+    fl_test_alloc_fail_at(n);
+    fl_world_run_ms(bed->world, 1);
+    *done = !fl_test_alloc_did_fail();
+    fl_test_alloc_fail_at(0);
+    fl_bed_call_now(bed, &call, 100);
+    /* Connecting may have failed for want of memory; that there is nobody is not true. */
+    assert_int_not_equal(call.why, FL_EEMPTY);
+    fl_hand_publish(bed->hand, FL_SET_SOME, endpoints + 2, 1);
+    fl_world_run_ms(bed->world, 2000);
+    fl_bed_call_now(bed, &call, 100);
+    assert_string_equal(call.peer, "10.0.0.3:50051");
+    assert_int_equal(sub_count(bed), 1);
+}
+
+static void test_no_pick_sees_a_half_made_set(void **state) {
+    FL_UNUSED(state);
+    bool done = false;
+    size_t n = 1;
+    for (; !done; n++) {
+        struct fl_bed bed;
+        struct fl_echo *echoes[3];
+        fl_bed_start(&bed, NULL);
+        for (unsigned i = 0; i < 3; i++) echoes[i] = fl_bed_echo(&bed, i + 1, 0);
+        fl_bed_open(&bed, NULL);
+        apply_without(&bed, n, &done);
+        for (unsigned i = 0; i < 3; i++) fl_bed_kill(&bed, echoes[i]);
+        fl_bed_stop(&bed);
+    }
+    assert_true(n > 8);
+}
+
 /* --- a rolling update under load --- */
 
 #define PODS      10
@@ -318,6 +449,10 @@ int main(void) {
         cmocka_unit_test(test_calls_on_a_removed_endpoint),
         cmocka_unit_test(test_C9_terminating_endpoint_finishes_its_calls),
         cmocka_unit_test(test_endpoint_comes_back_while_it_drains),
+        cmocka_unit_test(test_C9_clock_starts_when_it_is_gone),
+        cmocka_unit_test(test_C9_terminating_is_better_than_none),
+        cmocka_unit_test(test_C22_channels_per_call_leave_nothing),
+        cmocka_unit_test(test_no_pick_sees_a_half_made_set),
         cmocka_unit_test(test_rolling_update_loses_no_call),
         cmocka_unit_test(test_rolling_update_with_the_same_addresses),
         cmocka_unit_test(test_replays),
