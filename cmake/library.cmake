@@ -25,7 +25,7 @@ target_link_options(fairlead_shared PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-unde
 
 add_executable(fairlead ${FL_SOURCES_cli})
 target_link_libraries(fairlead PRIVATE fl_settings fl_sim fl_registry fl_admin fl_loop PkgConfig::JANSSON
-  PkgConfig::YAML)
+  PkgConfig::PROTOBUF PkgConfig::YAML)
 
 # Manual pages and completions come from the binary's own tables.
 set(FL_DOCUMENTS ${PROJECT_BINARY_DIR}/documents)

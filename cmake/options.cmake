@@ -8,6 +8,8 @@ option(FL_COVERAGE "gcov instrumentation" OFF)
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_CXX_STANDARD 17) # src/cli/proto_schema.cc
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
@@ -15,8 +17,9 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_library(fl_settings INTERFACE)
 target_compile_definitions(fl_settings INTERFACE _GNU_SOURCE)
 target_compile_options(fl_settings INTERFACE
-  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wundef
-  -Wpointer-arith -Wvla -Wformat=2 -fno-strict-aliasing -fno-common)
+  -Wall -Wextra -Wshadow -Wwrite-strings -Wundef -Wpointer-arith -Wvla -Wformat=2
+  -fno-strict-aliasing -fno-common
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
 if(FL_WERROR)
   target_compile_options(fl_settings INTERFACE -Werror)
 endif()

@@ -267,9 +267,12 @@ set(FL_SOURCES_cli
   src/cli/load.c
   src/cli/main.c
   src/cli/manual.c
-  src/cli/methods.c
+  src/cli/metadata_args.c
   src/cli/pods.c
+  src/cli/proto_schema.cc
+  src/cli/reflect.c
   src/cli/render.c
+  src/cli/request_data.c
   src/cli/services.c
   src/cli/sim.c
   src/cli/table.c

@@ -18,6 +18,6 @@
 /* What must hold between our own functions; stays on in release. Never on a peer's bytes. */
 #define FL_ASSERT(condition)                                                                       \
     ((condition) ? (void)0 : fl_assert_failed(#condition, __FILE__, __LINE__))
-_Noreturn void fl_assert_failed(const char *condition, const char *file, int line);
+__attribute__((noreturn)) void fl_assert_failed(const char *condition, const char *file, int line);
 
 #endif

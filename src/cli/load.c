@@ -7,6 +7,7 @@ struct caller {
     struct fl_load *load;
     struct fl_timer pause;
     uint64_t started_us;
+    size_t sent; /* messages of a streaming call */
 };
 
 struct fl_load {
@@ -36,17 +37,58 @@ static void finish_if_idle(struct fl_load *load) {
 
 static void on_result(void *arg, const struct fl_call_result *result);
 
+static void on_message(void *arg, struct fl_call *call, const void *bytes, size_t len) {
+    const struct fl_load_options *o = &((struct caller *)arg)->load->options;
+    FL_UNUSED(call);
+    if (o->on_message) o->on_message(o->arg, fl_str_n(bytes, len));
+}
+
+/* Sends what the call takes now; on_writable goes on. */
+static void send(void *arg, struct fl_call *call) {
+    struct caller *caller = arg;
+    const struct fl_load_options *o = &caller->load->options;
+    for (; caller->sent < o->message_count; caller->sent++) {
+        struct fl_str message = o->messages[caller->sent];
+        int rc = fl_call_write(call, message.p, message.n);
+        if (rc == FL_EFULL || rc == FL_ESHUTDOWN) return; /* later; or its end follows */
+        if (rc) {
+            fl_call_cancel(call);
+            return;
+        }
+    }
+    fl_call_write_end(call);
+}
+
+static int start_stream(struct caller *caller, const struct fl_call_options *options,
+                        struct fl_error *err) {
+    static const struct fl_call_events events = {
+        .on_message = on_message, .on_writable = send, .on_end = on_result};
+    const struct fl_load *load = caller->load;
+    struct fl_call *call;
+    caller->sent = 0;
+    int rc =
+        fl_call_start(load->channel, load->options.method, options, &events, caller, &call, err);
+    if (!rc) send(caller, call);
+    return rc;
+}
+
+static int start_unary(struct caller *caller, const struct fl_call_options *options,
+                       struct fl_error *err) {
+    const struct fl_load *load = caller->load;
+    const struct fl_str request = load->options.request;
+    return fl_call_unary(load->channel, load->options.method, request.p, request.n, options,
+                         on_result, caller, NULL, err);
+}
+
 static void call(struct caller *caller) {
     struct fl_load *load = caller->load;
     const struct fl_load_options *o = &load->options;
-    const struct fl_call_options call_options = {.timeout_ms = o->timeout_ms};
+    const struct fl_call_options options = {.timeout_ms = o->timeout_ms, .metadata = o->metadata};
     struct fl_error err = {0};
     caller->started_us = fl_io_now_us(load->io);
     load->started++;
     load->running++;
-    if (fl_call_unary(load->channel, o->method, o->request.p, o->request.n, &call_options,
-                      on_result, caller, NULL, &err) == FL_OK)
-        return;
+    if ((o->streaming ? start_stream : start_unary)(caller, &options, &err) == FL_OK) return;
     /* Not started: the same as a call that ended at once, told with its cause. */
     const struct fl_call_result failed = {
         .status = FL_STATUS_RESOURCE_EXHAUSTED, .message = err.detail, .why = &err, .peer = ""};
@@ -67,6 +109,9 @@ static void on_result(void *arg, const struct fl_call_result *result) {
     struct fl_load *load = caller->load;
     uint64_t now_us = fl_io_now_us(load->io);
     load->running--;
+    if (!load->options.streaming && result->status == FL_STATUS_OK && load->options.on_message)
+        load->options.on_message(load->options.arg,
+                                 fl_str_n(result->response, result->response_len));
     load->options.on_result(load->options.arg, result, now_us - caller->started_us);
     if (is_finished(load))
         finish_if_idle(load);

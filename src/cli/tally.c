@@ -79,6 +79,13 @@ static json_t *latency_json(struct fl_tally *tally) {
     return out;
 }
 
+static json_t *pace_json(const struct fl_tally *tally) {
+    uint64_t elapsed_us = FL_MAX(tally->elapsed_us, 1);
+    return json_pack("{s:I, s:I, s:I}", "messages", (json_int_t)tally->messages, "elapsed_ms",
+                     (json_int_t)(elapsed_us / 1000), "calls_per_s",
+                     (json_int_t)(tally->calls * 1000000 / elapsed_us));
+}
+
 json_t *fl_tally_json(struct fl_tally *tally) {
     json_t *by_status = json_object(), *by_peer = json_object();
     for (int i = 0; i <= FL_STATUS_UNAUTHENTICATED; i++)
@@ -90,8 +97,8 @@ json_t *fl_tally_json(struct fl_tally *tally) {
     void *count;
     while (fl_map_next(&tally->peers, &cursor, &key, &count))
         json_object_setn_new(by_peer, key.p, key.n, json_integer((json_int_t) * (uint64_t *)count));
-    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "calls", (json_int_t)tally->calls,
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "calls", (json_int_t)tally->calls,
                      "failures", (json_int_t)fl_tally_failures(tally), "retries",
                      (json_int_t)tally->retries, "byStatus", by_status, "byPeer", by_peer,
-                     "latency", latency_json(tally));
+                     "latency", latency_json(tally), "pace", pace_json(tally));
 }

@@ -12,6 +12,8 @@
 
 struct fl_tally {
     uint64_t calls, by_status[FL_STATUS_UNAUTHENTICATED + 1], retries;
+    uint64_t messages;   /* that came back; the caller counts */
+    uint64_t elapsed_us; /* the caller's, for the pace */
     struct fl_map peers; /* "address:port" -> uint64_t *, calls answered there */
     uint64_t *latencies_us;
     size_t latency_count;
@@ -23,8 +25,8 @@ void fl_tally_deinit(struct fl_tally *tally);
 /* Without memory for another peer it is left out of the peers. */
 void fl_tally_add(struct fl_tally *tally, const struct fl_call_result *result, uint64_t latency_us);
 uint64_t fl_tally_failures(const struct fl_tally *tally);
-/* {"calls","failures","retries","byStatus":{},"byPeer":{},"latency":{"p50_us",…}}; NULL: no memory.
- */
+/* {"calls","failures","retries","byStatus":{},"byPeer":{},"latency":{"p50_us",…},
+ * "pace":{"messages","elapsed_ms","calls_per_s"}}; NULL: no memory. */
 json_t *fl_tally_json(struct fl_tally *tally);
 
 #endif

@@ -78,12 +78,21 @@ class Wrong(Case):
 
     def test_requests(self):
         call = ["call", "127.0.0.1:1"]
-        self.usage(*call, "some.Service/Method", word="some.Service/Method")
+        self.usage(*call, "some.Service", word="want SERVICE/METHOD")
+        self.usage(*call, "grpc.health.v1.Health/Chick", word="it has: Check, Watch")
         method = "grpc.examples.echo.Echo/UnaryEcho"
         self.usage(*call, method, "-d", "{", word="-d")
         self.usage(*call, method, "-d", '{"massage": "x"}', word="massage")
         self.usage(*call, method, "-d", "@/nonexistent", word="/nonexistent")
         self.usage(*call, method, "--concurrency", "0", word="--concurrency")
+        self.usage(*call, method, "-d", '{"message":\n "a",\n nonsense}', word="line 3")
+        self.usage(*call, method, "-d", "{} {}", word="takes one message, not 2")
+        self.usage(*call, method, "-d", "", word="takes one message, not 0")
+        self.usage(*call, method, "-H", "nonsense", word="want NAME:VALUE")
+        self.usage(*call, method, "-H", "x-bin: !", word="x-bin: the value is not base64")
+        self.usage(*call, method, "--reflect", "--proto-set", "x", word="not both")
+        self.usage(*call, method, "--proto-set", "/nonexistent", word="/nonexistent")
+        self.usage(*call, method, "--proto-set", __file__, word="no FileDescriptorSet")
 
     def test_targets(self):
         method = "grpc.examples.echo.Echo/UnaryEcho"

@@ -37,6 +37,7 @@ SYSTEM = {
     "nghttp2/": ["http"],
     "llhttp.h": ["http"],
     "yaml.h": ["wire", "cli"],
+    "google/protobuf/": ["cli"],
     "pthread.h": ["base", "loop", "cli"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
@@ -68,8 +69,9 @@ def faults_of_header(root, path):
 
 
 def faults(root):
-    for path in sorted((root / "src").rglob("*.[ch]")):
-        yield from faults_of_source(root, path)
+    for pattern in ("*.[ch]", "*.cc"):
+        for path in sorted((root / "src").rglob(pattern)):
+            yield from faults_of_source(root, path)
     for path in sorted((root / "include" / "fairlead").iterdir()):
         yield from faults_of_header(root, path)
 
@@ -90,8 +92,9 @@ def self_check():
         plant(root, "src/kube/system.c", "#include <sys/socket.h>\n")
         plant(root, "src/wire/local.c", '#include "pb.h"\n')
         plant(root, "src/cellar/x.c", "")
+        plant(root, "src/channel/plus.cc", "#include <google/protobuf/message.h>\n")
         plant(root, "include/fairlead/y.h", "#include <uv.h>\n")
-        assert len(list(faults(root))) == 5, list(faults(root))
+        assert len(list(faults(root))) == 6, list(faults(root))
 
 
 def main():

@@ -1,0 +1,160 @@
+"""fairlead call: any method, by descriptor set or reflection, streams both ways."""
+import json
+import os
+import signal
+import subprocess
+
+from support import FAIRLEAD, METHOD, Case, free_port, run
+
+SERVICE = METHOD.split("/", maxsplit=1)[0]
+
+# The echo service answers the bytes that it gets, so these come back as they were sent.
+RICH = """
+syntax = "proto3";
+package grpc.examples.echo;
+import "google/protobuf/any.proto";
+import "google/protobuf/timestamp.proto";
+import "colour.proto";
+message Rich {
+  int32 small = 1;
+  uint64 large = 2;
+  repeated Rich children = 3;
+  map<string, Colour> colours = 4;
+  bytes raw = 5;
+  google.protobuf.Timestamp at = 6;
+  double share = 7;
+  google.protobuf.Any any = 8;
+  oneof either { string text = 9; bool flag = 10; }
+}
+service Echo { rpc UnaryEcho(Rich) returns (Rich); rpc Other(Rich) returns (Rich); }
+"""
+COLOUR = 'syntax = "proto3"; package grpc.examples.echo; enum Colour { RED = 0; GREEN = 1; }'
+
+
+class Grpc(Case):
+    def setUp(self):
+        super().setUp()
+        port = free_port()
+        server = self.enterContext(self.child("echo", "--listen", f"127.0.0.1:{port}"))
+        server.stdout.readline()
+        self.target = f"127.0.0.1:{port}"
+
+    def call(self, method, *arguments, code=0, **options):
+        answer = run("call", self.target, method, *arguments, **options)
+        self.assertEqual(answer.returncode, code, answer.stderr)
+        return answer
+
+    def lines(self, *arguments):
+        return [json.loads(line) for line in self.call(*arguments).stdout.splitlines()]
+
+
+class Streams(Grpc):
+    def test_of_the_server(self):
+        lines = self.lines(f"{SERVICE}/ServerStreamingEcho", "-d", '{"message":"a"}')
+        self.assertEqual(lines, [{"message": "a"}] * 10)
+
+    def test_of_the_client(self):
+        answer = self.call(f"{SERVICE}/ClientStreamingEcho", "-d", '{"message":"a"}{"message":"b"}')
+        self.assertEqual(json.loads(answer.stdout), {"message": "b"})
+
+    def test_of_both(self):
+        path = os.path.join(self.folder, "data")
+        wanted = [{"message": str(i) * 1000} for i in range(3000)]  # more than a queue takes
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(json.dumps(message) for message in wanted))
+        lines = self.lines(f"{SERVICE}/BidirectionalStreamingEcho", "-d", f"@{path}")
+        self.assertEqual(lines, wanted)
+
+    def test_without_a_message(self):
+        self.assertEqual(self.lines(f"{SERVICE}/BidirectionalStreamingEcho", "-d", ""), [])
+
+    def test_many(self):
+        answer = self.call(f"{SERVICE}/BidirectionalStreamingEcho", "-d", "{} {} {}", "--repeat",
+                           "100", "--concurrency", "10", "-o", "json")
+        summary = json.loads(answer.stdout)
+        self.assertEqual((summary["calls"], summary["byStatus"]), (100, {"OK": 100}))
+        self.assertEqual(summary["pace"]["messages"], 300)
+        self.assertIn("p99_us", summary["latency"])
+
+    def test_one_that_does_not_end_is_cut_by_the_user(self):
+        process = subprocess.Popen([FAIRLEAD, "call", self.target, "grpc.health.v1.Health/Watch"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(json.loads(process.stdout.readline()), {"status": "SERVING"})
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, errors), (0, ""))
+
+    def test_one_that_does_not_end_has_a_deadline_if_told(self):
+        answer = self.call("grpc.health.v1.Health/Watch", "--timeout", "300ms", code=1)
+        self.assertIn("DEADLINE_EXCEEDED", answer.stderr)
+
+
+class Reflection(Grpc):
+    def test_a_method_that_only_the_server_knows(self):
+        method = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        for arguments in ((), ("--reflect",)):
+            [answer] = self.lines(method, "-d", '{"listServices": "*"}', *arguments)
+            names = [s["name"] for s in answer["listServicesResponse"]["service"]]
+            self.assertIn(SERVICE, names)
+
+    def test_known_methods_too(self):
+        answer = self.call(METHOD, "--reflect", "-d", '{"message":"ahoy"}')
+        self.assertEqual(json.loads(answer.stdout), {"message": "ahoy"})
+
+    def test_what_is_not_there(self):
+        self.fails(self.call("a.B/C", code=2), 2, '"a.B"', SERVICE)
+        self.fails(self.call(f"{SERVICE}/Nope", "--reflect", code=2), 2, '"Nope"', "UnaryEcho")
+
+    def test_nobody_to_ask(self):
+        target = f"127.0.0.1:{free_port()}"
+        self.fails(run("call", target, "a.B/C"), 5, "REFUSED", "reflection", target)
+
+    def test_bad_data_is_found_after_the_schema_is_known(self):
+        self.fails(self.call(METHOD, "--reflect", "-d", '{"massage":1}', code=2), 2, "massage")
+
+
+class DescriptorSet(Grpc):
+    def make_set(self, *options):
+        for name, text in (("rich.proto", RICH), ("colour.proto", COLOUR)):
+            with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        path = os.path.join(self.folder, "set.pb")
+        subprocess.run(["protoc", "-I", self.folder, f"--descriptor_set_out={path}", *options,
+                        "rich.proto"], check=True)
+        return path
+
+    def test_every_kind_of_field_comes_back(self):
+        path = self.make_set("--include_imports")
+        message = {"small": -7, "large": "18446744073709551615",
+                   "children": [{"small": 1}, {"text": "zwölf"}], "colours": {"a": "GREEN"},
+                   "raw": "AAH/", "at": "2026-01-02T03:04:05.006Z", "share": 0.1,
+                   "any": {"@type": f"type.googleapis.com/{SERVICE.rsplit('.', 1)[0]}.Rich",
+                           "flag": True},
+                   "flag": False}
+        answer = self.call(METHOD, "--proto-set", path, "-d", "-", stdin=json.dumps(message))
+        self.assertEqual(json.loads(answer.stdout), message)
+
+    def test_what_does_not_fit_is_named(self):
+        path = self.make_set("--include_imports")
+        for data, *words in (('{"small":"x"}', "small", '"x"'),
+                             ('{"children":[{},{"small":1.5}]}', "children[1].small"),
+                             ('{"children":[{},{"nope":1}]}', "children[1]", "nope"),
+                             ('{"colours":{"a":"BLUE"}}', "colours", "BLUE"),
+                             ('{"at":"noon"}', "at", "noon"),
+                             ('{"raw":"!"}', "raw"),
+                             ('{"text":"a","flag":true}', "either"),
+                             ('{"any":{"@type":"x/y"}}', "any", "x/y"),
+                             ('[]', "Root"),
+                             ('{"small":1,"small":2}', "line 1", "duplicate")):
+            self.fails(self.call(METHOD, "--proto-set", path, "-d", data, code=2), 2, "-d", *words)
+
+    def test_only_the_file_counts(self):
+        path = self.make_set("--include_imports")
+        self.fails(self.call("grpc.health.v1.Health/Check", "--proto-set", path, code=2), 2,
+                   "grpc.health.v1.Health", SERVICE)
+        self.fails(self.call(f"{SERVICE}/Nope", "--proto-set", path, code=2), 2, "UnaryEcho, Other")
+        self.fails(self.call(f"{SERVICE}/Other", "--proto-set", path, code=1), 1, "UNIMPLEMENTED")
+
+    def test_a_set_without_its_imports(self):
+        self.fails(self.call(METHOD, "--proto-set", self.make_set(), code=2), 2, "colour.proto",
+                   "include_imports")
