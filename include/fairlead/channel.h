@@ -55,6 +55,9 @@ struct fl_channel_options {
     uint32_t drain_ms;           /* [5000] for calls without a deadline on an endpoint that left */
     uint32_t receive_bytes_max;  /* [4 MiB] a larger message: RESOURCE_EXHAUSTED */
     uint32_t queued_calls_max;   /* [10000] beyond it a call ends RESOURCE_EXHAUSTED */
+    /* [none] With a target that names no port: the first port of the service but this one is meant,
+     * also when the service's ports change. FL_ENO_PORTS and FL_EPORTS_EXCLUDED are causes then. */
+    uint16_t excluded_port;
     const char *authority;       /* [the service's name, or host:port] the :authority header */
     const struct fl_channel_tls *tls; /* [NULL: cleartext] copied */
     /* What the profile says, unless the next three say otherwise. A server that complains (GOAWAY

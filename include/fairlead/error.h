@@ -50,7 +50,9 @@ FL_C_BEGIN
     X(ABSENT, RETRY, "service does not exist")                                                     \
     X(EMPTY, RETRY, "service has no endpoint that may take calls")                                 \
     X(PORT, FIX, "service does not have that port")                                                \
-    X(LEFT, RETRY, "endpoint left the service")
+    X(LEFT, RETRY, "endpoint left the service")                                                    \
+    X(NO_PORTS, FIX, "service has no ports defined")                                               \
+    X(PORTS_EXCLUDED, FIX, "all ports of the service are excluded")
 
 enum fl_error_ordinal {
     FL_ORDINAL_OK,

@@ -150,22 +150,49 @@ static void put_json_line(struct line *line, const char *time, enum fl_log_level
     line->text[line->len++] = '}'; /* its room was kept */
 }
 
+static void line_init(struct line *line) {
+    line->len = 0;
+    line->end = sizeof(line->text) - 2; /* "}" and the line break */
+}
+
+static bool is_json(void) {
+    return atomic_load_explicit(&config.format, memory_order_relaxed) == FL_LOG_JSON;
+}
+
+static void hand_over(struct line *line) {
+    line->text[line->len++] = '\n';
+    pthread_mutex_lock(&config.lock);
+    config.write(config.arg, line->text, line->len);
+    pthread_mutex_unlock(&config.lock);
+}
+
 void fl_log_write(int64_t wall_ms, enum fl_log_level level, const char *message,
                   const struct fl_log_field *fields, size_t count) {
     struct line line;
     char time[FL_TIME_TEXT_MAX];
-    line.len = 0;
-    line.end = sizeof(line.text) - 2; /* "}" and the line break */
+    line_init(&line);
     fl_time_format(wall_ms, time);
-    if (atomic_load_explicit(&config.format, memory_order_relaxed) == FL_LOG_JSON) {
+    if (is_json()) {
         put_json_line(&line, time, level, message, fields, count);
     } else {
         put_text_line(&line, time, level, message, fields, count);
     }
-    line.text[line.len++] = '\n';
-    pthread_mutex_lock(&config.lock);
-    config.write(config.arg, line.text, line.len);
-    pthread_mutex_unlock(&config.lock);
+    hand_over(&line);
+}
+
+void fl_log_write_text(int64_t wall_ms, enum fl_log_level level, const char *text) {
+    struct line line;
+    char time[FL_TIME_TEXT_MAX], piece[FL_ESCAPED_MAX];
+    line_init(&line);
+    fl_time_format(wall_ms, time);
+    if (is_json()) {
+        put_json_line(&line, time, level, text, NULL, 0);
+    } else {
+        bool fits = put(&line, fl_str_of(time)) && put(&line, FL_STR(" "));
+        for (struct fl_str rest = fl_str_of(text); fits && rest.n;)
+            fits = put(&line, fl_str_n(piece, fl_escape_next(&rest, FL_ESCAPE_LINE, piece)));
+    }
+    hand_over(&line);
 }
 
 struct date {

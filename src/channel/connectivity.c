@@ -79,6 +79,10 @@ static enum fl_channel_state find_out(const struct fl_channel *channel, struct f
         return FL_CHANNEL_IDLE;
     }
     if (!set || fl_set_state(set) == FL_SET_UNKNOWN) return not_known(channel, cause);
+    if (channel->loop_data.port_error.code != FL_OK) {
+        *cause = channel->loop_data.port_error;
+        return FL_CHANNEL_TRANSIENT_FAILURE;
+    }
     if (trouble->code == FL_EPORT) {
         *cause = *trouble;
         return FL_CHANNEL_TRANSIENT_FAILURE;

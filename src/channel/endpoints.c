@@ -134,9 +134,24 @@ static void again(struct fl_timer *timer) {
     fl_channel_apply(FL_CONTAINER(timer, struct fl_channel, loop_data.apply));
 }
 
-static int apply_newest(struct fl_channel *channel) {
+/* The newest set through the port that is meant; if none can be, through none, and why is kept.
+ * FL_ENOMEM. */
+static int choose_port(struct fl_channel *channel, struct fl_set **out) {
     struct fl_set *newest = channel->loop_data.newest;
+    struct fl_error *err = &channel->loop_data.port_error;
+    *err = (struct fl_error){FL_OK, ""};
+    if (channel->options.excluded_port == 0) {
+        *out = fl_set_ref(newest);
+        return 0;
+    }
+    int rc = fl_set_select_first(newest, channel->options.excluded_port, out, err);
+    if (rc == 0 || rc == FL_ENOMEM) return rc;
+    return fl_set_hide(newest, FL_SET_EMPTY, out);
+}
+
+static int apply_view(struct fl_channel *channel, struct fl_set *view) {
     struct applying applying = {channel, 0};
+    int rc = fl_set_diff(channel->loop_data.applied, view, apply_change, &applying);
     int rc = fl_set_diff(channel->loop_data.applied, newest, note_change, &applying);
     if (rc == 0) rc = applying.rc;
     if (rc == 0)
@@ -144,9 +159,36 @@ static int apply_newest(struct fl_channel *channel) {
     conclude(channel, rc == 0);
     if (rc != 0) return rc;
     fl_set_unref(channel->loop_data.applied);
-    channel->loop_data.applied = fl_set_ref(newest);
+    channel->loop_data.applied = fl_set_ref(view);
     fl_channel_want(channel);
     return 0;
+}
+
+static int apply_newest(struct fl_channel *channel) {
+    struct fl_set *view = NULL;
+    int rc = choose_port(channel, &view);
+    if (rc == 0) rc = apply_view(channel, view);
+    fl_set_unref(view);
+    return rc;
+}
+
+static bool is_applied(const struct fl_channel *channel) {
+    struct fl_set *applied = channel->loop_data.applied;
+    return applied && fl_set_whole(applied) == fl_set_whole(channel->loop_data.newest);
+}
+
+/* Who watches hears of a set when it is applied, or of why it cannot be. */
+static void tell_set(const struct fl_channel *channel) {
+    const struct fl_channel_watcher *watcher = &channel->loop_data.watcher;
+    struct fl_error several = {FL_EPORT, "several ports, none was named"};
+    const struct fl_error *why = channel->loop_data.several_ports ? &several
+                                 : channel->loop_data.port_error.code != FL_OK
+                                     ? &channel->loop_data.port_error
+                                     : &channel->loop_data.trouble;
+    if (!watcher->on_set || !(is_applied(channel) || channel->loop_data.several_ports)) return;
+    struct fl_set *set =
+        channel->loop_data.several_ports ? channel->loop_data.newest : channel->loop_data.applied;
+    watcher->on_set(watcher->arg, set, why->code == FL_OK ? NULL : why);
 }
 
 void fl_channel_forget_endpoints(struct fl_channel *channel) {
@@ -160,7 +202,7 @@ void fl_channel_forget_endpoints(struct fl_channel *channel) {
 
 void fl_channel_apply(struct fl_channel *channel) {
     struct fl_set *newest = channel->loop_data.newest;
-    if (!newest || newest == channel->loop_data.applied || channel->loop_data.several_ports) return;
+    if (!newest || is_applied(channel) || channel->loop_data.several_ports) return;
     if (!channel->loop_data.apply_ready)
         channel->loop_data.apply_ready =
             fl_io_timer_init(channel->io, &channel->loop_data.apply, again) == 0;
@@ -171,6 +213,7 @@ void fl_channel_apply(struct fl_channel *channel) {
     }
     const struct fl_channel_watcher *watcher = &channel->loop_data.watcher;
     if (watcher->on_applied) watcher->on_applied(watcher->arg, fl_set_version(newest));
+    tell_set(channel);
 }
 
 void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
@@ -185,9 +228,13 @@ void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
         fl_set_unref(channel->loop_data.newest);
         channel->loop_data.newest = fl_set_ref(set);
         /* Which of several ports is meant nobody knows: then nothing is connected. */
-        channel->loop_data.several_ports = fl_set_ports(set, NULL) > 1;
+        channel->loop_data.several_ports =
+            channel->options.excluded_port == 0 && fl_set_ports(set, NULL) > 1;
         if (channel->loop_data.several_ports) fl_channel_forget_endpoints(channel);
-        fl_channel_apply(channel);
     }
+    if (is_applied(channel) || channel->loop_data.several_ports)
+        tell_set(channel);
+    else
+        fl_channel_apply(channel);
     fl_channel_pump(channel);
 }

@@ -33,6 +33,7 @@ struct fl_handle *fl_handle_new(const struct fl_channel *channel, struct fl_subc
     atomic_init(&handle->refs, 1);
     atomic_init(&handle->state, sub->state);
     atomic_init(&handle->usable, false);
+    atomic_init(&handle->connections, 0);
     handle->channel = channel;
     handle->loop_data.sub = sub;
     fl_list_init(&handle->loop_data.waiting);
@@ -158,4 +159,14 @@ void fl_handles_deinit(struct fl_handles *handles) {
     for (size_t i = 0; i < handles->count; i++) fl_handle_unref(handles->list[i]);
     fl_free(handles->list);
     *handles = (struct fl_handles){NULL, 0};
+}
+
+void fl_channel_each_handle(const struct fl_channel *channel,
+                            void (*each)(void *arg, struct fl_handle *handle,
+                                         const struct fl_error *why),
+                            void *arg) {
+    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
+        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
+        each(arg, sub->handle, sub->failed ? &sub->why : NULL);
+    }
 }

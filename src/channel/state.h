@@ -49,6 +49,8 @@ struct fl_channel {
         bool apply_ready;        /* the timer is registered */
         bool several_ports;      /* the newest set cannot be used: no port was named */
         struct fl_error trouble; /* of discovery */
+        struct fl_error
+            port_error; /* no port of the applied set can be chosen; code FL_OK: one is */
         enum fl_channel_state state;
         struct fl_error cause;       /* why calls cannot be sent, when they cannot */
         bool changed;                /* state and cause must be found out anew */

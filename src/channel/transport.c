@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "channel/drain.h"
+#include "channel/handle.h"
 
 #define ANSWER_MS         1000 /* for the PING before use */
 #define ENHANCE_YOUR_CALM 11u  /* RFC 9113 section 7 */
@@ -137,6 +138,8 @@ static void on_close(void *arg, struct fl_http_conn *conn, const struct fl_error
     fl_io_timer_deinit(connector->io, &transport->drain);
     fl_io_timer_deinit(connector->io, &transport->answer);
     fl_subchannel_unref(transport->sub);
+    if (transport->handle) atomic_fetch_sub(&transport->handle->connections, 1);
+    fl_handle_unref(transport->handle);
     fl_free(transport);
     if (fl_list_empty(&connector->transports)) connector->on_empty(connector->arg);
 }
@@ -181,6 +184,10 @@ int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_tran
     transport->sub = sub;
     transport->keepalive = *keepalive;
     fl_subchannel_ref(sub);
+    if (sub->handle) {
+        transport->handle = fl_handle_ref(sub->handle);
+        atomic_fetch_add(&sub->handle->connections, 1);
+    }
     fl_list_init(&transport->attempts);
     fl_list_push(&connector->transports, &transport->link);
     fl_list_push(&sub->transports, &transport->sub_link);

@@ -9,6 +9,7 @@ struct fl_transport {
     struct fl_list link;       /* the connector's */
     struct fl_list sub_link;   /* the subchannel's */
     struct fl_subchannel *sub; /* counted */
+    struct fl_handle *handle;  /* that it counts in; NULL: none */
     struct fl_http_conn *conn;
     struct fl_list attempts; /* struct fl_attempt.link: those with an open stream here */
     struct fl_timer drain;   /* see drain.h */

@@ -101,6 +101,13 @@
       "The detail lists the ports that it has. The number is the service's, not the pod's.")       \
     X(LEFT,                                                                                        \
       "The endpoint that this call was for left the service, or another pod has its address.",     \
-      "Ask for the endpoints anew (fl_channel_handles) and go on with one of those.")
+      "Ask for the endpoints anew (fl_channel_handles) and go on with one of those.")              \
+    X(NO_PORTS, "The Service defines no ports, so there is none to call.",                         \
+      "Give the Service the port that its pods listen on: `kubectl get service NAME -o yaml` "     \
+      "shows "                                                                                     \
+      "what it has under spec.ports.")                                                             \
+    X(PORTS_EXCLUDED, "Every port of the Service is one that is never chosen (10001, metrics).",   \
+      "Give the Service its RPC port, or name the wanted port (service:PORT), or change "          \
+      "excluded_port of the options.")
 
 #endif

@@ -173,3 +173,14 @@ struct fl_provider *fl_discovery_provider(const struct fl_discovery *hub, struct
     }
     return NULL;
 }
+
+int fl_discovery_prepare(struct fl_discovery *hub, const char *scheme, struct fl_buf *ns,
+                         struct fl_error *err) {
+    struct fl_provider *provider = fl_discovery_provider(hub, fl_str_of(scheme));
+    if (!provider) return fl_fail(err, FL_EUSAGE, "there is no scheme \"%s\"", scheme);
+    return provider->ops->prepare ? provider->ops->prepare(provider, ns, err) : 0;
+}
+
+struct fl_io *fl_discovery_io(const struct fl_discovery *hub) {
+    return hub->io;
+}

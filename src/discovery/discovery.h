@@ -28,6 +28,11 @@ FL_MUST int fl_discovery_subscribe_on(struct fl_discovery *discovery, struct fl_
                                       const char *target, fl_set_cb *cb, void *arg,
                                       struct fl_subscription **out, struct fl_error *err);
 
+/* What the provider of that scheme reads at its first watch is read now; `ns` gets the default
+ * namespace, empty without one. On the hub's loop. FL_EUSAGE (no such scheme), FL_ECONFIG… */
+FL_MUST int fl_discovery_prepare(struct fl_discovery *discovery, const char *scheme,
+                                 struct fl_buf *ns, struct fl_error *err);
+struct fl_io *fl_discovery_io(const struct fl_discovery *discovery); /* the hub's loop; any thread */
 /* Whoever waits for the source of this subscription cannot: a try that a backoff holds back is made
  * now, once. On the subscriber's loop, before fl_subscription_close. */
 void fl_subscription_hurry(struct fl_subscription *subscription);

@@ -27,6 +27,10 @@ struct fl_provider_ops {
      * each. */
     int (*watch_names)(struct fl_provider *provider, struct fl_str ns, struct fl_feed *feed,
                        struct fl_error *err);
+    /* Reads now what the first watch would read, so that a mistake in it is found before, and
+     * appends the default namespace to `ns`. NULL: there is nothing to read. FL_ECONFIG and what
+     * else a watch can fail with. */
+    int (*prepare)(struct fl_provider *provider, struct fl_buf *ns, struct fl_error *err);
     /* For the snapshot file, while a watch of `service` is open: appends what tells the source from
      * all others of this scheme, and the service's whole name. NULL: its sets are not kept.
      * FL_EUNKNOWN: not known yet; FL_EFULL, FL_ENOMEM. */

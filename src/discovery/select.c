@@ -155,12 +155,16 @@ static int fail_port(const struct fl_set *set, struct fl_str port, struct fl_err
     return rc;
 }
 
+/* There is nothing in it that a port could be chosen from. */
+static bool is_blank(const struct fl_set *set) {
+    return set->state == FL_SET_UNKNOWN || set->state == FL_SET_ABSENT || set->has_external;
+}
+
 int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
                   struct fl_error *err) {
     struct selection selection;
     *out = NULL;
-    if (port.n == 0 || set->state == FL_SET_UNKNOWN || set->state == FL_SET_ABSENT ||
-        set->has_external) {
+    if (port.n == 0 || is_blank(set)) {
         *out = fl_set_ref(set);
         return 0;
     }
@@ -170,6 +174,58 @@ int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
     if (new_view(set, &selection, out) < 0) return fl_fail_nomem(err);
     fl_set_judge(*out);
     return 0;
+}
+
+static bool has_block_ports(const struct fl_set *set) {
+    for (size_t b = 0; b < set_block_count(set); b++) {
+        if (fl_block_port_count(set_blocks(set)[b]) > 0) return true;
+    }
+    return false;
+}
+
+static int fail_excluded(const struct fl_set *set, uint16_t excluded, struct fl_error *err) {
+    struct fl_buf names;
+    fl_buf_init(&names, LIST_MAX);
+    fl_set_ports(set, &names);
+    struct fl_str list = fl_buf_str(&names);
+    int rc =
+        fl_fail(err, FL_EPORTS_EXCLUDED, "service \"%s\" has no RPC port (all ports are %u): %.*s",
+                fl_set_service(set), (unsigned)excluded, FL_STR_ARG(list));
+    fl_buf_deinit(&names);
+    return rc;
+}
+
+int fl_set_select_first(struct fl_set *set, uint16_t excluded, struct fl_set **out,
+                        struct fl_error *err) {
+    *out = NULL;
+    if (set->shows != SHOWS_ALL || is_blank(set) ||
+        (set_port_count(set) == 0 && (set->state == FL_SET_EMPTY || has_block_ports(set)))) {
+        *out = fl_set_ref(set);
+        return 0;
+    }
+    if (set_port_count(set) == 0)
+        return fl_fail(err, FL_ENO_PORTS, "service \"%s\" has no ports defined",
+                       fl_set_service(set));
+    for (size_t i = 0; i < set_port_count(set); i++) {
+        struct fl_set_port port = set_port_at(set, i);
+        if (port.number == excluded || !is_tcp(port.protocol)) continue;
+        const struct selection selection = {SHOWS_NAME, port.name, 0};
+        if (new_view(set, &selection, out) < 0) return fl_fail_nomem(err);
+        fl_set_judge(*out);
+        return 0;
+    }
+    return fail_excluded(set, excluded, err);
+}
+
+uint16_t fl_set_port_number(const struct fl_set *set) {
+    uint16_t number = 0;
+    for (size_t i = 0; i < set_port_count(set); i++) {
+        struct fl_set_port port = set_port_at(set, i);
+        if (set->shows != SHOWS_ALL && !fl_str_eq(set_port_name(set), port.name)) continue;
+        if (number != 0 && number != port.number) return 0;
+        number = port.number;
+    }
+    return number;
 }
 
 int fl_set_hide(struct fl_set *set, enum fl_set_state state, struct fl_set **out) {

@@ -167,6 +167,13 @@ static int watch(struct fl_provider *provider, struct fl_str service, struct fl_
     return fl_reaches_watch(&k->reaches, ns, name, feed, err);
 }
 
+static int prepare(struct fl_provider *provider, struct fl_buf *ns, struct fl_error *err) {
+    struct kubernetes *k = kubernetes_of(provider);
+    int rc = need_client(k, err);
+    if (rc < 0) return rc;
+    return fl_buf_append(ns, fl_str_of(k->ns)) < 0 ? fl_fail_nomem(err) : FL_OK;
+}
+
 static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl_feed *feed,
                        struct fl_error *err) {
     struct kubernetes *k = kubernetes_of(provider);
@@ -242,6 +249,7 @@ static const struct fl_provider_ops provider_ops = {
     .parse = parse,
     .watch = watch,
     .watch_names = watch_names,
+    .prepare = prepare,
     .identify = identify,
     .hurry = hurry,
     .unwatch = unwatch,
