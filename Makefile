@@ -20,7 +20,7 @@ help:
 	@sed -n 's/^#: //p' Makefile
 
 #: make              build build/release/fairlead and libfairlead
-#: make demo         a rolling update under load, in ten seconds
+#: make demo         pods come and go under live traffic, in half a minute
 #: make test         every test that needs only Debian packages
 #: make sanitize     the same tests under ASan+UBSan, and those with threads under TSan
 #: make test-peers   against a real kube-apiserver, etcd, controller manager, grpc-go, client-go

@@ -257,6 +257,8 @@ set(FL_SOURCES_cli
   src/cli/command.c
   src/cli/completion.c
   src/cli/demo.c
+  src/cli/demo_client.c
+  src/cli/demo_result.c
   src/cli/demo_sim.c
   src/cli/demo_view.c
   src/cli/echo.c
@@ -278,5 +280,6 @@ set(FL_SOURCES_cli
   src/cli/table.c
   src/cli/tally.c
   src/cli/terminal.c
+  src/cli/virtual_address.c
   src/cli/watch.c
   src/cli/yaml.c)

@@ -20,12 +20,12 @@ struct fl_demo_sim {
     struct fl_task up, failed, rolled, closed; /* run on the client's loop */
     /* the simulator's */
     const char *service;
-    unsigned pods;
     struct fl_sim *sim;
     struct fl_timer look; /* is the roll over? */
-    struct fl_task order_start, order_roll, order_close;
+    struct fl_task order_start, order_roll, order_kill, order_scale, order_close;
     /* written before the post that tells of it */
     struct fl_error error;
+    unsigned pods;
     uint16_t port;
 };
 
@@ -65,12 +65,24 @@ static void look(struct fl_timer *timer) {
         fl_io_post(demo->client, &demo->rolled);
 }
 
+static bool obeyed(struct fl_demo_sim *demo, int rc) {
+    if (rc) fl_io_post(demo->client, &demo->failed);
+    return rc == FL_OK;
+}
+
 static void roll(struct fl_task *task) {
     struct fl_demo_sim *demo = FL_CONTAINER(task, struct fl_demo_sim, order_roll);
-    if (fl_sim_roll(demo->sim, demo->service, &demo->error))
-        fl_io_post(demo->client, &demo->failed);
-    else
-        look(&demo->look);
+    if (obeyed(demo, fl_sim_roll(demo->sim, demo->service, &demo->error))) look(&demo->look);
+}
+
+static void kill_one(struct fl_task *task) {
+    struct fl_demo_sim *demo = FL_CONTAINER(task, struct fl_demo_sim, order_kill);
+    obeyed(demo, fl_sim_kill(demo->sim, demo->service, &demo->error));
+}
+
+static void scale(struct fl_task *task) {
+    struct fl_demo_sim *demo = FL_CONTAINER(task, struct fl_demo_sim, order_scale);
+    obeyed(demo, fl_sim_scale(demo->sim, demo->service, demo->pods, &demo->error));
 }
 
 static void on_sim_closed(void *arg) {
@@ -123,6 +135,8 @@ int fl_demo_sim_new(struct fl_io *io, const char *service, unsigned pods,
     fl_task_init(&demo->closed, tell_closed);
     fl_task_init(&demo->order_start, start);
     fl_task_init(&demo->order_roll, roll);
+    fl_task_init(&demo->order_kill, kill_one);
+    fl_task_init(&demo->order_scale, scale);
     fl_task_init(&demo->order_close, close_sim);
     int rc = fl_runtime_new(NULL, &demo->runtime, err);
     if (!rc) {
@@ -135,6 +149,13 @@ int fl_demo_sim_new(struct fl_io *io, const char *service, unsigned pods,
 }
 
 void fl_demo_sim_roll(struct fl_demo_sim *demo) { fl_io_post(sim_io(demo), &demo->order_roll); }
+
+void fl_demo_sim_kill(struct fl_demo_sim *demo) { fl_io_post(sim_io(demo), &demo->order_kill); }
+
+void fl_demo_sim_scale(struct fl_demo_sim *demo, unsigned pods) {
+    demo->pods = pods;
+    fl_io_post(sim_io(demo), &demo->order_scale);
+}
 
 void fl_demo_sim_close(struct fl_demo_sim *demo) { fl_io_post(sim_io(demo), &demo->order_close); }
 

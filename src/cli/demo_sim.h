@@ -18,7 +18,10 @@ struct fl_demo_sim_events {
 FL_MUST int fl_demo_sim_new(struct fl_io *io, const char *service, unsigned pods,
                             const struct fl_demo_sim_events *events, void *arg,
                             struct fl_demo_sim **out, struct fl_error *err);
-void fl_demo_sim_roll(struct fl_demo_sim *sim);  /* after on_up */
+/* Orders, after on_up, one at a time. */
+void fl_demo_sim_roll(struct fl_demo_sim *sim);
+void fl_demo_sim_kill(struct fl_demo_sim *sim); /* one pod's process, without warning */
+void fl_demo_sim_scale(struct fl_demo_sim *sim, unsigned pods);
 void fl_demo_sim_close(struct fl_demo_sim *sim); /* after on_up or on_failed; on_closed follows */
 void fl_demo_sim_free(struct fl_demo_sim *sim);  /* after on_closed; NULL is allowed */
 

@@ -22,6 +22,7 @@ struct fl_load_options {
     unsigned concurrency;
     uint32_t pause_ms;   /* of each caller between calls */
     uint32_t timeout_ms; /* of each call; 0: none */
+    bool wait_for_ready;
     /* Each message that comes back, borrowed. NULL: not wanted. */
     void (*on_message)(void *arg, struct fl_str message);
     /* Each call's end; latency of it. */

@@ -7,9 +7,9 @@
 
 #include "cli/render.h"
 
-static struct fl_pod *find(struct fl_pods *pods, const char *peer) {
+static struct fl_pod *find(const struct fl_pods *pods, const char *peer) {
     for (size_t i = 0; i < pods->count; i++)
-        if (strcmp(pods->list[i].peer, peer) == 0) return &pods->list[i];
+        if (strcmp(pods->list[i].peer, peer) == 0) return (struct fl_pod *)&pods->list[i];
     return NULL;
 }
 
@@ -64,6 +64,18 @@ void fl_pods_answered(struct fl_pods *pods, const char *peer, uint64_t now_us) {
     pod->calls++;
     pod->calls_window++;
     if (pod->event_us && !pod->first_answer_us) pod->first_answer_us = now_us;
+}
+
+bool fl_pods_is_gone(const struct fl_pods *pods, const char *peer) {
+    const struct fl_pod *pod = find(pods, peer);
+    return pod && pod->left_version;
+}
+
+void fl_pods_resume(struct fl_pods *pods, uint64_t now_us) {
+    for (size_t i = 0; i < pods->count; i++) {
+        struct fl_pod *pod = &pods->list[i];
+        if (pod->event_us && !pod->first_answer_us) pod->event_us = now_us;
+    }
 }
 
 void fl_pods_window(struct fl_pods *pods, uint64_t window_ms) {

@@ -34,6 +34,10 @@ void fl_pods_apply(struct fl_pods *pods, struct fl_set *set, struct fl_set *prev
 void fl_pods_picked(struct fl_pods *pods, const char *peer, uint64_t set_version);
 /* `peer` answered. */
 void fl_pods_answered(struct fl_pods *pods, const char *peer, uint64_t now_us);
+/* The pod of that address has left; false: it is there, or nobody has heard of it. */
+bool fl_pods_is_gone(const struct fl_pods *pods, const char *peer);
+/* Calls begin again: whoever came while there were none could not be called until now. */
+void fl_pods_resume(struct fl_pods *pods, uint64_t now_us);
 /* Turns the calls since the last time into rates. */
 void fl_pods_window(struct fl_pods *pods, uint64_t window_ms);
 /* Median and worst time from event to first answer, of the pods that came after the first set, in

@@ -25,13 +25,18 @@ class Demo(Case):
         answer = run("demo")
         self.assertEqual(answer.returncode, 0, answer.stdout + answer.stderr)
         self.assertNotIn("\033", answer.stdout)
-        table = answer.stdout[answer.stdout.index("FAIRLEAD"):]
-        rows = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in table.strip().splitlines())
-        self.assertEqual(rows["failures"], "0")
-        self.assertEqual(rows["pods seen"], "6")
-        self.assertEqual(rows["calls to a pod that had left"], "0")
-        self.assertGreater(int(rows["calls"]), 1000)
-        self.assertRegex(rows["endpoint event to first moved call"], "ms, 3 new pods")
+        table = answer.stdout[answer.stdout.index("FAIRLEAD  "):].splitlines()
+        fairlead, resolved, virtual = {}, {}, {}
+        for line in table[1:8]:
+            name, *cells = re.split(r"\s{2,}", line.strip())
+            fairlead[name], resolved[name], virtual[name] = cells
+        self.assertEqual(fairlead["failed"], "0")
+        self.assertEqual(fairlead["to dead addresses"], "0")
+        self.assertGreater(int(fairlead["told that no pod is there"]), 0)
+        self.assertGreater(int(fairlead["calls"]), 5000)
+        self.assertRegex(fairlead["event to first moved call"], "ms")
+        self.assertGreater(int(resolved["to dead addresses"]), 0)
+        self.assertGreater(int(virtual["calls"]), 0)
 
     def test_terminal_of_80_columns_and_an_interruption(self):
         ours, theirs = pty.openpty()
