@@ -148,12 +148,15 @@ set(FL_SOURCES_discovery
 set(FL_SOURCES_admin
   src/admin/admin.c)
 set(FL_SOURCES_channel
+  src/channel/answer.c
   src/channel/attempt.c
   src/channel/balance.c
   src/channel/call.c
   src/channel/call_credentials.c
   src/channel/call_retry.c
   src/channel/call_stream.c
+  src/channel/call_wait.c
+  src/channel/call_wait_stream.c
   src/channel/channel.c
   src/channel/compression.c
   src/channel/connectivity.c

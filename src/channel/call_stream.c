@@ -4,7 +4,8 @@
  * once the call is committed and nothing waits, straight to the stream. What is queued in both is
  * bounded. From the server: messages are given out as they arrive. While the owner pauses, what
  * still comes is held and not given back to the stream's window, so that the server stops after one
- * window; what is held is given out in a turn of its own, and the end of the call waits for it. */
+ * window, and other streams of the connection do not; what is held is given out in a turn of its
+ * own, and the end of the call waits for it. */
 #include "channel/call.h"
 #include "channel/frame.h"
 #include "channel/state.h"
@@ -110,7 +111,10 @@ void fl_call_on_data(struct fl_call *call, struct fl_attempt *attempt, struct fl
     if (call->held.len == 0) give_out(call, attempt, &bytes);
     fl_http_stream_consume(attempt->stream, before - bytes.n);
     if (bytes.n == 0 || call->decided) return;
-    if (fl_buf_append(&call->held, bytes) == 0) return;
+    if (fl_buf_append(&call->held, bytes) == 0) {
+        fl_http_stream_hold(attempt->stream, bytes.n);
+        return;
+    }
     struct fl_error err;
     fl_fail_nomem(&err);
     fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &err);

@@ -146,6 +146,10 @@ FL_MUST int fl_http_stream_trailers(struct fl_http_stream *stream, struct fl_htt
 size_t fl_http_stream_queued(const struct fl_http_stream *stream);
 /* Gives `n` received bytes back to the peer's window. */
 void fl_http_stream_consume(struct fl_http_stream *stream, size_t n);
+/* `n` received bytes stay with the owner for a while: HTTP/2: the connection's window gets them
+ * back, so that other streams go on; this stream's only with fl_http_stream_consume, which takes
+ * held bytes first. */
+void fl_http_stream_hold(struct fl_http_stream *stream, size_t n);
 /* Ends the exchange from this side: RST_STREAM with `h2_code` (RFC 9113 section 7), HTTP/1.1:
  * closes the connection. on_close follows with *why. */
 void fl_http_stream_reset(struct fl_http_stream *stream, uint32_t h2_code,

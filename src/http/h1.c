@@ -27,8 +27,8 @@ static void set_paused(struct fl_h1 *h1) {
     fl_sock_pause(h1->conn->io, h1->conn->sock, paused);
 }
 
-static void h1_consumed(struct fl_http_stream *stream, size_t n) {
-    FL_UNUSED(n);
+static void h1_consumed(struct fl_http_stream *stream, size_t n, size_t held) {
+    FL_UNUSED(n), FL_UNUSED(held);
     set_paused(stream->conn->h1);
 }
 

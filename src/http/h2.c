@@ -93,8 +93,16 @@ static size_t h2_room(const struct fl_http_conn *conn) {
     return conn->open_count < limit ? limit - conn->open_count : 0;
 }
 
-static void h2_consumed(struct fl_http_stream *stream, size_t n) {
-    int rc = nghttp2_session_consume(stream->conn->h2->session, stream->now.id, n);
+static void h2_consumed(struct fl_http_stream *stream, size_t n, size_t held) {
+    nghttp2_session *session = stream->conn->h2->session;
+    int rc = nghttp2_session_consume(session, stream->now.id, n - held);
+    if (held > 0 && !nghttp2_is_fatal(rc))
+        rc = nghttp2_session_consume_stream(session, stream->now.id, held);
+    if (nghttp2_is_fatal(rc)) fl_http_conn_fail_nomem(stream->conn);
+}
+
+static void h2_held(struct fl_http_stream *stream, size_t n) {
+    int rc = nghttp2_session_consume_connection(stream->conn->h2->session, n);
     if (nghttp2_is_fatal(rc)) fl_http_conn_fail_nomem(stream->conn);
 }
 
@@ -109,7 +117,7 @@ static void h2_reset(struct fl_http_stream *stream, uint32_t h2_code) {
 /* The connection's window gets back what the owner never consumed. */
 static void h2_forget(struct fl_http_stream *stream) {
     struct fl_h2 *h2 = stream->conn->h2;
-    size_t left = stream->now.unconsumed;
+    size_t left = stream->now.unconsumed - stream->now.held;
     if (left > 0) {
         int rc = nghttp2_session_consume_connection(h2->session, left);
         if (nghttp2_is_fatal(rc)) fl_http_conn_fail_nomem(h2->conn);
@@ -201,6 +209,7 @@ const struct fl_http_proto fl_http_proto_h2 = {
     .respond = fl_h2_respond,
     .more = fl_h2_more,
     .consumed = h2_consumed,
+    .held = h2_held,
     .reset = h2_reset,
     .forget = h2_forget,
     .room = h2_room,

@@ -81,6 +81,7 @@ struct fl_http_stream_now {
     bool was_reset;    /* HTTP/2: the peer sent RST_STREAM */
     bool full;         /* the owner was refused */
     size_t unconsumed; /* received body bytes that the owner still has */
+    size_t held;       /* of these, what is given back to the connection */
 };
 
 struct fl_http_stream {
@@ -102,7 +103,9 @@ struct fl_http_proto {
                    struct fl_error *err);
     int (*respond)(struct fl_http_stream *stream, const struct fl_http_response *head);
     int (*more)(struct fl_http_stream *stream); /* body, its end or trailers were queued */
-    void (*consumed)(struct fl_http_stream *stream, size_t n);
+    /* `n` bytes, of which `held` were held before. */
+    void (*consumed)(struct fl_http_stream *stream, size_t n, size_t held);
+    void (*held)(struct fl_http_stream *stream, size_t n);          /* NULL: one stream at a time */
     void (*reset)(struct fl_http_stream *stream, uint32_t h2_code); /* it has ended */
     void (*forget)(struct fl_http_stream *stream);                  /* its memory goes */
     size_t (*room)(const struct fl_http_conn *conn);

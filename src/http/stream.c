@@ -288,9 +288,19 @@ size_t fl_http_stream_queued(const struct fl_http_stream *stream) { return strea
 
 void fl_http_stream_consume(struct fl_http_stream *stream, size_t n) {
     FL_ASSERT(n <= stream->now.unconsumed);
+    size_t held = FL_MIN(n, stream->now.held);
     stream->now.unconsumed -= n;
+    stream->now.held -= held;
     if (stream->now.reported) return; /* forgetting it gave everything back */
-    stream->conn->proto->consumed(stream, n);
+    stream->conn->proto->consumed(stream, n, held);
+    fl_http_conn_dirty(stream->conn);
+}
+
+void fl_http_stream_hold(struct fl_http_stream *stream, size_t n) {
+    FL_ASSERT(n <= stream->now.unconsumed - stream->now.held);
+    if (stream->now.reported) return;
+    stream->now.held += n;
+    if (stream->conn->proto->held) stream->conn->proto->held(stream, n);
     fl_http_conn_dirty(stream->conn);
 }
 

@@ -496,6 +496,36 @@ static void test_paused_reader_holds_the_server_back(void **state) {
     stop(&bed);
 }
 
+/* What slow readers have not taken does not use up the window of the connection they share. */
+static void test_paused_readers_do_not_hold_others_back(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct client paused[6], other;
+    start(&bed, NULL);
+    for (size_t i = 0; i < FL_COUNT(paused); i++) {
+        open_call(&bed, &paused[i], NULL);
+        fl_call_pause(paused[i].call, true);
+        fl_world_run_ms(bed.world, 100);
+        send_messages(40, 65000);
+        fl_world_run_ms(bed.world, 1000);
+        assert_true(fl_http_stream_queued(server.stream) > MIB); /* its own window is used up */
+    }
+    open_call(&bed, &other, NULL);
+    fl_world_run_ms(bed.world, 100);
+    send_messages(10, 65000);
+    finish("0");
+    fl_world_run_ms(bed.world, 1000);
+    assert_int_equal(other.messages, 10);
+    assert_int_equal(other.status, FL_STATUS_OK);
+    for (size_t i = 0; i < FL_COUNT(paused); i++) fl_call_pause(paused[i].call, false);
+    fl_world_run_ms(bed.world, 1000);
+    for (size_t i = 0; i < FL_COUNT(paused); i++) {
+        assert_int_equal(paused[i].messages, 40);
+        assert_true(paused[i].in_order);
+    }
+    stop(&bed);
+}
+
 /* Each message pauses the call, which goes on when its owner says so; the end waits its turn. */
 static void test_one_message_at_a_time(void **state) {
     FL_UNUSED(state);
@@ -677,6 +707,7 @@ int main(void) {
         cmocka_unit_test(test_writer_is_held_back),
         cmocka_unit_test(test_writer_is_held_back_while_waiting),
         cmocka_unit_test(test_paused_reader_holds_the_server_back),
+        cmocka_unit_test(test_paused_readers_do_not_hold_others_back),
         cmocka_unit_test(test_one_message_at_a_time),
         cmocka_unit_test(test_paused_call_ends_by_deadline_cancel_and_close),
         cmocka_unit_test(test_refused_stream_is_sent_again_whole),

@@ -93,6 +93,7 @@ fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
 
 fl_unit_test(channel_balance ROOMS channel)
+fl_unit_test(channel_blocking ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_credentials ROOMS channel loop
@@ -164,5 +165,5 @@ set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
 
 # What `make sanitize` runs under TSan: everything that uses more than one thread.
 set_tests_properties(base_intern loop_file loop_resolve loop_runtime loop_sock loop_tls
-  loop_tls_session loop_tls_trust discovery_threads channel_inbox channel_threads
+  loop_tls_session loop_tls_trust discovery_threads channel_blocking channel_inbox channel_threads
   PROPERTIES LABELS threads)
