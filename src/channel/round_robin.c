@@ -7,7 +7,7 @@
 
 static void added(struct fl_round *round, struct fl_pick *pick, size_t at) {
     FL_UNUSED(pick);
-    if (at < round->as.turn.next) round->as.turn.next++;
+    if (at <= round->as.turn.next && round->count > 1) round->as.turn.next++;
 }
 
 static void removed(struct fl_round *round, struct fl_pick *pick, size_t at) {

@@ -50,6 +50,20 @@ static void test_C5_each_gets_its_share(void **state) {
     fl_round_deinit(&f.round);
 }
 
+/* One that fails at each call and is back before the next does not get every turn. */
+static void test_who_comes_back_does_not_take_the_turn(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up(&f, ITEMS);
+    for (int i = 0; i < 100 * ITEMS; i++) {
+        if (next(&f.round) != &f.items[2]) continue;
+        fl_round_remove(&f.round, &f.items[2].pick);
+        fl_round_add(&f.round, &f.items[2].pick);
+    }
+    for (size_t i = 0; i < ITEMS; i++) assert_int_equal(f.items[i].picked, 100);
+    fl_round_deinit(&f.round);
+}
+
 static void test_C6_new_one_within_one_round(void **state) {
     FL_UNUSED(state);
     for (size_t before = 0; before < ITEMS - 1; before++) {
@@ -162,6 +176,7 @@ static void test_each_allocation_failing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_C5_each_gets_its_share),
+        cmocka_unit_test(test_who_comes_back_does_not_take_the_turn),
         cmocka_unit_test(test_C6_new_one_within_one_round),
         cmocka_unit_test(test_C20_kept_ones_keep_their_place),
         cmocka_unit_test(test_passes_over_those_without_room),

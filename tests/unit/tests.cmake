@@ -92,6 +92,8 @@ fl_unit_test(discovery_snapshot ROOMS discovery sim
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
 
+fl_unit_test(channel_bad_peer ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
+  unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_balance ROOMS channel)
 fl_unit_test(channel_blocking ROOMS registry loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
@@ -103,6 +105,8 @@ fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/han
 fl_unit_test(channel_handle ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_http2_interop ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
+  unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_idle ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_inbox ROOMS channel LIBRARIES Threads::Threads)
