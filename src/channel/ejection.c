@@ -1,4 +1,4 @@
-/* ejection.c - sweeps for outliers, what they do to a channel, and panic.
+/* ejection.c - inspections for outliers, what they do to a channel, and panic.
  *
  * An ejected endpoint keeps its connection and is taken out of the round. Those that serve it are
  * counted against those that could: when less than half of the connected endpoints would be left,
@@ -61,9 +61,9 @@ static size_t collect(struct fl_channel *channel) {
     return count;
 }
 
-static void sweep(struct fl_timer *timer) {
+static void inspect(struct fl_timer *timer) {
     struct fl_channel *channel = FL_CONTAINER(timer, struct fl_channel, loop_data.ejection.timer);
-    fl_outlier_run(&(struct fl_outlier_sweep){
+    fl_outlier_run(&(struct fl_outlier_inspection){
         .options = &channel->options.balance.outlier,
         .hosts = channel->loop_data.ejection.hosts,
         .count = collect(channel),
@@ -79,7 +79,7 @@ static void sweep(struct fl_timer *timer) {
 int fl_channel_ejection_reserve(struct fl_channel *channel, size_t count) {
     struct fl_ejection *ejection = &channel->loop_data.ejection;
     if (!fl_outlier_is_on(&channel->options.balance.outlier) || count <= ejection->cap) return 0;
-    if (!ejection->timer.run && fl_io_timer_init(channel->io, &ejection->timer, sweep) != 0)
+    if (!ejection->timer.run && fl_io_timer_init(channel->io, &ejection->timer, inspect) != 0)
         return FL_ENOMEM;
     size_t cap = FL_MAX(count, ejection->cap + ejection->cap / 2);
     struct fl_outlier_host **hosts = fl_realloc(ejection->hosts, cap * sizeof(*hosts));

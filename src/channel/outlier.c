@@ -48,9 +48,9 @@ void fl_outlier_fill_in(struct fl_outlier_options *options) {
     failures->requests_min = filled(failures->requests_min, 50);
 }
 
-static void swap_buckets(const struct fl_outlier_sweep *sweep) {
-    for (size_t i = 0; i < sweep->count; i++) {
-        struct fl_outlier_host *host = sweep->hosts[i];
+static void swap_buckets(const struct fl_outlier_inspection *all) {
+    for (size_t i = 0; i < all->count; i++) {
+        struct fl_outlier_host *host = all->hosts[i];
         host->judged_answered = host->answered;
         host->judged_failed = host->failed;
         host->answered = host->failed = 0;
@@ -65,24 +65,24 @@ static double success_rate(const struct fl_outlier_host *host) {
     return (double)host->judged_answered / (double)volume(host);
 }
 
-static bool may_eject_another(const struct fl_outlier_sweep *sweep) {
+static bool may_eject_another(const struct fl_outlier_inspection *all) {
     size_t ejected = 0;
-    for (size_t i = 0; i < sweep->count; i++) ejected += sweep->hosts[i]->ejected;
+    for (size_t i = 0; i < all->count; i++) ejected += all->hosts[i]->ejected;
     return ejected == 0 ||
-           (ejected + 1) * 100 <= sweep->count * (uint64_t)sweep->options->max_ejection_percent;
+           (ejected + 1) * 100 <= all->count * (uint64_t)all->options->max_ejection_percent;
 }
 
-static void eject(const struct fl_outlier_sweep *sweep, struct fl_outlier_host *host,
+static void eject(const struct fl_outlier_inspection *all, struct fl_outlier_host *host,
                   uint32_t enforce_percent, enum fl_outlier_verdict ejected,
                   enum fl_outlier_verdict spared) {
-    if (fl_random_below(sweep->random, 100) >= enforce_percent) {
-        sweep->tell(sweep->arg, host, spared);
+    if (fl_random_below(all->random, 100) >= enforce_percent) {
+        all->tell(all->arg, host, spared);
         return;
     }
     host->ejected = true;
-    host->ejected_at_ms = sweep->now_ms;
+    host->ejected_at_ms = all->now_ms;
     host->multiplier++;
-    sweep->tell(sweep->arg, host, ejected);
+    all->tell(all->arg, host, ejected);
 }
 
 struct spread {
@@ -90,19 +90,19 @@ struct spread {
     double mean, variance; /* of success rates */
 };
 
-static struct spread measure(const struct fl_outlier_sweep *sweep) {
+static struct spread measure(const struct fl_outlier_inspection *all) {
     struct spread spread = {0};
     double sum = 0, squares = 0;
-    for (size_t i = 0; i < sweep->count; i++) {
-        const struct fl_outlier_host *host = sweep->hosts[i];
-        if (volume(host) < sweep->options->success_rate.requests_min) continue;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct fl_outlier_host *host = all->hosts[i];
+        if (volume(host) < all->options->success_rate.requests_min) continue;
         spread.hosts++;
         sum += success_rate(host);
     }
     spread.mean = spread.hosts ? sum / (double)spread.hosts : 0;
-    for (size_t i = 0; i < sweep->count; i++) {
-        const struct fl_outlier_host *host = sweep->hosts[i];
-        if (volume(host) < sweep->options->success_rate.requests_min) continue;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct fl_outlier_host *host = all->hosts[i];
+        if (volume(host) < all->options->success_rate.requests_min) continue;
         double off = success_rate(host) - spread.mean;
         squares += off * off;
     }
@@ -117,31 +117,31 @@ static bool is_outlier(const struct fl_outlier_host *host, const struct spread *
     return below > 0 && below * below > spread->variance * factor * factor;
 }
 
-static void judge_success_rates(const struct fl_outlier_sweep *sweep) {
-    const struct fl_outlier_success_rate *rule = &sweep->options->success_rate;
-    struct spread spread = measure(sweep);
+static void judge_success_rates(const struct fl_outlier_inspection *all) {
+    const struct fl_outlier_success_rate *rule = &all->options->success_rate;
+    struct spread spread = measure(all);
     if (spread.hosts < rule->hosts_min) return;
-    for (size_t i = 0; i < sweep->count; i++) {
-        struct fl_outlier_host *host = sweep->hosts[i];
+    for (size_t i = 0; i < all->count; i++) {
+        struct fl_outlier_host *host = all->hosts[i];
         if (host->ejected || volume(host) < rule->requests_min ||
             !is_outlier(host, &spread, rule->stdev_factor))
             continue;
-        if (!may_eject_another(sweep)) return;
-        eject(sweep, host, rule->enforce_percent, FL_OUTLIER_EJECTED_BY_SUCCESS_RATE,
+        if (!may_eject_another(all)) return;
+        eject(all, host, rule->enforce_percent, FL_OUTLIER_EJECTED_BY_SUCCESS_RATE,
               FL_OUTLIER_SPARED_BY_SUCCESS_RATE);
     }
 }
 
-static void judge_failure_percentages(const struct fl_outlier_sweep *sweep) {
-    const struct fl_outlier_failure_percentage *rule = &sweep->options->failure_percentage;
-    if (sweep->count < rule->hosts_min) return;
-    for (size_t i = 0; i < sweep->count; i++) {
-        struct fl_outlier_host *host = sweep->hosts[i];
+static void judge_failure_percentages(const struct fl_outlier_inspection *all) {
+    const struct fl_outlier_failure_percentage *rule = &all->options->failure_percentage;
+    if (all->count < rule->hosts_min) return;
+    for (size_t i = 0; i < all->count; i++) {
+        struct fl_outlier_host *host = all->hosts[i];
         if (host->ejected || volume(host) < rule->requests_min ||
             (uint64_t)host->judged_failed * 100 <= volume(host) * rule->threshold)
             continue;
-        if (!may_eject_another(sweep)) return;
-        eject(sweep, host, rule->enforce_percent, FL_OUTLIER_EJECTED_BY_FAILURE_PERCENTAGE,
+        if (!may_eject_another(all)) return;
+        eject(all, host, rule->enforce_percent, FL_OUTLIER_EJECTED_BY_FAILURE_PERCENTAGE,
               FL_OUTLIER_SPARED_BY_FAILURE_PERCENTAGE);
     }
 }
@@ -153,19 +153,19 @@ static bool has_served_its_time(const struct fl_outlier_options *options,
     return now_ms > host->ejected_at_ms + time;
 }
 
-static void let_back(const struct fl_outlier_sweep *sweep) {
-    for (size_t i = 0; i < sweep->count; i++) {
-        struct fl_outlier_host *host = sweep->hosts[i];
+static void let_back(const struct fl_outlier_inspection *all) {
+    for (size_t i = 0; i < all->count; i++) {
+        struct fl_outlier_host *host = all->hosts[i];
         if (!host->ejected && host->multiplier > 0) host->multiplier--;
-        if (!host->ejected || !has_served_its_time(sweep->options, host, sweep->now_ms)) continue;
+        if (!host->ejected || !has_served_its_time(all->options, host, all->now_ms)) continue;
         host->ejected = false;
-        sweep->tell(sweep->arg, host, FL_OUTLIER_BACK);
+        all->tell(all->arg, host, FL_OUTLIER_BACK);
     }
 }
 
-void fl_outlier_run(const struct fl_outlier_sweep *sweep) {
-    swap_buckets(sweep);
-    if (sweep->options->success_rate.on) judge_success_rates(sweep);
-    if (sweep->options->failure_percentage.on) judge_failure_percentages(sweep);
-    let_back(sweep);
+void fl_outlier_run(const struct fl_outlier_inspection *all) {
+    swap_buckets(all);
+    if (all->options->success_rate.on) judge_success_rates(all);
+    if (all->options->failure_percentage.on) judge_failure_percentages(all);
+    let_back(all);
 }

@@ -10,8 +10,8 @@
 
 /* Embedded in what is judged. */
 struct fl_outlier_host {
-    uint32_t answered, failed;               /* attempts since the last sweep */
-    uint32_t judged_answered, judged_failed; /* between the two sweeps before */
+    uint32_t answered, failed;               /* attempts since the last inspection */
+    uint32_t judged_answered, judged_failed; /* between the two inspections before */
     uint32_t multiplier;                     /* of the time for which it is ejected */
     bool ejected;
     uint64_t ejected_at_ms;
@@ -41,7 +41,7 @@ static inline void fl_outlier_count(struct fl_outlier_host *host, bool failed) {
 }
 
 /* Every interval_ms: judges what was counted since the last time, and tells each verdict. */
-struct fl_outlier_sweep {
+struct fl_outlier_inspection {
     const struct fl_outlier_options *options; /* complete */
     struct fl_outlier_host **hosts;
     size_t count;
@@ -50,6 +50,6 @@ struct fl_outlier_sweep {
     void (*tell)(void *arg, struct fl_outlier_host *host, enum fl_outlier_verdict verdict);
     void *arg;
 };
-void fl_outlier_run(const struct fl_outlier_sweep *sweep);
+void fl_outlier_run(const struct fl_outlier_inspection *all);
 
 #endif

@@ -8,11 +8,14 @@
 
 #include "channel/round.h"
 
+/* The one in use; else one that somebody else connected, or that could not take calls before. */
 static struct fl_candidate *find_connected(struct fl_candidate *list, size_t count) {
+    struct fl_candidate *other = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (list[i].ready) return &list[i];
+        if (list[i].ready && list[i].wanted) return &list[i];
+        if (list[i].ready && !other) other = &list[i];
     }
-    return NULL;
+    return other;
 }
 
 static bool is_trying(const struct fl_candidate *one) { return one->wanted && !one->failed; }

@@ -122,6 +122,7 @@ void fl_channel_want(struct fl_channel *channel) {
     if (!channel->loop_data.applied) return;
     if (channel->loop_data.idle.on) {
         want_none(channel);
+        fl_channel_eject(channel, NULL, 0);
         return;
     }
     size_t count = collect(channel);

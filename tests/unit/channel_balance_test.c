@@ -492,6 +492,14 @@ static void test_pick_first_keeps_the_connected_one(void **state) {
     fl_pick_first_choose(lost, 3);
     chosen_are(lost, 3, "xx-");
     fl_pick_first_choose(lost, 0);
+    /* Another one is connected for calls of its own: that changes nothing, while there is one. */
+    struct fl_candidate two[3] = {
+        {.ready = true}, {.wanted = true, .ready = true}, {.ready = false}};
+    fl_pick_first_choose(two, 3);
+    chosen_are(two, 3, "-x-");
+    two[1].ready = false;
+    fl_pick_first_choose(two, 3);
+    chosen_are(two, 3, "x--");
 }
 
 int main(void) {

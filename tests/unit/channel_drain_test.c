@@ -356,12 +356,12 @@ static void replace(struct roll *roll, size_t old, size_t new, unsigned host) {
     publish(roll);
 }
 
-static void roll_start(struct roll *roll, uint64_t seed) {
+static void roll_start(struct roll *roll, uint64_t seed, const struct fl_balance_options *balance) {
     memset(roll, 0, sizeof(*roll));
     roll->random.state = seed;
     fl_bed_start(&roll->bed,
                  &(struct fl_world_options){.seed = seed, .chop = true, .reorder = true});
-    fl_bed_open(&roll->bed, NULL);
+    fl_bed_open(&roll->bed, &(struct fl_channel_options){.balance = *balance});
     fl_channel_watch(roll->bed.channel,
                      &(struct fl_channel_watcher){.on_pick = on_pick, .arg = roll});
     for (unsigned i = 0; i < PODS; i++) {
@@ -387,14 +387,50 @@ static void roll_stop(struct roll *roll) {
     fl_bed_stop(&roll->bed);
 }
 
+static const struct fl_balance_options by_default = {.policy = FL_BALANCE_ROUND_ROBIN};
+
 static void test_rolling_update_loses_no_call(void **state) {
     FL_UNUSED(state);
     static struct roll roll;
     for (uint64_t seed = 0; seed < 50; seed++) {
-        roll_start(&roll, seed);
+        roll_start(&roll, seed, &by_default);
         for (unsigned i = 0; i < PODS; i++) replace(&roll, i, PODS + i, PODS + 1 + i);
         call_for_ms(&roll, 50);
         roll_stop(&roll);
+    }
+}
+
+static uint32_t odd_weight(void *arg, const struct fl_endpoint *endpoint) {
+    FL_UNUSED(arg);
+    return 1 + endpoint->address[strlen(endpoint->address) - 1] % 7 * 50;
+}
+
+/* Nor with any other way to choose endpoints. */
+static void test_rolling_update_by_every_policy(void **state) {
+    FL_UNUSED(state);
+    static const struct fl_balance_options all[] = {
+        {.policy = FL_BALANCE_PICK_FIRST},
+        {.policy = FL_BALANCE_PICK_FIRST, .shuffle = true},
+        {.policy = FL_BALANCE_LEAST_REQUEST, .slow_start_ms = 100},
+        {.policy = FL_BALANCE_RING_HASH, .weight = odd_weight},
+        {.policy = FL_BALANCE_RENDEZVOUS, .subset = 3},
+        {.weight = odd_weight, .slow_start_ms = 50},
+        {.subset = 2},
+        {.subset = 4,
+         .outlier = {.interval_ms = 20,
+                     .base_ejection_ms = 40,
+                     .max_ejection_percent = 100,
+                     .success_rate = {.on = true, .hosts_min = 2, .requests_min = 1},
+                     .failure_percentage = {.on = true, .hosts_min = 1, .requests_min = 1}}},
+    };
+    static struct roll roll;
+    for (size_t which = 0; which < FL_COUNT(all); which++) {
+        for (uint64_t seed = 200; seed < 210; seed++) {
+            roll_start(&roll, seed, &all[which]);
+            for (unsigned i = 0; i < PODS; i++) replace(&roll, i, PODS + i, PODS + 1 + i);
+            call_for_ms(&roll, 50);
+            roll_stop(&roll);
+        }
     }
 }
 
@@ -404,7 +440,7 @@ static void test_rolling_update_with_the_same_addresses(void **state) {
     FL_UNUSED(state);
     static struct roll roll;
     for (uint64_t seed = 100; seed < 120; seed++) {
-        roll_start(&roll, seed);
+        roll_start(&roll, seed, &by_default);
         for (unsigned i = 0; i < PODS; i++) {
             struct pod *leaving = &roll.pods[i], *coming = &roll.pods[PODS + i];
             leaving->flags = FL_BED_TERMINATING;
@@ -433,7 +469,7 @@ static void test_replays(void **state) {
     static struct roll roll;
     uint64_t traces[2];
     for (int i = 0; i < 2; i++) {
-        roll_start(&roll, 7);
+        roll_start(&roll, 7, &by_default);
         replace(&roll, 0, PODS, PODS + 1);
         call_for_ms(&roll, 50);
         traces[i] = fl_world_trace(roll.bed.world);
@@ -454,6 +490,7 @@ int main(void) {
         cmocka_unit_test(test_C22_channels_per_call_leave_nothing),
         cmocka_unit_test(test_no_pick_sees_a_half_made_set),
         cmocka_unit_test(test_rolling_update_loses_no_call),
+        cmocka_unit_test(test_rolling_update_by_every_policy),
         cmocka_unit_test(test_rolling_update_with_the_same_addresses),
         cmocka_unit_test(test_replays),
     };

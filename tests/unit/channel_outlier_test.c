@@ -37,15 +37,15 @@ static void tell(void *arg, struct fl_outlier_host *host, enum fl_outlier_verdic
     f.told[verdict]++;
 }
 
-static void sweep(void) {
+static void inspect(void) {
     f.now_ms += f.options.interval_ms;
-    fl_outlier_run(&(struct fl_outlier_sweep){.options = &f.options,
-                                              .hosts = f.list,
-                                              .count = f.count,
-                                              .now_ms = f.now_ms,
-                                              .random = &f.random,
-                                              .tell = tell,
-                                              .arg = &f});
+    fl_outlier_run(&(struct fl_outlier_inspection){.options = &f.options,
+                                                   .hosts = f.list,
+                                                   .count = f.count,
+                                                   .now_ms = f.now_ms,
+                                                   .random = &f.random,
+                                                   .tell = tell,
+                                                   .arg = &f});
 }
 
 static size_t ejected(void) {
@@ -97,13 +97,13 @@ static void test_failure_percentage(void **state) {
     count_up(0, 15, 85); /* not more than 85 percent */
     count_up(1, 0, 49);  /* too few to be judged */
     count_up(2, 14, 86);
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 1);
     assert_true(f.hosts[2].ejected);
     assert_int_equal(f.told[FL_OUTLIER_EJECTED_BY_FAILURE_PERCENTAGE], 1);
     set_up(&by_failures, 4); /* too few endpoints */
     count_up(2, 0, 100);
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 0);
 }
 
@@ -113,23 +113,23 @@ static void test_success_rate(void **state) {
     for (size_t i = 0; i < 4; i++) count_up(i, 100, 0);
     count_up(4, 50, 50); /* mean 0.9, deviation 0.2: below 0.52 */
     count_up(5, 0, 99);  /* too few to be judged */
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 1);
     assert_true(f.hosts[4].ejected);
     assert_int_equal(f.told[FL_OUTLIER_EJECTED_BY_SUCCESS_RATE], 1);
     set_up(&by_rate, 6);
     for (size_t i = 0; i < 4; i++) count_up(i, 100, 0);
     count_up(4, 99, 1); /* one out of a hundred is enough, if all others answer all */
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 1);
     set_up(&by_rate, 6);
     for (size_t i = 0; i < 3; i++) count_up(i, 100, 0);
     count_up(4, 50, 50); /* four with enough attempts */
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 0);
     set_up(&by_rate, 6);
     for (size_t i = 0; i < 6; i++) count_up(i, 50, 50); /* all alike */
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 0);
 }
 
@@ -138,21 +138,21 @@ static void test_what_is_off_is_not_judged(void **state) {
     set_up(&(struct fl_outlier_options){.success_rate = {.hosts_min = 1}}, 10);
     count_up(0, 0, 1000);
     for (size_t i = 1; i < 10; i++) count_up(i, 1000, 0);
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 0);
 }
 
-/* Only what was counted since the last sweep. */
+/* Only what was counted since the last inspection. */
 static void test_each_interval_is_judged_by_itself(void **state) {
     FL_UNUSED(state);
     set_up(&by_failures, 5);
     count_up(0, 0, 49);
-    sweep();
+    inspect();
     count_up(0, 0, 49);
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 0);
     count_up(0, 0, 50);
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 1);
 }
 
@@ -162,24 +162,24 @@ static void test_time_of_ejection_grows(void **state) {
     set_up(&by_failures, 5);
     for (unsigned times = 1; times <= 12; times++) {
         count_up(0, 0, 100);
-        sweep();
+        inspect();
         assert_true(f.hosts[0].ejected);
         uint64_t began = f.now_ms;
-        while (f.hosts[0].ejected) sweep();
-        /* At the first sweep after the time is over. */
+        while (f.hosts[0].ejected) inspect();
+        /* At the first inspection after the time is over. */
         assert_int_equal(f.now_ms - began, FL_MIN(times * 30000, 300000) + 10000);
         assert_int_equal(f.told[FL_OUTLIER_BACK], times);
     }
     assert_int_equal(f.hosts[0].multiplier, 12);
-    for (unsigned i = 0; i < 5; i++) sweep();
+    for (unsigned i = 0; i < 5; i++) inspect();
     assert_int_equal(f.hosts[0].multiplier, 7);
     set_up(&(struct fl_outlier_options){.base_ejection_ms = 400000,
                                         .failure_percentage = {.on = true}},
            5);
     count_up(0, 0, 100);
-    sweep();
+    inspect();
     uint64_t began = f.now_ms;
-    while (f.hosts[0].ejected) sweep();
+    while (f.hosts[0].ejected) inspect();
     assert_int_equal(f.now_ms - began, 410000); /* the base, though it is above the maximum */
 }
 
@@ -189,7 +189,7 @@ static void test_enforcement(void **state) {
     options.failure_percentage.enforce_percent = UINT32_MAX; /* 0 */
     set_up(&options, 5);
     count_up(0, 0, 100);
-    sweep();
+    inspect();
     assert_int_equal(ejected(), 0);
     assert_int_equal(f.told[FL_OUTLIER_SPARED_BY_FAILURE_PERCENTAGE], 1);
     options.failure_percentage.enforce_percent = 30;
@@ -197,7 +197,7 @@ static void test_enforcement(void **state) {
     for (int i = 0; i < 1000; i++) {
         f.hosts[0] = (struct fl_outlier_host){.failed = 0};
         count_up(0, 0, 100);
-        sweep();
+        inspect();
     }
     assert_in_range(f.told[FL_OUTLIER_EJECTED_BY_FAILURE_PERCENTAGE], 250, 350);
 }
@@ -217,7 +217,7 @@ static void test_never_more_than_the_maximum(void **state) {
             for (size_t i = 0; i < count; i++)
                 count_up(i, (unsigned)fl_random_below(&random, 30),
                          (unsigned)fl_random_below(&random, 60));
-            sweep();
+            inspect();
             assert_true(ejected() <= FL_MAX(count * f.options.max_ejection_percent / 100, 1));
         }
     }

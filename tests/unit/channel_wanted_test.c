@@ -369,7 +369,7 @@ static int64_t metric(const struct fixture *f, enum fl_metric_kind kind, const c
     return fl_metric_value(fl_metrics_get(f->bed.io->metrics, kind, name, "", labels));
 }
 
-/* Calls of 20 ms, of which those to slow pods fail; then the sweep. */
+/* Calls of 20 ms, of which those to slow pods fail; then the inspection. */
 static void fail_calls_to_the_slow(struct fixture *f) {
     struct fl_bed_call calls[80];
     for (size_t i = 0; i < FL_COUNT(calls); i++)
