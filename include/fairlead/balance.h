@@ -19,7 +19,7 @@ enum fl_balance_policy {
      * endpoint comes or leaves, little more than its share moves. */
     FL_BALANCE_RING_HASH,
     /* The same, by the highest score: nothing moves but its share, and shares are more even than a
-     * ring's; a change costs more (some 50 microseconds) and 128 KiB are held. */
+     * ring's; a change costs more (0.15 ms) and 128 KiB are held. */
     FL_BALANCE_RENDEZVOUS,
 };
 
