@@ -151,8 +151,7 @@ static int choose_port(struct fl_channel *channel, struct fl_set **out) {
 
 static int apply_view(struct fl_channel *channel, struct fl_set *view) {
     struct applying applying = {channel, 0};
-    int rc = fl_set_diff(channel->loop_data.applied, view, apply_change, &applying);
-    int rc = fl_set_diff(channel->loop_data.applied, newest, note_change, &applying);
+    int rc = fl_set_diff(channel->loop_data.applied, view, note_change, &applying);
     if (rc == 0) rc = applying.rc;
     if (rc == 0)
         rc = fl_handle_slot_publish(&channel->shared_data.handles, &channel->loop_data.sub_list);
