@@ -82,6 +82,7 @@ set(FL_SOURCES_http
   src/http/h2_recv.c
   src/http/h2_send.c
   src/http/h2_strikes.c
+  src/http/h2_window.c
   src/http/limits.c
   src/http/memory.c
   src/http/message.c

@@ -11,8 +11,9 @@
 #include "channel/drain.h"
 #include "channel/handle.h"
 
-#define ANSWER_MS         1000 /* for the PING before use */
-#define ENHANCE_YOUR_CALM 11u  /* RFC 9113 section 7 */
+#define ANSWER_MS         1000                         /* for the PING before use */
+#define ENHANCE_YOUR_CALM 11u                          /* RFC 9113 section 7 */
+#define WINDOW_BYTES_MAX  ((uint32_t)16 * 1024 * 1024) /* gRPC's */
 
 static void count(const struct fl_transport *transport, const char *name, const char *help,
                   const char *cause) {
@@ -169,6 +170,7 @@ int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_tran
         .ping_timeout_ms = keepalive->timeout_ms,
         .ping_without_streams = keepalive->without_calls,
         .user_timeout_ms = keepalive->timeout_ms,
+        .window_bytes_max = WINDOW_BYTES_MAX,
     };
     int rc = FL_ENOMEM;
     struct fl_transport *transport = FL_NEW(struct fl_transport);

@@ -307,6 +307,7 @@ static struct fl_http_options fill_in(const struct fl_http_options *given) {
     o.ready_timeout_ms = or_default(o.ready_timeout_ms, READY_TIMEOUT_MS);
     o.ping_timeout_ms = or_default(o.ping_timeout_ms, PING_TIMEOUT_MS);
     o.window_bytes = FL_MIN(or_default(o.window_bytes, WINDOW_BYTES), WINDOW_BYTES_MAX);
+    o.window_bytes_max = FL_MIN(FL_MAX(o.window_bytes_max, o.window_bytes), WINDOW_BYTES_MAX);
     o.header_bytes_max = or_default(o.header_bytes_max, HEADER_BYTES_MAX);
     o.streams_max = or_default(o.streams_max, STREAMS_MAX);
     return o;

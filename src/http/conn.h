@@ -77,6 +77,8 @@ struct fl_http_options {
     bool ping_without_streams; /* PING without streams open as well */
     uint32_t user_timeout_ms;  /* as in fl_dial; client */
     uint32_t window_bytes; /* [1 MiB] receive window per stream; the connection's is four times */
+    uint32_t window_bytes_max; /* [window_bytes] HTTP/2: grows to it by bandwidth and delay; the
+                                  connection's at least as large */
     uint32_t header_bytes_max; /* [16 KiB] of one header list; beyond: the stream is refused */
     uint32_t streams_max;      /* [1000] server: concurrent streams allowed to the peer */
     /* [0: any rate] Server: PINGs sooner one behind the other than this, with and without streams

@@ -7,7 +7,6 @@
 #include "http/memory.h"
 
 #define DRAIN_WAIT_MS      5000
-#define CONN_WINDOWS       4 /* the connection's window, in windows of a stream */
 #define CLIENT_STREAMS_MAX ((uint32_t)64 * 1024) /* whatever the peer allows */
 
 const uint8_t fl_h2_ping_drain[8] = {'f', 'l', '-', 'd', 'r', 'a', 'i', 'n'};
@@ -146,8 +145,8 @@ static int submit_settings(struct fl_h2 *h2) {
             ? nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, server, FL_COUNT(server))
             : nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, client, FL_COUNT(client));
     if (rc) return rc;
-    return nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
-                                                 (int32_t)(CONN_WINDOWS * o->window_bytes));
+    h2->window.bytes = o->window_bytes;
+    return fl_h2_window_apply(h2);
 }
 
 static int session_new(struct fl_h2 *h2, const nghttp2_session_callbacks *callbacks,

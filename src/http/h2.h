@@ -25,6 +25,17 @@ struct fl_h2_budget {
     uint64_t filled_ms; /* when time was last taken into account */
 };
 
+/* The receive window of a stream, and its growth; see h2_window.c. */
+struct fl_h2_window {
+    uint32_t bytes;
+    bool measuring;    /* its PING is not answered yet */
+    size_t got;        /* body bytes since it was sent, or since the last answer */
+    uint64_t asked_us; /* when it was sent */
+    uint64_t per_s;    /* the most that was measured */
+    uint64_t next_ms;  /* not measured before */
+    uint32_t pause_ms;
+};
+
 struct fl_h2 {
     struct fl_http_conn *conn;
     nghttp2_session *session;
@@ -39,6 +50,7 @@ struct fl_h2 {
     struct fl_timer drain_timer, ping_timer;
     struct fl_h2_strikes strikes; /* server */
     struct fl_h2_budget budget;
+    struct fl_h2_window window;
     uint64_t busy_since_ms, ping_out_ms;
 };
 
@@ -62,6 +74,13 @@ void fl_h2_strikes_ping(struct fl_h2 *h2); /* a PING came */
 void fl_h2_budget_frame(struct fl_h2 *h2, const nghttp2_frame_hd *hd); /* one begins */
 void fl_h2_budget_spend(struct fl_h2 *h2); /* one brought nothing after all */
 static inline void fl_h2_budget_restore(struct fl_h2 *h2) { h2->budget.spent = 0; }
+
+/* h2_window.c */
+#define FL_H2_CONN_WINDOWS 4 /* the connection's window, in first windows of a stream */
+FL_MUST int fl_h2_window_apply(struct fl_h2 *h2);  /* to the connection; nghttp2's error */
+void fl_h2_window_got(struct fl_h2 *h2, size_t n); /* body bytes */
+/* True: that PING was its own. */
+bool fl_h2_window_answered(struct fl_h2 *h2, const uint8_t data[8]);
 
 /* h2_recv.c */
 void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks);

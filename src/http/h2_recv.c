@@ -96,7 +96,7 @@ static void got_headers(struct fl_h2 *h2, const nghttp2_frame *frame) {
 static void got_ping_ack(struct fl_h2 *h2, const nghttp2_ping *ping) {
     if (memcmp(ping->opaque_data, fl_h2_ping_drain, sizeof fl_h2_ping_drain) == 0)
         fl_h2_drain_step(h2);
-    else
+    else if (!fl_h2_window_answered(h2, ping->opaque_data))
         fl_h2_ping_answered(h2, ping->opaque_data);
 }
 
@@ -174,6 +174,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct fl_h2 *h2 = arg;
     struct fl_http_stream *stream = fl_h2_stream(h2, id);
     fl_h2_budget_restore(h2);
+    fl_h2_window_got(h2, n);
     if (stream)
         fl_http_stream_got_data(stream, fl_str_n(data, n));
     else if (nghttp2_is_fatal(nghttp2_session_consume(session, id, n)))

@@ -222,6 +222,83 @@ static void test_C8_goaway_while_a_request_waits_to_be_sent(void **state) {
     bed_deinit(&b);
 }
 
+/* --- windows that grow --- */
+
+#define FAR_MS 50 /* one way */
+
+/* Fetches 3 MB over a line of 100 ms there and back; how long it took. */
+static uint64_t fetch(struct bed *b) {
+    uint64_t start_ms = fl_io_now_ms(b->io);
+    struct heard *h = bed_ask(b, "GET", "/big");
+    size_t i = b->request_count;
+    while (b->request_count == i) bed_run(b, 1);
+    bed_respond(bed_request(b, i), 200, false);
+    bed_fill(bed_request(b, i), 3000000, true);
+    while (h->closes == 0) bed_run(b, 1);
+    assert_complete(h, 200);
+    assert_pattern(h, 3000000);
+    return fl_io_now_ms(b->io) - start_ms;
+}
+
+static void open_far(struct bed *b, uint32_t window_bytes, uint32_t window_bytes_max) {
+    const struct fl_world_options far = {
+        .seed = 1, .latency_us_min = FAR_MS * 1000, .latency_us_max = FAR_MS * 1000};
+    bed_open_h2(b, &far);
+    b->client_options.window_bytes = window_bytes;
+    b->client_options.window_bytes_max = window_bytes_max;
+    bed_connect(b);
+}
+
+/* The line carries 64 KB in a round trip; a window of 16 KB would make four of each. */
+static void test_window_grows_on_a_long_line(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    open_far(&b, 16384, 0);
+    uint64_t held_back = fetch(&b);
+    bed_deinit(&b);
+    open_far(&b, 16384, 1000000);
+    fetch(&b);
+    uint64_t grown = fetch(&b);
+    const struct fl_h2 *h2 = b.client.conn->h2;
+    assert_true(grown * 3 < held_back);
+    assert_in_range(h2->window.bytes, 65536, 1000000);
+    assert_int_equal(nghttp2_session_get_remote_settings(b.servers[0].conn->h2->session,
+                                                         NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE),
+                     h2->window.bytes);
+    bed_deinit(&b);
+}
+
+static void test_window_stays_within_its_bound(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    open_far(&b, 16384, 40000);
+    for (int i = 0; i < 3; i++) fetch(&b);
+    assert_int_equal(b.client.conn->h2->window.bytes, 40000);
+    bed_deinit(&b);
+    open_far(&b, 16384, 0);
+    fetch(&b);
+    assert_int_equal(b.client.conn->h2->window.bytes, 16384);
+    bed_deinit(&b);
+}
+
+/* A line that is no longer than the window needs: no growth, and few PINGs. */
+static void test_window_of_a_short_line_stays(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.client_options.window_bytes_max = 16000000;
+    bed_connect(&b);
+    for (int i = 0; i < 50; i++) {
+        struct heard *h = bed_ask(&b, "GET", "/small");
+        bed_run(&b, 10);
+        bed_respond(bed_request(&b, (size_t)i), 200, false);
+        bed_fill(bed_request(&b, (size_t)i), 100000, true);
+        bed_run_closed(&b, h);
+    }
+    assert_int_equal(b.client.conn->h2->window.bytes, 1024 * 1024);
+    bed_deinit(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_receiver_that_does_not_consume_stops_the_sender),
@@ -233,6 +310,9 @@ int main(void) {
         cmocka_unit_test(test_frames_for_a_stream_that_is_gone),
         cmocka_unit_test(test_C8_goaway_while_a_request_waits_to_be_sent),
         cmocka_unit_test(test_writable_after_the_end),
+        cmocka_unit_test(test_window_grows_on_a_long_line),
+        cmocka_unit_test(test_window_stays_within_its_bound),
+        cmocka_unit_test(test_window_of_a_short_line_stays),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }
