@@ -12,7 +12,7 @@ CONFIGURE = @test -f build/$@/build.ninja || cmake --preset $@ >build/$@.log 2>&
 BUILD = @cmake --build build/$@ -j $(JOBS) --
 
 .PHONY: all help packages release debug asan tsan fuzz-build coverage-build test sanitize test-peers \
-  demo bench bench-discovery fuzz sim soak swarm tidy format docs coverage deb install clean
+  demo bench bench-discovery bench-grpc fuzz sim soak swarm tidy format docs coverage deb install clean
 
 all: release
 
@@ -29,6 +29,7 @@ help:
 #: make swarm        10,000 simulated clients through an API server's outage
 #: make bench        the figures, as a table and in build/bench/results.json
 #: make bench-discovery  discovery beside client-go, kube-rs and curl
+#: make bench-grpc   calls beside grpc-go, gRPC C++ and h2load
 #: make fuzz         every fuzz target for SECONDS_EACH=60 seconds
 #: make coverage     lines that the tests reach; fails below 85 % outside the faces
 #: make deb          Debian packages in build/deb, checked with lintian and by installing them
@@ -65,6 +66,10 @@ bench: release
 bench-discovery: release
 	@scripts/packages bench peers
 	@tests/bench/bench-discovery
+
+bench-grpc: release
+	@scripts/packages bench bench-grpc
+	@tests/bench/bench-grpc
 
 fuzz:
 	@scripts/packages build fuzz

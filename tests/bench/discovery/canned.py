@@ -6,7 +6,8 @@ import subprocess
 import time
 
 from data import ENDPOINTS, FLIPS, PATHS, TYPES
-from subject import Canned, Subject, pinned, CLIENT_CORE
+from program import CLIENT_CORE, pinned
+from subject import Canned, Subject
 
 
 def write_kubeconfig(path, port, ca):

@@ -8,7 +8,8 @@ import tempfile
 import time
 
 from data import ADMIN_TOKEN, ENDPOINTS, NAMESPACE, DataCluster, say
-from subject import Subject, pinned, SERVER_CORE
+from program import SERVER_CORE, pinned
+from subject import Subject
 from waiting import free_port
 
 RATE = 150

@@ -1,5 +1,4 @@
-"""A subject: a client process that is pinned to one core, told what to do by lines on its standard input, and
-answers by lines of JSON.
+"""A subject of bench-discovery, and the server it is measured against.
 
 At its start it prints {"at":"synced","cpu_us":CPU of the process so far,"us":time}. The commands:
     expect N     -> {"at":"expecting"}, and after N updates {"at":"events","cpu_us","us","seen"}
@@ -11,81 +10,15 @@ At its start it prints {"at":"synced","cpu_us":CPU of the process so far,"us":ti
     free         -> gives memory back to the system (client-go only)
 """
 import json
-import os
-import queue
 import subprocess
-import threading
 import time
 
-CLIENT_CORE, SERVER_CORE = 1, 0
-IDLE_QUIET, IDLE_MAX = 2.0, 5.0  # seconds: memory that has not moved so long, waited for at most
+from program import SERVER_CORE, Program, pinned
 
 
-def pinned(core):
-    cores = sorted(os.sched_getaffinity(0))
-    return lambda: os.sched_setaffinity(0, {cores[core % len(cores)]})
-
-
-class Subject:
-    def __init__(self, name, command, log, env=None):
-        self.name, self.log = name, open(log, "ab")
-        self.child = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=self.log, env={**os.environ, **(env or {})},
-                                      preexec_fn=pinned(CLIENT_CORE), text=True)
-        self.answers = queue.Queue()
-        threading.Thread(target=self.listen, daemon=True).start()
-
-    def listen(self):
-        for line in self.child.stdout:
-            self.answers.put(json.loads(line))
-        self.answers.put(None)
-
-    def wait(self, at, seconds=120):
-        """The answer `at`; what else comes is another's."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                answer = self.answers.get(timeout=max(0.01, deadline - time.monotonic()))
-            except queue.Empty:
-                raise SystemExit(f"bench: {self.name} did not say \"{at}\" in {seconds} s: it did not see every "
-                                 f"event; its log: {self.log.name}") from None
-            if answer is None:
-                raise SystemExit(f"bench: {self.name} ended; its log: {self.log.name}")
-            if answer["at"] == at:
-                return answer
-
-    def tell(self, command):
-        self.child.stdin.write(command + "\n")
-        self.child.stdin.flush()
-
-    def ask(self, command, at):
-        self.tell(command)
-        return self.wait(at)
-
+class Subject(Program):
     def cpu_us(self):
         return self.ask("cpu", "cpu")["cpu_us"]
-
-    def status(self, field):  # KiB
-        with open(f"/proc/{self.child.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith(field + ":"))
-
-    def reset_peak(self):
-        with open(f"/proc/{self.child.pid}/clear_refs", "w") as file:
-            file.write("5")
-
-    def peak_kib(self):
-        return self.status("VmHWM")
-
-    def idle_kib(self):
-        """Resident memory once it does not move any more."""
-        began = moved = time.monotonic()
-        last = self.status("VmRSS")
-        while time.monotonic() - moved < IDLE_QUIET and time.monotonic() - began < IDLE_MAX:
-            time.sleep(0.1)
-            now = self.status("VmRSS")
-            if abs(now - last) > 64:
-                last, moved = now, time.monotonic()
-        return self.status("VmRSS")
 
     def require(self, slices, endpoints, unready):
         held = self.ask("held", "held")
@@ -93,12 +26,6 @@ class Subject:
         if got != (slices, endpoints, unready):
             raise SystemExit(f"bench: {self.name} holds (slices, endpoints, unready) {got}, "
                              f"not {(slices, endpoints, unready)}")
-
-    def close(self):
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait()
-        self.log.close()
 
 
 class Canned:

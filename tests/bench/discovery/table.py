@@ -1,5 +1,5 @@
 """The table: medians and spread of each figure, and the targets with how far they are met."""
-import statistics
+from figures import Figures, print_table, print_targets
 
 SUBJECTS = (("fairlead", "Fairlead"), ("client-go", "client-go"), ("client-go-compact", "compacted"),
             ("kube-rs", "kube-rs"), ("kube-rs-streaming", "streaming"), ("curl", "curl"))
@@ -13,38 +13,6 @@ METRICS = (("sync_cpu", "CPU of the sync, s"), ("sync_time", "time of the sync, 
            ("real_relist_cpu", "… CPU of a relist, s"), ("real_relist_peak", "… its peak, MiB"),
            ("latency_p50", "write to callback, p50, ms"), ("latency_p99", "… p99, ms"))
 AS_IS = ("client-go", "kube-rs", "kube-rs-streaming")
-
-
-class Figures:
-    def __init__(self, rows):
-        self.values = {}
-        for r in rows:
-            self.values.setdefault((r["subject"], r["metric"]), []).append(r["value"])
-
-    def has(self, *keys):
-        return all(key in self.values for key in keys)
-
-    def median(self, subject, metric):
-        return statistics.median(self.values[subject, metric])
-
-    def text(self, subject, metric):
-        values = self.values.get((subject, metric))
-        if not values:
-            return ""
-        digits = 3 if statistics.median(values) < 10 else 1 if statistics.median(values) < 1000 else 0
-        if len(values) == 1:
-            return f"{values[0]:.{digits}f}"
-        return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
-
-    def best(self, metric, most=False):
-        found = [self.median(s, metric) for s in AS_IS if (s, metric) in self.values]
-        return (max(found) if most else min(found)) if found else None
-
-
-def print_table(rows):
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    for r in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(r, widths)).rstrip())
 
 
 def show_figures(f):
@@ -105,15 +73,10 @@ def targets(f, slices):
 
 def show(rows, slices, quick):
     """Prints both tables."""
-    f = Figures(rows)
+    f = Figures(rows, AS_IS)
     show_figures(f)
-    table = [("TARGET", "MEASURED", "BOUND", "")]
-    for what, measured, bound, unit in targets(f, slices):
-        digits = 3 if unit == "x" else 1
-        verdict = "met" if measured <= bound else f"missed by {(measured / bound - 1) * 100:.0f} %"
-        table.append((what, f"{measured:.{digits}f} {unit}", f"<= {bound:.{digits}f} {unit}", verdict))
     print()
-    print_table(table)
+    print_targets(targets(f, slices))
     if quick:
         print("\n--quick: of a small run the fixed costs of a process are a large part; the targets are for 5,000 "
               "slices.")
