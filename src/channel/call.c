@@ -62,6 +62,8 @@ static void conclude(struct fl_call *call) {
         result.status = call->status;
         result.message = call->why.detail;
         result.why = &call->why;
+        result.headers = attempt->reply.headers; /* as far as it came */
+        result.trailers = attempt->reply.trailers;
     } else {
         fl_reply_result(&attempt->reply, &call->why, call->h2_code, &cause, &result);
     }

@@ -362,6 +362,26 @@ static void test_config_goes_before_the_default(void **state) {
     fl_bed_stop(&bed);
 }
 
+/* What the caller's options point to stays the caller's, whatever fails. */
+static void test_open_with_a_config_without_memory(void **state) {
+    FL_UNUSED(state);
+    static const char config[] =
+        "{\"methodConfig\":[{\"name\":[{},{\"service\":\"a\"}],\"waitForReady\":true}],"
+        "\"healthCheckConfig\":{\"serviceName\":\"db\"}}";
+    struct fl_bed bed;
+    fl_bed_start(&bed, NULL);
+    FL_TEST_EACH_FAILURE(n) {
+        struct fl_channel_options options = {.service_config = config, .authority = "echo.example"};
+        int rc =
+            fl_channel_open(bed.io, bed.discovery, "hand:///echo", &options, &bed.channel, NULL);
+        fl_test_alloc_fail_at(0);
+        assert_true(rc == 0 || rc == FL_ENOMEM);
+        if (rc == 0) fl_bed_close(&bed);
+        bed.channel = NULL;
+    }
+    fl_bed_stop(&bed);
+}
+
 static void test_config_waits_for_ready(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -519,6 +539,7 @@ int main(void) {
         cmocka_unit_test(test_compressed_answers),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_config_goes_before_the_default),
+        cmocka_unit_test(test_open_with_a_config_without_memory),
         cmocka_unit_test(test_config_waits_for_ready),
         cmocka_unit_test(test_credentials_of_each_attempt),
         cmocka_unit_test(test_no_credentials_over_cleartext),
