@@ -29,7 +29,8 @@ fl_descriptors(fl_channel channel ${PROJECT_SOURCE_DIR}/src/channel/proto
   grpc/examples/echo/echo.proto
   grpc/health/v1/health.proto
   grpc/reflection/v1/reflection.proto
-  grpc/reflection/v1alpha/reflection.proto)
+  grpc/reflection/v1alpha/reflection.proto
+  helloworld/helloworld.proto)
 fl_room(registry ROOMS base wire http kube channel discovery)
 fl_room(sim ROOMS base wire http kube discovery channel registry LIBRARIES PkgConfig::JANSSON)
 

@@ -174,6 +174,7 @@ set(FL_SOURCES_channel
   src/channel/idle.c
   src/channel/inbox.c
   src/channel/keepalive.c
+  src/channel/greeter.c
   src/channel/handle.c
   src/channel/least_request.c
   src/channel/metadata.c

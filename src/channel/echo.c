@@ -1,4 +1,4 @@
-/* echo.c - the echo service, health and reflection, and the server that has them.
+/* echo.c - the echo service, greeter, health and reflection, and the server that has them.
  *
  * EchoRequest and EchoResponse are the same message {string message = 1}, so the answer is the
  * request's bytes. An echo that takes its time waits on a timer; when the server goes, what still
@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "channel/echo_stream.h"
+#include "channel/greeter.h"
 #include "channel/health_service.h"
 #include "channel/reflection.h"
 
@@ -88,11 +89,12 @@ static int serve(struct fl_echo *echo, const struct fl_echo_options *options,
          .events = &fl_echo_bidirectional,
          .client_streams = true},
     };
-    struct fl_grpc_service services[2 + FL_REFLECTION_SERVICES] = {
+    struct fl_grpc_service services[3 + FL_REFLECTION_SERVICES] = {
         {ECHO, methods, FL_COUNT(methods), &echo->calls},
+        fl_greeter_service,
         fl_health_service_of(echo->health),
     };
-    fl_reflection_services(echo->reflection, services + 2);
+    fl_reflection_services(echo->reflection, services + 3);
     const struct fl_grpc_server_options server = {.host = options->host,
                                                   .port = options->port,
                                                   .limits = options->limits,

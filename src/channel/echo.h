@@ -2,8 +2,8 @@
  *
  * grpc.examples.echo.Echo: UnaryEcho answers the request's bytes, after delay_ms;
  * ServerStreamingEcho answers them ten times, ClientStreamingEcho the last message's,
- * BidirectionalStreamingEcho each message's. grpc.health.v1.Health says SERVING, and NOT_SERVING
- * while draining. */
+ * BidirectionalStreamingEcho each message's. helloworld.Greeter greets. grpc.health.v1.Health says
+ * SERVING, and NOT_SERVING while draining. */
 #ifndef FL_CHANNEL_ECHO_H
 #define FL_CHANNEL_ECHO_H
 

@@ -35,6 +35,17 @@ class Examples(support.Case):
             lines = self.lines("watch_service", TARGET, "1", kubeconfig=kubeconfig)
             self.assertEqual(sum(line.startswith("+ ") for line in lines), 3, lines)
 
+            line, = self.lines("greeter_client", TARGET, "Ahab", kubeconfig=kubeconfig)
+            self.assertRegex(line, r'^127\.1\.0\.\d:50051 said "Hello Ahab"$')
+
+            lines = self.lines("fanout", TARGET, kubeconfig=kubeconfig)
+            self.assertEqual(lines[-1], "3 of 3 have heard it")
+            self.assertEqual(len({line.split()[1] for line in lines[:-1]}), 3, lines)
+
+            lines = self.lines("idle", TARGET, kubeconfig=kubeconfig)
+            self.assertEqual([line.split()[0] for line in lines if line.split()[0] in ("OK", "IDLE")],
+                             ["OK", "IDLE", "OK"], lines)
+
             lines = self.lines("uv_loop", TARGET, "6", kubeconfig=kubeconfig)
             self.assertEqual(len(lines), 6)
             self.assertTrue(all(line.endswith("is serving") for line in lines), lines)
@@ -46,7 +57,8 @@ class Examples(support.Case):
         self.assertIn("DEADLINE_EXCEEDED", answer.stdout)
 
     def test_bad_target(self):
-        for name in ("echo_client", "poll_loop", "uv_loop", "watch_service"):
+        for name in ("echo_client", "fanout", "greeter_client", "idle", "poll_loop", "uv_loop",
+                     "watch_service"):
             self.assertEqual(self.example(name).returncode, 2)
             answer = self.example(name, "echo")
             self.assertEqual(answer.returncode, 1)
