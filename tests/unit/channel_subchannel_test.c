@@ -283,6 +283,34 @@ static void test_leaves_from_every_state(void **state) {
     }
 }
 
+/* Without memory a further connection is not opened, and the one there is goes on. */
+static void test_further_connection_with_each_allocation_failing(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    start(&f, 15);
+    f.connector.connections_max = 2;
+    fl_peer_start(&f.peer, f.io, HOST, PORT, FL_PEER_HTTP);
+    fl_subchannel_want(f.sub, true);
+    fl_world_run_ms(f.world, 10);
+    assert_int_equal(f.sub->state, FL_CHANNEL_READY);
+    size_t n = 1;
+    while (fl_subchannel_width(f.sub) == 1) {
+        assert_true(fl_subchannel_may_widen(f.sub));
+        fl_test_alloc_fail_at(n++);
+        fl_subchannel_widen(f.sub);
+        fl_test_alloc_fail_at(0);
+        if (fl_subchannel_width(f.sub) == 1) assert_false(fl_subchannel_may_widen(f.sub));
+        assert_int_equal(f.sub->state, FL_CHANNEL_READY);
+        assert_non_null(fl_subchannel_usable(f.sub));
+        fl_world_run_ms(f.world, 1000);
+    }
+    assert_in_range(n, 3, 100);
+    assert_false(fl_subchannel_may_widen(f.sub)); /* as many as are allowed */
+    fl_world_run_ms(f.world, 10);
+    assert_int_equal(f.peer.open, 2);
+    stop(&f);
+}
+
 static void test_each_allocation_failing(void **state) {
     FL_UNUSED(state);
     FL_TEST_EACH_FAILURE(n) {
@@ -327,6 +355,7 @@ int main(void) {
         cmocka_unit_test(test_wanted_again_forgets_backoff),
         cmocka_unit_test(test_new_identity_forgets_backoff),
         cmocka_unit_test(test_leaves_from_every_state),
+        cmocka_unit_test(test_further_connection_with_each_allocation_failing),
         cmocka_unit_test(test_each_allocation_failing),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
