@@ -154,12 +154,14 @@ set(FL_SOURCES_channel
   src/channel/balance.c
   src/channel/call.c
   src/channel/call_credentials.c
+  src/channel/call_metrics.c
   src/channel/call_retry.c
   src/channel/call_stream.c
   src/channel/call_wait.c
   src/channel/call_wait_stream.c
   src/channel/channel.c
   src/channel/compression.c
+  src/channel/connection_metrics.c
   src/channel/connectivity.c
   src/channel/credentials.c
   src/channel/descriptor.c

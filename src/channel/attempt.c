@@ -37,7 +37,7 @@ void fl_attempt_init(struct fl_attempt *attempt, struct fl_call *call) {
     attempt->end_sent = false;
     attempt->sub = NULL;
     attempt->stream = NULL;
-    attempt->sent = 0;
+    attempt->sent = attempt->straight = 0;
     init_reply(attempt);
 }
 
@@ -121,6 +121,7 @@ static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_e
     attempt->stream = NULL;
     attempt->sub->pick.active--;
     judge(attempt, why);
+    fl_attempt_measure_end(attempt, why, h2_code);
     fl_list_remove(&attempt->link);
     fl_attempt_move(attempt, FL_ATTEMPT_OVER);
     fl_call_on_over(attempt->call, attempt, why, h2_code);
@@ -177,6 +178,7 @@ int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
                               &attempt->stream, err);
     fl_head_deinit(&head);
     if (rc != 0) return rc;
+    fl_attempt_measure_start(attempt);
     if (attempt->state == FL_ATTEMPT_WAITING) fl_channel_unqueue(call->channel, attempt);
     fl_attempt_move(attempt, FL_ATTEMPT_SENT);
     fl_subchannel_ref(transport->sub);
@@ -184,7 +186,7 @@ int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
     attempt->sub = transport->sub;
     attempt->sub->pick.active++;
     fl_list_push(&transport->attempts, &attempt->link);
-    attempt->sent = 0;
+    attempt->sent = attempt->straight = 0;
     attempt->end_sent = false;
     call->open++;
     call->attempts++;

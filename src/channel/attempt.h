@@ -30,7 +30,9 @@ struct fl_attempt {
     struct fl_subchannel *sub; /* of the last stream, counted; NULL: there was none */
     struct fl_http_stream *stream;
     struct fl_reply reply;
-    uint64_t sent; /* place in the call's outbox */
+    uint64_t sent;     /* place in the call's outbox */
+    uint64_t straight; /* bytes past the outbox */
+    uint64_t began_us; /* of the stream */
 };
 
 void fl_attempt_init(struct fl_attempt *attempt, struct fl_call *call);

@@ -72,9 +72,10 @@ static void conclude(struct fl_call *call) {
     result.transparent_retries = call->retries;
     fl_io_timer_clear(channel->io, &call->timer);
     fl_metric_add(channel->calls[result.status], 1);
+    uint64_t now_ms = fl_call_measure_end(call, result.status) / 1000;
     call->events.on_end(call->arg, &result);
     call_free(call);
-    if (fl_list_empty(&channel->loop_data.calls)) fl_idle_quiet(channel);
+    if (fl_list_empty(&channel->loop_data.calls)) fl_idle_quiet(channel, now_ms);
 }
 
 void fl_call_finish(struct fl_call *call) {
@@ -209,7 +210,7 @@ static int start_deadline(struct fl_call *call) {
     struct fl_io *io = call->channel->io;
     if (call->timeout_ms == 0) return 0;
     if (fl_io_timer_init(io, &call->timer, deadline) != 0) return FL_ENOMEM;
-    call->deadline_ms = fl_io_now_ms(io) + call->timeout_ms;
+    call->deadline_ms = call->began_us / 1000 + call->timeout_ms;
     fl_io_timer_set(io, &call->timer, call->deadline_ms);
     return 0;
 }
@@ -221,6 +222,8 @@ void fl_call_begin(struct fl_call *call) {
         return;
     }
     fl_sm_move(&call->state, moves, FL_CALL_RUNNING);
+    call->began_us = fl_io_now_us(channel->io);
+    call->metrics = fl_call_metrics_get(&channel->loop_data.measured, call->path);
     fl_idle_leave(channel);
     fl_list_push(&channel->loop_data.calls, &call->link);
     if (start_deadline(call) != 0 || (call->config && fl_call_start_policy(call) != 0)) {
@@ -408,6 +411,7 @@ int fl_call_unary(struct fl_channel *channel, const char *method, const void *re
     memcpy(bytes, frame.prefix, FL_GRPC_PREFIX);
     if (frame.body.n > 0) memcpy(bytes + FL_GRPC_PREFIX, frame.body.p, frame.body.n);
     fl_outbox_init_fixed(&call->outbox, fl_str_n(bytes, fl_frame_len(&frame)));
+    call->messages = 1;
     fl_frame_deinit(&frame);
     if (len > call->send_bytes_max) refuse_large(call, len);
     return start(call, out, err);

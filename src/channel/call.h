@@ -42,7 +42,11 @@ struct fl_call {
     unsigned retries;  /* of these, what no server processed */
     unsigned open;     /* attempts with a stream */
     unsigned tries;    /* attempts that a policy counts */
-    unsigned backoffs; /* retries since the start or the last pushback */
+    unsigned messages; /* written */
+    uint32_t retry_delay_ms;
+    uint64_t began_us, ended_us;       /* on the loop; the last stream's end */
+    struct fl_method_metrics *metrics; /* NULL: not measured */
+    unsigned backoffs;                 /* retries since the start or the last pushback */
     uint32_t receive_bytes_max, send_bytes_max;
     enum fl_compression compression; /* of what is sent */
     uint64_t timeout_ms;             /* 0: none */

@@ -64,6 +64,7 @@ static bool write_straight(struct fl_call *call, const struct fl_frame *frame) {
         fl_fail_nomem(&err);
         fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
     }
+    attempt->straight += fl_frame_len(frame);
     return true;
 }
 
@@ -82,6 +83,7 @@ int fl_call_write(struct fl_call *call, const void *message, size_t len) {
         rc = fl_outbox_add(&call->outbox, fl_str_n(frame.prefix, FL_GRPC_PREFIX), frame.body);
         if (rc == 0) write_all(call);
     }
+    if (rc == 0) call->messages++;
     fl_frame_deinit(&frame);
     return rc;
 }

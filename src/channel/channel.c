@@ -191,6 +191,7 @@ static void channel_free(struct fl_channel *channel) {
     fl_channel_ejection_deinit(channel);
     fl_balance_options_deinit(&channel->options.balance);
     fl_map_deinit(&channel->loop_data.subs);
+    fl_call_metrics_deinit(&channel->loop_data.measured);
     fl_handle_slot_deinit(&channel->shared_data.handles);
     fl_channel_credentials_free(channel->credentials);
     fl_service_config_free(channel->service_config);
@@ -211,7 +212,7 @@ static void end_close(struct fl_channel *channel) {
 }
 
 static void connect(struct fl_channel *channel) {
-    fl_idle_quiet(channel);
+    fl_idle_quiet(channel, fl_io_now_ms(channel->io));
     fl_idle_leave(channel);
 }
 
@@ -243,6 +244,8 @@ static void init_loop_data(struct fl_channel *channel) {
         .arg = channel,
     };
     fl_keepalive_of(options, &connector->keepalive);
+    fl_connection_metrics_init(&connector->metrics, channel->io->metrics,
+                               channel->loop_data.measured.target, channel->credentials != NULL);
     fl_list_init(&connector->transports);
     fl_map_init(&channel->loop_data.subs, (uint64_t)(uintptr_t)channel);
     fl_list_init(&channel->loop_data.sub_list);
@@ -316,6 +319,11 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     if (rc != 0) goto fail;
     prepare_headers(channel);
     prepare_metrics(channel);
+    rc = fl_call_metrics_init(&channel->loop_data.measured, io->metrics, target);
+    if (rc != 0) {
+        fl_fail_nomem(err);
+        goto fail;
+    }
     fl_inbox_init(&channel->shared_data.inbox, channel->options.queued_calls_max);
     fl_task_init(&channel->shared_data.wake, wake);
     atomic_init(&channel->shared_data.state, FL_CHANNEL_IDLE);

@@ -17,6 +17,7 @@ void fl_drain_start(struct fl_transport *transport) {
         return;
     }
     if (!transport->end) transport->end = "drained";
+    fl_connection_metrics_draining(transport);
     fl_http_conn_drain(transport->conn);
     fl_io_timer_set(connector->io, &transport->drain,
                     fl_io_now_ms(connector->io) + connector->drain_ms);
@@ -25,10 +26,12 @@ void fl_drain_start(struct fl_transport *transport) {
 void fl_drain_rest(struct fl_transport *transport, const char *cause) {
     transport->leaving = true;
     if (!transport->end) transport->end = cause;
-    if (fl_list_empty(&transport->attempts))
+    if (fl_list_empty(&transport->attempts)) {
         fl_http_conn_close(transport->conn);
-    else
-        fl_http_conn_drain(transport->conn);
+        return;
+    }
+    fl_connection_metrics_draining(transport);
+    fl_http_conn_drain(transport->conn);
 }
 
 void fl_drain_expired(struct fl_timer *timer) {

@@ -108,13 +108,14 @@ static void change(struct fl_subchannel *sub, const struct fl_pending *pending) 
     if (pending->handle) renew(sub, pending->handle);
 }
 
-/* Makes what was noted, or unmakes it. */
-static void conclude(struct fl_channel *channel, bool make) {
+/* Makes what was noted, or unmakes it. `event_us`: of what comes; 0: it did not just come to be. */
+static void conclude(struct fl_channel *channel, bool make, uint64_t event_us) {
     FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
         struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
         struct fl_pending pending = sub->pending;
         sub->pending = (struct fl_pending){.comes = false};
         if (!make) fl_handle_end(pending.handle);
+        if (pending.comes) sub->event_us = event_us;
         if (make ? pending.goes : pending.comes)
             leave(channel, sub);
         else if (make && pending.changes)
@@ -149,14 +150,22 @@ static int choose_port(struct fl_channel *channel, struct fl_set **out) {
     return fl_set_hide(newest, FL_SET_EMPTY, out);
 }
 
+static void measure_since(struct fl_channel *channel, uint64_t event_us) {
+    fl_metric_observe(channel->loop_data.connector.metrics.applied_us,
+                      (double)(fl_io_now_us(channel->io) - event_us));
+}
+
 static int apply_view(struct fl_channel *channel, struct fl_set *view) {
     struct applying applying = {channel, 0};
     int rc = fl_set_diff(channel->loop_data.applied, view, note_change, &applying);
     if (rc == 0) rc = applying.rc;
     if (rc == 0)
         rc = fl_handle_slot_publish(&channel->shared_data.handles, &channel->loop_data.sub_list);
-    conclude(channel, rc == 0);
+    /* What was there before the channel was is no event. */
+    uint64_t event_us = channel->loop_data.applied ? fl_set_event_us(view) : 0;
+    conclude(channel, rc == 0, event_us);
     if (rc != 0) return rc;
+    if (event_us) measure_since(channel, event_us);
     fl_set_unref(channel->loop_data.applied);
     channel->loop_data.applied = fl_set_ref(view);
     fl_channel_want(channel);

@@ -49,7 +49,7 @@ void fl_idle_start(struct fl_channel *channel) {
     if (idle->started) return;
     idle->started = fl_io_timer_init(channel->io, &idle->timer, look) == 0;
     if (!idle->started) return;
-    fl_idle_quiet(channel);
+    fl_idle_quiet(channel, fl_io_now_ms(channel->io));
     look_at(channel, idle->quiet_since_ms + channel->options.idle_timeout_ms);
 }
 
@@ -70,13 +70,13 @@ void fl_idle_leave(struct fl_channel *channel) {
            FL_LOG_TEXT_OF("service", channel->target));
     idle->on = false;
     channel->loop_data.changed = true;
-    fl_idle_quiet(channel);
+    fl_idle_quiet(channel, fl_io_now_ms(channel->io));
     look_at(channel, idle->quiet_since_ms + channel->options.idle_timeout_ms);
     if (is_stale(channel)) fl_subscription_hurry(channel->subscription);
     fl_channel_want(channel);
     fl_channel_pump(channel);
 }
 
-void fl_idle_quiet(struct fl_channel *channel) {
-    channel->loop_data.idle.quiet_since_ms = fl_io_now_ms(channel->io);
+void fl_idle_quiet(struct fl_channel *channel, uint64_t now_ms) {
+    channel->loop_data.idle.quiet_since_ms = now_ms;
 }

@@ -20,6 +20,6 @@ void fl_idle_deinit(struct fl_channel *channel);
 /* A call begins, or somebody wants connections: leaves idle, if it is on. */
 void fl_idle_leave(struct fl_channel *channel);
 /* The last call has ended: time counts from now. */
-void fl_idle_quiet(struct fl_channel *channel);
+void fl_idle_quiet(struct fl_channel *channel, uint64_t now_ms);
 
 #endif

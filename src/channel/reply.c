@@ -21,6 +21,7 @@ void fl_reply_init(struct fl_reply *reply, size_t message_max, bool unary) {
     reply->http_status = 0;
     reply->grpc_status = -1;
     reply->messages = 0;
+    reply->message_bytes = 0;
     reply->unary = unary;
     reply->grpc = reply->trailers_only = false;
     reply->headers = reply->trailers = (struct fl_metadata_list){NULL, 0};
@@ -98,6 +99,7 @@ int fl_reply_next(struct fl_reply *reply, struct fl_str *bytes, struct fl_str *m
     int rc = fl_grpc_reader_next(&reply->reader, bytes, &next, err);
     if (rc != 1) return rc;
     reply->messages++;
+    reply->message_bytes += next.bytes.n;
     *message = next.bytes;
     if (!next.compressed) return 1;
     rc = inflate_message(reply, next.bytes, err);

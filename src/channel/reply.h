@@ -20,9 +20,10 @@ struct fl_reply {
     int http_status; /* 0: nothing of the response was seen */
     int grpc_status; /* -1: none was seen */
     unsigned messages;
-    bool unary;         /* OK promises exactly one message */
-    bool grpc;          /* the head's content-type says so */
-    bool trailers_only; /* the head is all there is */
+    uint64_t message_bytes; /* of them, as they came */
+    bool unary;             /* OK promises exactly one message */
+    bool grpc;              /* the head's content-type says so */
+    bool trailers_only;     /* the head is all there is */
     struct fl_metadata_list headers, trailers;
 };
 

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "channel/balance.h"
 #include "channel/call.h"
+#include "channel/call_metrics.h"
 #include "channel/channel.h"
 #include "channel/ejection.h"
 #include "channel/handle.h"
@@ -42,6 +43,7 @@ struct fl_channel {
         struct fl_ejection ejection;
         struct fl_timer warm; /* endpoints warm up; see weights.c */
         struct fl_idle idle;
+        struct fl_call_metrics measured;
         uint64_t order;          /* of the next subchannel */
         struct fl_set *newest;   /* as discovery gave it */
         struct fl_set *applied;  /* what subchannels and picks follow; NULL: nothing yet */

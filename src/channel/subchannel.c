@@ -34,8 +34,13 @@ static const uint32_t moves[] = {
     [FL_CHANNEL_SHUTDOWN] = 0,
 };
 
-static void move(struct fl_subchannel *sub, enum fl_channel_state to) {
+static void shift(struct fl_subchannel *sub, enum fl_channel_state to) {
+    fl_connection_metrics_state(&sub->connector->metrics, sub->state, to);
     fl_sm_move(&sub->state, moves, to);
+}
+
+static void move(struct fl_subchannel *sub, enum fl_channel_state to) {
+    shift(sub, to);
     FL_ASSERT((sub->current != NULL) == (to == FL_CHANNEL_CONNECTING || to == FL_CHANNEL_READY));
     FL_ASSERT(fl_timer_is_set(&sub->timer) == (to == FL_CHANNEL_TRANSIENT_FAILURE));
     sub->connector->on_state(sub->connector->arg, sub);
@@ -72,7 +77,7 @@ static void connect(struct fl_subchannel *sub) {
         return;
     }
     /* The state table knows no failure that was not an attempt. */
-    fl_sm_move(&sub->state, moves, FL_CHANNEL_CONNECTING);
+    shift(sub, FL_CHANNEL_CONNECTING);
     fail(sub, &err);
 }
 
@@ -93,6 +98,7 @@ int fl_subchannel_new(struct fl_connector *connector, const char *host, uint16_t
     sub->connector = connector;
     sub->refs = 1;
     sub->state = FL_CHANNEL_IDLE;
+    fl_connection_metrics_state(&connector->metrics, FL_CHANNEL_SHUTDOWN, sub->state);
     sub->port = port;
     fl_list_init(&sub->link);
     fl_list_init(&sub->transports);
@@ -113,6 +119,7 @@ void fl_subchannel_ref(struct fl_subchannel *sub) { sub->refs++; }
 struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub) {
     if (!sub || --sub->refs > 0) return NULL;
     FL_ASSERT(fl_list_empty(&sub->transports) && !sub->pick.in);
+    fl_connection_metrics_state(&sub->connector->metrics, sub->state, FL_CHANNEL_SHUTDOWN);
     fl_io_timer_deinit(sub->connector->io, &sub->timer);
     fl_free(sub->host);
     fl_free(sub->peer);

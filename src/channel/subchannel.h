@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/list.h"
 #include "channel/candidate.h"
+#include "channel/connection_metrics.h"
 #include "channel/credentials.h"
 #include "channel/keepalive.h"
 #include "channel/outlier.h"
@@ -32,6 +33,7 @@ struct fl_connector {
     uint32_t connections_max;                   /* of one endpoint */
     struct fl_keepalive_times keepalive;        /* of connections made from now on */
     struct fl_channel_credentials *credentials; /* borrowed; NULL: cleartext */
+    struct fl_connection_metrics metrics;
     void (*on_state)(void *arg, struct fl_subchannel *sub);
     void (*on_room)(void *arg);  /* a call that found no room may try again */
     void (*on_empty)(void *arg); /* the last transport is gone */
@@ -67,6 +69,7 @@ struct fl_subchannel {
     struct fl_backoff backoff;
     struct fl_timer timer; /* TRANSIENT_FAILURE */
     uint64_t ready_at_ms;
+    uint64_t event_us;   /* when it came to be, until it has answered; 0: not known or no more */
     struct fl_error why; /* the last failure */
     uint16_t port;
     char *host, *peer;        /* peer: "host:port", the key in the channel */

@@ -4,8 +4,6 @@
  * leaves connections that look READY until somebody needs them. */
 #include "channel/transport.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/log.h"
 #include "channel/drain.h"
@@ -15,27 +13,11 @@
 #define ENHANCE_YOUR_CALM 11u                          /* RFC 9113 section 7 */
 #define WINDOW_BYTES_MAX  ((uint32_t)16 * 1024 * 1024) /* gRPC's */
 
-static void count(const struct fl_transport *transport, const char *name, const char *help,
-                  const char *cause) {
-    char labels[64];
-    snprintf(labels, sizeof(labels), "cause=%s", cause);
-    fl_metric_add(fl_metrics_get(transport->sub->connector->io->metrics, FL_METRIC_COUNTER, name,
-                                 help, labels),
-                  1);
-}
-
-static void count_open(struct fl_io *io, int n) {
-    fl_metric_add(fl_metrics_get(io->metrics, FL_METRIC_GAUGE, "fairlead_channel_connections",
-                                 "Connections of channels that are ready.", ""),
-                  n);
-}
-
 static void on_ready(void *arg, struct fl_http_conn *conn) {
     FL_UNUSED(conn);
     struct fl_transport *transport = arg;
     transport->ready = true;
-    count_open(transport->sub->connector->io, 1);
-    count(transport, "fairlead_channel_connects_total", "Attempts to connect, by result.", "OK");
+    fl_connection_metrics_ready(transport);
     fl_subchannel_on_ready(transport->sub, transport);
 }
 
@@ -59,6 +41,9 @@ static void on_goaway(void *arg, struct fl_http_conn *conn, uint32_t h2_code, st
         calm(transport);
     transport->leaving = true;
     if (!transport->end) transport->end = fl_error_name(FL_EGOAWAY);
+    transport->goaway = true;
+    transport->goaway_code = h2_code;
+    fl_connection_metrics_draining(transport);
     fl_http_conn_drain(conn); /* closes after the last stream */
     fl_subchannel_on_lost(transport->sub, transport, &why);
 }
@@ -122,14 +107,7 @@ static void on_close(void *arg, struct fl_http_conn *conn, const struct fl_error
     struct fl_connector *connector = transport->sub->connector;
     const char *otherwise = why->code == FL_OK ? "idle" : fl_error_name(why->code);
     const char *cause = transport->end ? transport->end : otherwise;
-    if (transport->ready) {
-        count_open(connector->io, -1);
-        count(transport, "fairlead_channel_disconnects_total", "Connections that ended, by cause.",
-              cause);
-    } else {
-        count(transport, "fairlead_channel_connects_total", "Attempts to connect, by result.",
-              cause);
-    }
+    fl_connection_metrics_gone(transport, cause, why->code);
     fl_list_remove(&transport->sub_link);
     transport->leaving = true;
     struct fl_error closed = {FL_ECLOSED, "connection closed by the peer"};

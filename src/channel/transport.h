@@ -15,6 +15,9 @@ struct fl_transport {
     struct fl_timer drain;   /* see drain.h */
     const char *end;         /* why it ends, for the metric; NULL: see on_close */
     bool ready;
+    bool draining; /* counted as such */
+    bool goaway;   /* the peer said so, with goaway_code */
+    uint32_t goaway_code;
     bool leaving; /* takes no more calls: GOAWAY, no answer, endpoint gone, closed */
     struct fl_keepalive_times keepalive;
     struct fl_timer answer; /* asked: by when it must have answered */

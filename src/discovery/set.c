@@ -66,6 +66,7 @@ int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set *
                                         .truncated = spec->truncated,
                                         .snapshot = spec->snapshot},
                                 .version = version,
+                                .event_us = spec->event_us,
                                 .block_count = (uint32_t)spec->block_count,
                                 .port_count = (uint32_t)spec->port_count};
     atomic_init(&whole->set.refs, 1);
@@ -191,6 +192,7 @@ bool fl_set_is(const struct fl_set *set, const struct fl_set_spec *spec) {
 
 enum fl_set_state fl_set_state(const struct fl_set *set) { return (enum fl_set_state)set->state; }
 const char *fl_set_service(const struct fl_set *set) { return set_texts(set_whole(set)); }
+uint64_t fl_set_event_us(const struct fl_set *set) { return set_whole(set)->event_us; }
 uint64_t fl_set_version(const struct fl_set *set) { return set_whole(set)->version; }
 
 const char *fl_set_external_name(const struct fl_set *set) {

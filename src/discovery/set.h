@@ -50,6 +50,7 @@ struct fl_set_spec {
     size_t port_count;
     struct fl_str external_name;
     struct fl_freshness *freshness; /* NULL: always fresh */
+    uint64_t event_us;              /* on the hub's clock, what it tells; 0: the hub's now */
     bool truncated;                 /* there are more endpoints than the source gave */
     bool snapshot;                  /* from the snapshot file, not from the source */
 };
@@ -86,6 +87,8 @@ size_t fl_set_ports(const struct fl_set *set, struct fl_buf *names);
  * fresh; 0: never. */
 int64_t fl_set_proof_wall_ms(const struct fl_set *set, int64_t now_wall_ms);
 
+/* When what it tells became known, on the clock of all loops of this machine. */
+uint64_t fl_set_event_us(const struct fl_set *set);
 /* May this endpoint take calls, by its own flags and those of the set: ready, or, when no endpoint
  * of the set is ready, serving and terminating (KEP-1669). */
 bool fl_set_usable(const struct fl_set *set, const struct fl_endpoint *endpoint);

@@ -37,7 +37,7 @@ struct set_port {
  * one, both terminated, and the texts of the ports. */
 struct set_whole {
     struct fl_set set;
-    uint64_t version;
+    uint64_t version, event_us;
     struct fl_freshness *freshness; /* NULL: always fresh */
     uint32_t block_count, port_count;
     struct fl_block *blocks[];

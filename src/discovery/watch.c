@@ -66,7 +66,9 @@ static int tell_spec(struct fl_watch *watch, const struct fl_set_spec *spec,
                      const struct fl_error *trouble) {
     struct fl_set *set;
     uint64_t version = watch->news ? fl_set_version(watch->news->set) + 1 : 1;
-    if (fl_set_new(spec, version, &set) < 0) return FL_ENOMEM;
+    struct fl_set_spec timed = *spec;
+    if (!timed.event_us) timed.event_us = fl_io_now_us(watch->feed.hub->io);
+    if (fl_set_new(&timed, version, &set) < 0) return FL_ENOMEM;
     int rc = tell(watch, set, trouble);
     fl_set_unref(set);
     if (rc == 0) fl_metric_add(watch->feed.hub->metrics.sets, 1);

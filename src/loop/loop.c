@@ -22,7 +22,7 @@
 #include "loop/system.h"
 #include "loop/tls.h"
 
-#define SERIES_MAX 1000
+#define SERIES_MAX 10000
 
 static _Thread_local char home; /* its address names a thread */
 

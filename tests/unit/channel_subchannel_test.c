@@ -50,6 +50,7 @@ static void start(struct fixture *f, uint64_t seed) {
         .arg = f,
     };
     fl_list_init(&f->connector.transports);
+    fl_connection_metrics_init(&f->connector.metrics, f->connector.io->metrics, "x", false);
     assert_int_equal(fl_subchannel_new(&f->connector, HOST, PORT, HOST ":50051", &f->sub), 0);
 }
 
@@ -326,6 +327,7 @@ static void test_each_allocation_failing(void **state) {
         struct fixture sink = {.world = world};
         connector.arg = &sink;
         fl_list_init(&connector.transports);
+        fl_connection_metrics_init(&connector.metrics, connector.io->metrics, "x", false);
         struct fl_subchannel *sub = NULL;
         int rc = fl_subchannel_new(&connector, HOST, PORT, HOST ":50051", &sub);
         assert_true(rc == 0 || rc == FL_ENOMEM);

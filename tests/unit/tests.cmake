@@ -116,6 +116,8 @@ target_include_directories(channel_interop_test PRIVATE .)
 fl_unit_test(channel_keepalive ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_outlier ROOMS channel)
+fl_unit_test(channel_metrics ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_pick ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_reflection ROOMS sim SOURCES unit/support/server_bed.c)
