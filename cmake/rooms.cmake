@@ -32,6 +32,7 @@ fl_descriptors(fl_channel channel ${PROJECT_SOURCE_DIR}/src/channel/proto
   grpc/reflection/v1alpha/reflection.proto
   helloworld/helloworld.proto)
 fl_room(registry ROOMS base wire http kube channel discovery)
+fl_room(manager ROOMS base discovery registry channel)
 fl_room(sim ROOMS base wire http kube discovery channel registry LIBRARIES PkgConfig::JANSSON)
 
-set(FL_LIBRARY_ROOMS base wire loop http admin kube discovery channel registry)
+set(FL_LIBRARY_ROOMS base wire loop http admin kube discovery channel registry manager)

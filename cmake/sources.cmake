@@ -219,6 +219,17 @@ set(FL_SOURCES_registry
   src/registry/kubernetes_reach.c
   src/registry/kubernetes_scope.c
   src/registry/static.c)
+set(FL_SOURCES_manager
+  src/manager/changes.c
+  src/manager/conn.c
+  src/manager/connmgr.c
+  src/manager/departure.c
+  src/manager/dns.c
+  src/manager/get_conn.c
+  src/manager/get_conns.c
+  src/manager/journal.c
+  src/manager/request.c
+  src/manager/wait.c)
 set(FL_SOURCES_sim
   src/sim/api_access.c
   src/sim/api_body.c

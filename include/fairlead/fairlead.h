@@ -7,6 +7,7 @@
 #include <fairlead/blocking.h>
 #include <fairlead/call.h>
 #include <fairlead/channel.h>
+#include <fairlead/connmgr.h>
 #include <fairlead/discovery.h>
 #include <fairlead/error.h>
 #include <fairlead/handle.h>
