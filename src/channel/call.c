@@ -41,6 +41,7 @@ static void call_free(struct fl_call *call) {
     fl_handle_unref(call->endpoint);
     fl_outbox_deinit(&call->outbox);
     fl_buf_deinit(&call->held);
+    fl_free(call->why);
     fl_free(call);
 }
 
@@ -53,19 +54,39 @@ static struct fl_attempt *representative(struct fl_call *call) {
     return &call->first;
 }
 
+/* Kept apart: most calls end without one, and it is a third of a call's size. */
+static void keep_why(struct fl_call *call, const struct fl_error *why) {
+    fl_free(call->why);
+    call->why = NULL;
+    call->why_code = why->code;
+    if (why->code == FL_OK) return;
+    call->why = fl_alloc(sizeof(*call->why));
+    if (call->why) *call->why = *why;
+}
+
+/* In *bare, if there was no memory to keep it. */
+static const struct fl_error *kept_why(const struct fl_call *call, struct fl_error *bare) {
+    static const struct fl_error ok;
+    if (call->why) return call->why;
+    if (call->why_code == FL_OK) return &ok;
+    fl_fail(bare, call->why_code, "%s", fl_error_text(call->why_code));
+    return bare;
+}
+
 static void conclude(struct fl_call *call) {
     struct fl_channel *channel = call->channel;
     struct fl_attempt *attempt = representative(call);
     struct fl_call_result result = {.response = NULL};
-    struct fl_error cause;
+    struct fl_error cause, bare;
+    const struct fl_error *why = kept_why(call, &bare);
     if (call->decided) {
         result.status = call->status;
-        result.message = call->why.detail;
-        result.why = &call->why;
+        result.message = why->detail;
+        result.why = why;
         result.headers = attempt->reply.headers; /* as far as it came */
         result.trailers = attempt->reply.trailers;
     } else {
-        fl_reply_result(&attempt->reply, &call->why, call->h2_code, &cause, &result);
+        fl_reply_result(&attempt->reply, why, call->h2_code, &cause, &result);
     }
     result.peer = attempt->sub ? attempt->sub->peer : "";
     result.attempts = call->attempts;
@@ -107,7 +128,7 @@ void fl_call_give_up(struct fl_call *call, enum fl_status status, const struct f
     if (call->decided) return;
     call->decided = true;
     call->status = status;
-    call->why = *why;
+    keep_why(call, why);
     if (call->state == FL_CALL_INBOX) return; /* fl_call_begin follows */
     fl_list_remove(&call->resume);
     fl_io_timer_clear(call->channel->io, &call->again);
@@ -180,7 +201,7 @@ void fl_call_on_over(struct fl_call *call, struct fl_attempt *attempt, const str
         fl_call_commit(call, attempt);
         call->last = attempt;
         call->h2_code = h2_code;
-        if (why->code != FL_OK) call->why = *why;
+        keep_why(call, why);
     }
     fl_call_end_if_over(call);
 }
@@ -357,6 +378,7 @@ static int start_from_elsewhere(struct fl_channel *channel, struct fl_call *call
     atomic_fetch_sub(&channel->shared_data.entered, 1);
     if (taken) return 0;
     fl_handle_unref(call->endpoint);
+    fl_free(call->why);
     fl_free(call);
     fl_metric_add(channel->full, 1);
     return fl_fail(err, FL_EFULL, "%u calls wait for the channel's loop already",

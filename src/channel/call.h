@@ -59,7 +59,8 @@ struct fl_call {
     struct fl_buf held; /* received while paused; the server's window bounds it */
     enum fl_status status;
     uint32_t h2_code;
-    struct fl_error why;
+    int why_code;
+    struct fl_error *why; /* NULL: nothing but the code is known */
     struct fl_attempt first;
     struct fl_str path, traceparent, tracestate; /* the last two: p == NULL without */
     int (*credentials)(void *arg, const char *method, fl_credentials_give *give, void *to,
