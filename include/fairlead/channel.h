@@ -58,7 +58,7 @@ struct fl_channel_options {
     /* [none] With a target that names no port: the first port of the service but this one is meant,
      * also when the service's ports change. FL_ENO_PORTS and FL_EPORTS_EXCLUDED are causes then. */
     uint16_t excluded_port;
-    const char *authority;       /* [the service's name, or host:port] the :authority header */
+    const char *authority;            /* [the service's name, or host:port] the :authority header */
     const struct fl_channel_tls *tls; /* [NULL: cleartext] copied */
     /* What the profile says, unless the next three say otherwise. A server that complains (GOAWAY
      * "too_many_pings") doubles the time for connections made from then on. */
@@ -76,9 +76,9 @@ struct fl_channel_options {
      * waiting, limits, retry or hedging; retry throttling; the balancing policy, which goes before
      * the one below. What is wrong in it: FL_ECONFIG, naming the part. */
     const char *service_config;
-    uint32_t send_bytes_max;           /* [none] a larger message: RESOURCE_EXHAUSTED */
-    enum fl_compression compression;   /* of what is sent; what is received says so itself */
-    bool allow_cleartext_credentials;  /* of calls; otherwise they are refused without TLS */
+    uint32_t send_bytes_max;          /* [none] a larger message: RESOURCE_EXHAUSTED */
+    enum fl_compression compression;  /* of what is sent; what is received says so itself */
+    bool allow_cleartext_credentials; /* of calls; otherwise they are refused without TLS */
     /* [1800000] Without a call for so long, connections are closed until the next call or
      * fl_channel_connect. What the endpoints are is followed meanwhile. UINT32_MAX: never. */
     uint32_t idle_timeout_ms;
