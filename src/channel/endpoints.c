@@ -145,7 +145,8 @@ static int choose_port(struct fl_channel *channel, struct fl_set **out) {
         *out = fl_set_ref(newest);
         return 0;
     }
-    int rc = fl_set_select_first(newest, channel->options.excluded_port, out, err);
+    int rc = fl_set_select_first(newest, channel->options.excluded_port, channel->loop_data.applied,
+                                 out, err);
     if (rc == 0 || rc == FL_ENOMEM) return rc;
     return fl_set_hide(newest, FL_SET_EMPTY, out);
 }

@@ -176,9 +176,18 @@ int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
     return 0;
 }
 
-static bool has_block_ports(const struct fl_set *set) {
-    for (size_t b = 0; b < set_block_count(set); b++) {
-        if (fl_block_port_count(set_blocks(set)[b]) > 0) return true;
+/* The port that `previous` showed, if blocks carry it still. */
+static bool find_same_port(const struct fl_set *set, const struct fl_set *previous,
+                           struct fl_str *name) {
+    return previous && previous->shows == SHOWS_NAME &&
+           find_block_port(set, set_port_name(previous), 0, name);
+}
+
+static bool find_first_port(const struct fl_set *set, uint16_t excluded, struct fl_str *name) {
+    for (size_t i = 0; i < set_port_count(set); i++) {
+        struct fl_set_port port = set_port_at(set, i);
+        *name = port.name;
+        if (port.number != excluded && is_tcp(port.protocol)) return true;
     }
     return false;
 }
@@ -195,26 +204,30 @@ static int fail_excluded(const struct fl_set *set, uint16_t excluded, struct fl_
     return rc;
 }
 
-int fl_set_select_first(struct fl_set *set, uint16_t excluded, struct fl_set **out,
-                        struct fl_error *err) {
+int fl_set_select_first(struct fl_set *set, uint16_t excluded, const struct fl_set *previous,
+                        struct fl_set **out, struct fl_error *err) {
+    bool of_service = set_port_count(set) > 0;
+    struct selection selection = {.shows = SHOWS_NAME};
     *out = NULL;
+    /* Several places may share the one port of addresses that were written down. */
     if (set->shows != SHOWS_ALL || is_blank(set) ||
-        (set_port_count(set) == 0 && (set->state == FL_SET_EMPTY || has_block_ports(set)))) {
+        (!of_service && (set->state == FL_SET_EMPTY || fl_set_ports(set, NULL) == 1))) {
         *out = fl_set_ref(set);
         return 0;
     }
-    if (set_port_count(set) == 0)
+    if (fl_set_ports(set, NULL) == 0)
         return fl_fail(err, FL_ENO_PORTS, "service \"%s\" has no ports defined",
                        fl_set_service(set));
-    for (size_t i = 0; i < set_port_count(set); i++) {
-        struct fl_set_port port = set_port_at(set, i);
-        if (port.number == excluded || !is_tcp(port.protocol)) continue;
-        const struct selection selection = {SHOWS_NAME, port.name, 0};
-        if (new_view(set, &selection, out) < 0) return fl_fail_nomem(err);
-        fl_set_judge(*out);
-        return 0;
-    }
-    return fail_excluded(set, excluded, err);
+    if (of_service && !find_first_port(set, excluded, &selection.name))
+        return fail_excluded(set, excluded, err);
+    if (!of_service && !find_same_port(set, previous, &selection.name))
+        return fl_fail(err, FL_EUNKNOWN,
+                       "which port of \"%s\" is meant is not known: there are endpoints and no "
+                       "Service",
+                       fl_set_service(set));
+    if (new_view(set, &selection, out) < 0) return fl_fail_nomem(err);
+    fl_set_judge(*out);
+    return 0;
 }
 
 uint16_t fl_set_port_number(const struct fl_set *set) {

@@ -66,11 +66,13 @@ bool fl_set_is(const struct fl_set *set, const struct fl_set_spec *spec);
  * FL_EPORT: the service does not have it, the detail lists the ones it has; FL_ENOMEM. */
 FL_MUST int fl_set_select(struct fl_set *set, struct fl_str port, struct fl_set **out,
                           struct fl_error *err);
-/* The same set seen through the first port of the service whose number is not `excluded`; a set
- * whose source knows nothing of a service's ports (addresses that were written down) is given back
- * as it is, and so is what fl_set_select does not look at. FL_ENO_PORTS, FL_EPORTS_EXCLUDED (the
- * detail lists the ports), FL_ENOMEM. */
-FL_MUST int fl_set_select_first(struct fl_set *set, uint16_t excluded, struct fl_set **out,
+/* The same set seen through the first port of the service whose number is not `excluded`. While
+ * there are endpoints and no Service, through the port that `previous` (may be NULL) shows. A set
+ * with one port only that knows no Service (addresses that were written down) is given back as it
+ * is, and so is what fl_set_select does not look at. FL_ENO_PORTS, FL_EPORTS_EXCLUDED (the detail
+ * lists the ports), FL_EUNKNOWN (no Service, and nothing to go by), FL_ENOMEM. */
+FL_MUST int fl_set_select_first(struct fl_set *set, uint16_t excluded,
+                                const struct fl_set *previous, struct fl_set **out,
                                 struct fl_error *err);
 /* The service's number of the one port that the set shows; 0: several, or not known. */
 uint16_t fl_set_port_number(const struct fl_set *set);

@@ -147,7 +147,7 @@ static void change(struct fl_conn *conn, enum fl_set_state before) {
     } else {
         tell_name(conn, FL_JOURNAL_UPDATED);
     }
-    if (!same(&old, &now) || !was_there) {
+    if (!same(&old, &now) || (!was_there && state != FL_SET_ABSENT)) {
         FL_JOURNAL(&conn->mgr->journal, HAS, conn->name, FL_LOG_TEXT_OF("name", conn->name),
                    FL_LOG_INT("count", now.count));
         if (conn->loop_data.initialized) follow(conn, &old);

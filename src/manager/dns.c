@@ -45,7 +45,8 @@ static int choose(struct fl_conn *conn, struct fl_set *set, struct fl_error *err
     if (fl_set_state(set) == FL_SET_ABSENT)
         return fl_fail(err, FL_EABSENT, "service not found: %s does not exist",
                        fl_set_service(set));
-    int rc = fl_set_select_first(set, fl_connmgr_options(conn->mgr).excluded_port, &view, err);
+    int rc =
+        fl_set_select_first(set, fl_connmgr_options(conn->mgr).excluded_port, NULL, &view, err);
     if (rc != 0) return rc;
     uint16_t port = fl_set_port_number(view);
     fl_set_unref(view);

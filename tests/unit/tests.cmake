@@ -155,8 +155,14 @@ fl_unit_test(registry_reach ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
 fl_unit_test(registry_trouble ROOMS registry sim SOURCES unit/support/kube_bed.c)
 
+fl_unit_test(manager_conn ROOMS manager sim
+  SOURCES unit/support/kube_bed.c unit/support/manager_bed.c)
 fl_unit_test(manager_conns ROOMS manager sim
   SOURCES unit/support/kube_bed.c unit/support/manager_bed.c)
+fl_unit_test(manager_log ROOMS manager sim
+  SOURCES unit/support/kube_bed.c unit/support/manager_bed.c)
+target_compile_definitions(manager_log_test PRIVATE
+  FL_GOLDEN="${CMAKE_CURRENT_SOURCE_DIR}/unit/golden/k8s-discovery.log")
 
 fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_cluster ROOMS sim)

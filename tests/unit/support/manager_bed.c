@@ -138,7 +138,7 @@ void fl_mbed_conns_get(struct fl_mbed *bed, struct fl_mbed_conns *conns, const c
 
 void fl_mbed_conns_end(struct fl_mbed_conns *conns) { fl_conns_deinit(&conns->conns); }
 
-static void on_conn(void *arg, const struct fl_error *why, struct fl_conn *conn) {
+void fl_mbed_on_conn(void *arg, const struct fl_error *why, struct fl_conn *conn) {
     struct fl_mbed_conn *seen = arg;
     seen->calls++;
     assert_true((why != NULL) != (conn != NULL));
@@ -149,8 +149,8 @@ static void on_conn(void *arg, const struct fl_error *why, struct fl_conn *conn)
 void fl_mbed_conn_ask(struct fl_mbed *bed, struct fl_mbed_conn *conn, const char *service,
                       uint32_t timeout_ms) {
     *conn = (struct fl_mbed_conn){.calls = 0};
-    assert_int_equal(fl_connmgr_get_conn_async(bed->mgr, service, timeout_ms, on_conn, conn, NULL),
-                     0);
+    assert_int_equal(
+        fl_connmgr_get_conn_async(bed->mgr, service, timeout_ms, fl_mbed_on_conn, conn, NULL), 0);
     assert_int_equal(conn->calls, 0);
 }
 

@@ -54,6 +54,7 @@ void fl_mbed_conns_ask(struct fl_mbed *bed, struct fl_mbed_conns *conns, const c
 /* Asks and runs until it is answered. */
 void fl_mbed_conns_get(struct fl_mbed *bed, struct fl_mbed_conns *conns, const char *service);
 void fl_mbed_conns_end(struct fl_mbed_conns *conns);
+void fl_mbed_on_conn(void *arg, const struct fl_error *why, struct fl_conn *conn);
 void fl_mbed_conn_ask(struct fl_mbed *bed, struct fl_mbed_conn *conn, const char *service,
                       uint32_t timeout_ms);
 void fl_mbed_conn_get(struct fl_mbed *bed, struct fl_mbed_conn *conn, const char *service);
