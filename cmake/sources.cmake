@@ -199,6 +199,7 @@ set(FL_SOURCES_channel
   src/channel/service_config.c
   src/channel/service_config_balance.c
   src/channel/service_config_part.c
+  src/channel/show.c
   src/channel/state_watch.c
   src/channel/status.c
   src/channel/subchannel.c
@@ -274,6 +275,7 @@ set(FL_SOURCES_cli
   src/cli/client.c
   src/cli/command.c
   src/cli/completion.c
+  src/cli/conns.c
   src/cli/demo.c
   src/cli/demo_client.c
   src/cli/demo_result.c
@@ -282,6 +284,7 @@ set(FL_SOURCES_cli
   src/cli/echo.c
   src/cli/echo_message.c
   src/cli/explain.c
+  src/cli/fetch.c
   src/cli/get.c
   src/cli/kubeconfig_file.c
   src/cli/load.c

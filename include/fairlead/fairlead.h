@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_FAIRLEAD_H
 #define FAIRLEAD_FAIRLEAD_H
 
+#include <fairlead/admin.h>
 #include <fairlead/alloc.h>
 #include <fairlead/balance.h>
 #include <fairlead/blocking.h>

@@ -1,11 +1,13 @@
-/* admin.c - see admin.h.
+/* admin.c - see <fairlead/admin.h>.
  *
- * An answer is made whole when the request's head is there and queued in one piece; what a client
- * sends as a body is thrown away. */
-#include "admin/admin.h"
+ * A server of its own on the runtime's loop. An answer is made whole when the request's head is
+ * there and queued in one piece; what a client sends as a body is thrown away. */
+#include <fairlead/admin.h>
 
 #include "base/alloc.h"
 #include "base/area.h"
+#include "base/io.h"
+#include "base/lock.h"
 #include "http/server.h"
 
 #define CONNS_MAX   64
@@ -17,6 +19,8 @@
 struct fl_admin {
     struct fl_io *io;
     struct fl_http_server *server;
+    uint16_t port;
+    struct fl_task close; /* posted */
     void (*done)(void *arg);
     void *done_arg;
 };
@@ -26,6 +30,16 @@ struct fl_admin {
 static int write_metrics(struct fl_io *io, struct fl_buf *out) {
     fl_area_publish(io->metrics);
     return fl_metrics_write(io->metrics, out);
+}
+
+/* {"channels": […]} */
+static int write_conns(struct fl_io *io, struct fl_buf *out) {
+    int rc = fl_buf_append(out, FL_STR("{\"channels\":["));
+    for (struct fl_shown *shown = io->channels; shown && !rc; shown = shown->next) {
+        rc = shown->write(shown, out);
+        if (!rc && shown->next) rc = fl_buf_byte(out, ',');
+    }
+    return rc ? rc : fl_buf_append(out, FL_STR("]}\n"));
 }
 
 static int write_health(struct fl_io *io, struct fl_buf *out) {
@@ -38,6 +52,7 @@ static const struct page {
     int (*write)(struct fl_io *io, struct fl_buf *out);
 } pages[] = {
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics},
+    {"/conns", "application/json", write_conns},
     {"/healthz", "text/plain", write_health},
 };
 
@@ -73,12 +88,16 @@ static void answer(struct fl_admin *admin, struct fl_http_stream *stream,
         return;
     }
     if (!page) {
-        send(stream, 404, FL_STR("text/plain"), FL_STR("there are /metrics and /healthz\n"));
+        send(stream, 404, FL_STR("text/plain"),
+             FL_STR("there are /metrics, /conns and /healthz\n"));
         return;
     }
     struct fl_buf body;
     fl_buf_init(&body, FL_HTTP_QUEUE_MAX);
-    if (page->write(admin->io, &body) < 0)
+    int rc = page->write(admin->io, &body);
+    if (rc == FL_EFULL)
+        send(stream, 500, FL_STR("text/plain"), FL_STR("more than 4 MiB to tell\n"));
+    else if (rc)
         send(stream, 500, FL_STR("text/plain"), FL_STR("out of memory\n"));
     else
         send(stream, 200, fl_str_of(page->type), get ? fl_buf_str(&body) : FL_STR_NONE);
@@ -111,38 +130,77 @@ static void on_request(void *arg, struct fl_http_stream *stream,
 
 /* ---- life ---- */
 
-int fl_admin_new(struct fl_io *io, struct fl_str host, uint16_t port, struct fl_admin **out,
-                 struct fl_error *err) {
-    const struct fl_http_server_options options = {
-        .host = host,
-        .port = port,
-        .http = {.idle_timeout_ms = IDLE_MS, .streams_max = STREAMS_MAX},
-        .conns_max = CONNS_MAX};
-    struct fl_admin *admin = FL_NEW(struct fl_admin);
-    *out = NULL;
-    if (!admin) return fl_fail_nomem(err);
-    admin->io = io;
-    int rc = fl_http_server_new(io, &options, on_request, admin, &admin->server, err);
-    if (rc) {
-        fl_free(admin);
-        return rc;
-    }
-    *out = admin;
-    return FL_OK;
-}
-
-uint16_t fl_admin_port(const struct fl_admin *admin) { return fl_http_server_port(admin->server); }
-
 static void on_closed(void *arg) {
     struct fl_admin *admin = arg;
     void (*done)(void *arg) = admin->done;
     void *done_arg = admin->done_arg;
     fl_free(admin);
-    done(done_arg);
+    if (done) done(done_arg);
 }
+
+static void close_server(struct fl_task *task) {
+    struct fl_admin *admin = FL_CONTAINER(task, struct fl_admin, close);
+    fl_http_server_close(admin->server, on_closed, admin);
+}
+
+/* On the loop. */
+static int open_admin(struct fl_io *io, const struct fl_admin_options *options,
+                      struct fl_admin **out, struct fl_error *err) {
+    const struct fl_http_server_options server = {
+        .host = options->host ? fl_str_of(options->host) : FL_STR("127.0.0.1"),
+        .port = options->port,
+        .http = {.idle_timeout_ms = IDLE_MS, .streams_max = STREAMS_MAX},
+        .conns_max = CONNS_MAX};
+    struct fl_admin *admin = FL_NEW(struct fl_admin);
+    if (!admin) return fl_fail_nomem(err);
+    admin->io = io;
+    fl_task_init(&admin->close, close_server);
+    int rc = fl_http_server_new(io, &server, on_request, admin, &admin->server, err);
+    if (rc) {
+        fl_free(admin);
+        return rc;
+    }
+    admin->port = fl_http_server_port(admin->server);
+    *out = admin;
+    return FL_OK;
+}
+
+/* A thread that is not the loop's has it opened there, and waits. */
+struct opening {
+    struct fl_task task;
+    struct fl_gate done;
+    struct fl_io *io;
+    const struct fl_admin_options *options;
+    struct fl_admin **out;
+    struct fl_error *err;
+    int rc;
+};
+
+static void open_there(struct fl_task *task) {
+    struct opening *opening = FL_CONTAINER(task, struct opening, task);
+    opening->rc = open_admin(opening->io, opening->options, opening->out, opening->err);
+    fl_gate_open(&opening->done);
+}
+
+int fl_admin_new(struct fl_runtime *runtime, const struct fl_admin_options *options,
+                 struct fl_admin **out, struct fl_error *err) {
+    static const struct fl_admin_options defaults;
+    struct opening opening = {
+        .io = runtime->io, .options = options ? options : &defaults, .out = out, .err = err};
+    *out = NULL;
+    if (fl_io_on_thread(opening.io)) return open_admin(opening.io, opening.options, out, err);
+    fl_task_init(&opening.task, open_there);
+    fl_gate_init(&opening.done);
+    fl_io_post(opening.io, &opening.task);
+    fl_gate_wait(&opening.done);
+    fl_gate_deinit(&opening.done);
+    return opening.rc;
+}
+
+uint16_t fl_admin_port(const struct fl_admin *admin) { return admin->port; }
 
 void fl_admin_close(struct fl_admin *admin, void (*done)(void *arg), void *arg) {
     admin->done = done;
     admin->done_arg = arg;
-    fl_http_server_close(admin->server, on_closed, admin);
+    fl_io_post(admin->io, &admin->close);
 }

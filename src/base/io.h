@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/shown.h"
 #include "base/str.h"
 #include "base/task.h"
 #include "base/timer.h"
@@ -137,6 +138,7 @@ struct fl_io {
     struct fl_timers timers;    /* the loop runs them */
     struct fl_tasks deferred;   /* the loop empties it at the end of a turn */
     struct fl_random jitter;    /* seeded from ops->random: for backoff and spreading only */
+    struct fl_shown *channels;  /* that tell of themselves when asked; see shown.h */
     bool in_memory;             /* the network is a simulated one: nobody can listen */
 };
 

@@ -155,6 +155,7 @@ static void begin_close(struct fl_channel *channel) {
     fl_fail(&why, FL_ESHUTDOWN, "the channel was closed");
     channel->loop_data.closing = true;
     channel->loop_data.changed = true;
+    fl_shown_leave(&channel->loop_data.shown);
     fl_channel_refresh(channel);
     give_up_all(&channel->loop_data.calls, &why);
     FL_LIST_EACH (&channel->loop_data.connector.transports, item, next) {
@@ -216,9 +217,18 @@ static void connect(struct fl_channel *channel) {
     fl_idle_leave(channel);
 }
 
+/* With the first wake-up, since the channel may have been made on another thread. */
+static void show(struct fl_channel *channel) {
+    struct fl_shown *shown = &channel->loop_data.shown;
+    if (shown->write) return;
+    shown->write = fl_channel_show;
+    fl_shown_enter(&channel->io->channels, shown);
+}
+
 static void wake(struct fl_task *task) {
     struct fl_channel *channel = FL_CONTAINER(task, struct fl_channel, shared_data.wake);
     bool closing = atomic_load(&channel->shared_data.closing);
+    show(channel);
     take_inbox(channel);
     if (atomic_exchange(&channel->shared_data.connect, false)) connect(channel);
     if (closing && !channel->loop_data.closing) begin_close(channel);
@@ -332,6 +342,7 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     rc = fl_discovery_subscribe_on(discovery, io, target, fl_channel_on_set, channel,
                                    &channel->subscription, err);
     if (rc != 0) goto fail;
+    fl_channel_wake(channel);
     *out = channel;
     return 0;
 fail:

@@ -14,6 +14,7 @@
 #include "channel/idle.h"
 #include "channel/inbox.h"
 #include "channel/service_config.h"
+#include "channel/show.h"
 #include "channel/state_watch.h"
 #include "channel/subchannel.h"
 #include "channel/throttle.h"
@@ -66,6 +67,7 @@ struct fl_channel {
         struct fl_list resuming;     /* calls whose pause is over; see call_stream.c */
         struct fl_task pump;         /* deferred: see queue.c */
         struct fl_channel_watcher watcher;
+        struct fl_shown shown;
         struct fl_state_watches watches;
         bool closing, subscribed;
     } loop_data;

@@ -30,7 +30,7 @@
 /* What the command line says. */
 struct wish {
     struct fl_client_options client;
-    const char *target, *method, *data, *proto_set, *format;
+    const char *target, *method, *data, *proto_set, *format, *metrics;
     struct fl_words headers;
     bool reflect, json;
     uint64_t repeat, concurrency, timeout_ms; /* timeout_ms: NOT_GIVEN, or 0: none */
@@ -248,6 +248,8 @@ static int connect_and_call(struct caller *caller, struct fl_error *err) {
     int rc = fl_client_open(&caller->client, &wish->client, err);
     if (rc) return rc;
     fl_client_warn(&caller->client, wish->target);
+    rc = fl_client_show(&caller->client, wish->metrics, err);
+    if (rc) return rc;
     rc = fl_channel_new(caller->client.runtime, caller->client.discovery, wish->target, NULL,
                         &caller->channel, err);
     if (!rc && !caller->rpc) {
@@ -367,6 +369,7 @@ static int run(const struct fl_command *self, int argc, char **argv) {
         {"timeout", 0, FL_OPTION_DURATION, &wish.timeout_ms, "TIME",
          "of each call (default 10s, none for streams)"},
         {"output", 'o', FL_OPTION_TEXT, &wish.format, "FORMAT", "text or json (one line)"},
+        FL_METRICS_OPTION(wish.metrics),
         {"kubeconfig", 0, FL_OPTION_TEXT, &wish.client.kubeconfig, "FILE",
          "configuration (default: $KUBECONFIG, in-cluster, ~/.kube/config)"},
         {"context", 0, FL_OPTION_TEXT, &wish.client.context, "NAME",

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "kube/config.h"
 #include "loop/loop.h"
 
@@ -35,7 +36,43 @@ static void on_discovery_closed(void *arg) {
     fl_client_stop(client);
 }
 
+int fl_client_address(const char *text, struct fl_str *host, uint16_t *port, struct fl_error *err) {
+    uint64_t number;
+    if (!fl_str_u64(fl_str_of(text), &number))
+        return fl_host_port_parse(fl_str_of(text), host, port, err);
+    if (number > UINT16_MAX) return fl_fail(err, FL_EUSAGE, "\"%s\" is no port", text);
+    *host = FL_STR("127.0.0.1");
+    *port = (uint16_t)number;
+    return FL_OK;
+}
+
+int fl_client_show(struct fl_client *client, const char *address, struct fl_error *err) {
+    struct fl_admin_options options = {0};
+    struct fl_str host;
+    if (!address) return FL_OK;
+    int rc = fl_client_address(address, &host, &options.port, err);
+    if (rc) return rc;
+    char *text = fl_str_dup(host);
+    if (!text) return fl_fail_nomem(err);
+    options.host = text;
+    rc = fl_admin_new(client->runtime, &options, &client->admin, err);
+    bool v6 = strchr(text, ':') != NULL;
+    if (!rc)
+        fprintf(stderr, "fairlead: metrics at http://%s%s%s:%u/metrics\n", v6 ? "[" : "", text,
+                v6 ? "]" : "", (unsigned)fl_admin_port(client->admin));
+    fl_free(text);
+    return rc;
+}
+
+static void on_admin_closed(void *arg) {
+    struct fl_client *client = arg;
+    client->admin = NULL;
+    fl_client_stop(client);
+}
+
 void fl_client_close(struct fl_client *client) {
+    if (client->admin) fl_admin_close(client->admin, on_admin_closed, client);
+    while (client->admin) fl_client_run(client);
     if (client->discovery) fl_discovery_close(client->discovery, on_discovery_closed, client);
     while (client->discovery) fl_client_run(client);
     fl_runtime_free(client->runtime);

@@ -2,6 +2,7 @@
 #ifndef FL_CLI_CLIENT_H
 #define FL_CLI_CLIENT_H
 
+#include <fairlead/admin.h>
 #include <fairlead/discovery.h>
 
 #include "cli/args.h"
@@ -27,9 +28,17 @@ struct fl_client_options {
             "keeps what is known there, and starts from it when the source does not answer"        \
     }
 
+/* The same for what a command shows of itself, into `address`. */
+#define FL_METRICS_OPTION(address)                                                                 \
+    {                                                                                              \
+        "metrics", 0, FL_OPTION_TEXT, &(address), "ADDR",                                          \
+            "serves /metrics, /conns and /healthz there: [HOST:]PORT (port 0: any)"                \
+    }
+
 struct fl_client {
     struct fl_runtime *runtime;
     struct fl_discovery *discovery;
+    struct fl_admin *admin; /* NULL: not asked for */
     const struct fl_client_options *options;
 };
 
@@ -38,6 +47,12 @@ FL_MUST int fl_client_open(struct fl_client *client, const struct fl_client_opti
                            struct fl_error *err);
 /* Closes and frees what is open; subscriptions and channels must be closed. */
 void fl_client_close(struct fl_client *client);
+/* HOST:PORT, or PORT on loopback. FL_EUSAGE. */
+FL_MUST int fl_client_address(const char *text, struct fl_str *host, uint16_t *port,
+                              struct fl_error *err);
+/* Opens the admin endpoint there (NULL: nothing) and tells where on standard error; it is closed
+ * with the client. FL_EUSAGE, FL_ESYS, FL_ENOMEM. */
+FL_MUST int fl_client_show(struct fl_client *client, const char *address, struct fl_error *err);
 /* Runs the loop until fl_client_stop or a signal. */
 void fl_client_run(struct fl_client *client);
 void fl_client_stop(void *client); /* a struct fl_client *; fits close callbacks */

@@ -6,17 +6,9 @@
 #include "cli/terminal.h"
 
 const struct fl_command *const fl_commands[] = {
-    &fl_command_demo,
-    &fl_command_get,
-    &fl_command_watch,
-    &fl_command_call,
-    &fl_command_sim,
-    &fl_command_echo,
-    &fl_command_explain,
-    &fl_command_completion,
-    &fl_command_manual,
-    &fl_command_version,
-    NULL,
+    &fl_command_demo,       &fl_command_get,    &fl_command_watch,   &fl_command_call,
+    &fl_command_conns,      &fl_command_sim,    &fl_command_echo,    &fl_command_explain,
+    &fl_command_completion, &fl_command_manual, &fl_command_version, NULL,
 };
 
 const struct fl_command *fl_command_find(const char *name) {

@@ -23,9 +23,9 @@ struct fl_command {
     int (*run)(const struct fl_command *self, int argc, char **argv);
 };
 
-extern const struct fl_command fl_command_call, fl_command_completion, fl_command_demo,
-    fl_command_echo, fl_command_explain, fl_command_get, fl_command_manual, fl_command_sim,
-    fl_command_version, fl_command_watch;
+extern const struct fl_command fl_command_call, fl_command_completion, fl_command_conns,
+    fl_command_demo, fl_command_echo, fl_command_explain, fl_command_get, fl_command_manual,
+    fl_command_sim, fl_command_version, fl_command_watch;
 
 /* All of them, as `fairlead help` lists them; ends with NULL. */
 extern const struct fl_command *const fl_commands[];

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "admin/admin.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/render.h"
@@ -13,7 +12,6 @@
 struct watch {
     struct fl_client client;
     struct fl_services *services;
-    struct fl_admin *admin; /* NULL: not asked for */
     bool json;
     struct fl_error told;    /* the reason that was printed last and not yet taken back */
     struct fl_error failure; /* why the command ends, code FL_OK: it was interrupted */
@@ -220,43 +218,19 @@ static void on_trouble(void *arg, const struct fl_error *trouble) {
 
 /* ---- life ---- */
 
-static int open_admin(struct watch *watch, const char *address, struct fl_error *err) {
-    struct fl_str host;
-    uint16_t port;
-    int rc = fl_host_port_parse(fl_str_of(address), &host, &port, err);
-    if (!rc) rc = fl_admin_new(watch->client.runtime->io, host, port, &watch->admin, err);
-    if (rc) return rc;
-    bool v6 = memchr(host.p, ':', host.n) != NULL;
-    fprintf(stderr, "fairlead: metrics at http://%s%.*s%s:%u/metrics\n", v6 ? "[" : "",
-            FL_STR_ARG(host), v6 ? "]" : "", (unsigned)fl_admin_port(watch->admin));
-    return FL_OK;
-}
-
-static void on_admin_closed(void *arg) {
-    struct watch *watch = arg;
-    watch->admin = NULL;
-    fl_client_stop(&watch->client);
-}
-
-static void close_admin(struct watch *watch) {
-    if (watch->admin) fl_admin_close(watch->admin, on_admin_closed, watch);
-    while (watch->admin) fl_client_run(&watch->client);
-}
-
 static int watch_services(struct watch *watch, const struct fl_client_options *options,
                           const char *service, const char *metrics) {
     static const struct fl_services_events events = {on_set, on_stale, on_complete, on_trouble};
     struct fl_error err = {0};
     int rc = fl_client_open(&watch->client, options, &err);
     if (rc) return fl_command_fail(&err);
-    if (metrics) rc = open_admin(watch, metrics, &err);
+    rc = fl_client_show(&watch->client, metrics, &err);
     if (!rc) rc = fl_services_open(&watch->client, service, &events, watch, &watch->services, &err);
     if (!rc) fl_client_run(&watch->client);
     int exit_code = rc                             ? fl_command_fail(&err)
                     : watch->failure.code != FL_OK ? fl_command_fail(&watch->failure)
                                                    : FL_EXIT_OK;
     fl_services_close(watch->services);
-    close_admin(watch);
     fl_client_close(&watch->client);
     return exit_code;
 }
@@ -269,8 +243,7 @@ static int run(const struct fl_command *self, int argc, char **argv) {
         FL_CLIENT_OPTIONS(client),
         {"all", 'A', FL_OPTION_FLAG, &all, NULL, "every service (with -n: of that namespace)"},
         {"output", 'o', FL_OPTION_TEXT, &format, "FORMAT", "text or json (one object a line)"},
-        {"metrics", 0, FL_OPTION_TEXT, &metrics, "ADDR",
-         "serves /metrics and /healthz at address:port (port 0: any)"},
+        FL_METRICS_OPTION(metrics),
         FL_SNAPSHOT_OPTION(client),
     };
     struct fl_args args = {.options = options, .option_count = FL_COUNT(options), .words_max = 1};

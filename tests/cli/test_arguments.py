@@ -1,7 +1,7 @@
 """Help, versions and wrong arguments: no cluster is needed."""
 from support import Case, run
 
-COMMANDS = ["demo", "get", "watch", "call", "sim", "echo", "explain", "completion", "manual",
+COMMANDS = ["demo", "get", "watch", "call", "conns", "sim", "echo", "explain", "completion", "manual",
             "version"]
 
 

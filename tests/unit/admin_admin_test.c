@@ -2,12 +2,15 @@
  * its end with a client still connected. */
 #include "support/alloc.h"
 
-#include "admin/admin.h"
+#include <fairlead/admin.h>
+
 #include "base/area.h"
 #include "http/pool.h"
 #include "sim/world.h"
 
 #define PORT 9100
+
+static const struct fl_admin_options options = {.port = PORT};
 
 struct answer {
     int status, closes;
@@ -19,6 +22,7 @@ struct answer {
 struct admin_bed {
     struct fl_world *world;
     struct fl_io *io;
+    struct fl_runtime runtime;
     struct fl_admin *admin;
     struct fl_http_pool *pool;
     int admin_closed, pool_closed;
@@ -56,7 +60,9 @@ static void bed_open(struct admin_bed *bed) {
     *bed = (struct admin_bed){0};
     assert_int_equal(fl_world_new(&world, &bed->world), 0);
     bed->io = fl_world_io(bed->world);
-    assert_int_equal(fl_admin_new(bed->io, FL_STR("127.0.0.1"), PORT, &bed->admin, NULL), 0);
+    bed->runtime.io = bed->io;
+    assert_int_equal(fl_admin_new(&bed->runtime, &options, &bed->admin, NULL), 0);
+    assert_int_equal(fl_admin_port(bed->admin), PORT);
     assert_int_equal(fl_http_pool_new(bed->io, &pool, &bed->pool, NULL), 0);
 }
 
@@ -130,9 +136,40 @@ static void test_health_and_what_is_not_there(void **state) {
     bed_shut(&bed);
 }
 
+struct teller {
+    struct fl_shown shown;
+    const char *words;
+    int rc;
+};
+
+static int tell(struct fl_shown *shown, struct fl_buf *out) {
+    const struct teller *teller = FL_CONTAINER(shown, struct teller, shown);
+    return teller->rc ? teller->rc : fl_buf_append(out, fl_str_of(teller->words));
+}
+
+static void test_conns_are_what_objects_tell(void **state) {
+    struct teller a = {{.write = tell}, "{\"a\":1}", 0}, b = {{.write = tell}, "{\"b\":2}", 0};
+    struct admin_bed bed;
+    FL_UNUSED(state);
+    bed_open(&bed);
+    assert_says(&bed, "GET", "/conns", 200, "{\"channels\":[]}\n");
+    fl_shown_enter(&bed.io->channels, &a.shown);
+    assert_says(&bed, "GET", "/conns", 200, "{\"channels\":[{\"a\":1}]}\n");
+    fl_shown_enter(&bed.io->channels, &b.shown);
+    assert_says(&bed, "GET", "/conns", 200, "{\"channels\":[{\"b\":2},{\"a\":1}]}\n");
+    a.rc = FL_EFULL;
+    assert_says(&bed, "GET", "/conns", 500, "more than");
+    fl_shown_leave(&a.shown);
+    fl_shown_leave(&a.shown);
+    assert_says(&bed, "GET", "/conns", 200, "{\"channels\":[{\"b\":2}]}\n");
+    fl_shown_leave(&b.shown);
+    assert_null(bed.io->channels);
+    bed_shut(&bed);
+}
+
 /* A client that takes nothing of its answer is not waited for. */
 static void test_an_answer_has_a_deadline(void **state) {
-    const struct fl_http_pool_options options = {
+    const struct fl_http_pool_options pool = {
         .host = FL_STR("127.0.0.1"),
         .port = PORT,
         .http = {.version = FL_HTTP_2, .window_bytes = 100},
@@ -143,7 +180,7 @@ static void test_an_answer_has_a_deadline(void **state) {
     int narrow_closed = 0;
     FL_UNUSED(state);
     bed_open(&bed);
-    assert_int_equal(fl_http_pool_new(bed.io, &options, &narrow, NULL), 0);
+    assert_int_equal(fl_http_pool_new(bed.io, &pool, &narrow, NULL), 0);
     start(narrow, "GET", "/metrics", &a);
     fl_world_run_ms(bed.world, 29000);
     assert_int_equal(a.status, 200);
@@ -170,14 +207,15 @@ static void test_closes_with_a_client_connected(void **state) {
 }
 
 static void test_every_allocation_failing(void **state) {
-    static const struct fl_world_options options = {.seed = 1};
+    static const struct fl_world_options seeded = {.seed = 1};
     struct fl_world *world;
     FL_UNUSED(state);
-    assert_int_equal(fl_world_new(&options, &world), 0);
+    assert_int_equal(fl_world_new(&seeded, &world), 0);
+    struct fl_runtime runtime = {fl_world_io(world)};
     FL_TEST_EACH_FAILURE(n) {
         struct fl_admin *admin;
         int closed = 0;
-        int rc = fl_admin_new(fl_world_io(world), FL_STR("127.0.0.1"), PORT, &admin, NULL);
+        int rc = fl_admin_new(&runtime, &options, &admin, NULL);
         if (!rc) fl_admin_close(admin, count, &closed);
         fl_world_run_ms(world, 1000);
         assert_int_equal(closed, rc == FL_OK);
@@ -200,6 +238,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_metrics_are_prometheus_text),
         cmocka_unit_test(test_health_and_what_is_not_there),
+        cmocka_unit_test(test_conns_are_what_objects_tell),
         cmocka_unit_test(test_an_answer_has_a_deadline),
         cmocka_unit_test(test_closes_with_a_client_connected),
         cmocka_unit_test(test_every_allocation_failing),

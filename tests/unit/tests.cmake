@@ -57,6 +57,7 @@ fl_unit_test(http_pool_retry ROOMS http sim
   SOURCES unit/support/http_bed.c unit/support/pool_bed.c)
 
 fl_unit_test(admin_admin ROOMS admin sim)
+fl_unit_test(admin_threads ROOMS admin loop LIBRARIES Threads::Threads)
 
 fl_unit_test(kube_audit ROOMS kube)
 fl_unit_test(kube_certificates ROOMS kube sim SOURCES unit/support/client_bed.c)
@@ -132,6 +133,8 @@ fl_unit_test(channel_server_compression ROOMS sim SOURCES unit/support/server_be
 fl_unit_test(channel_server_limits ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_server_stream ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_service_config ROOMS channel)
+fl_unit_test(channel_show ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c LIBRARIES PkgConfig::JANSSON)
 fl_unit_test(channel_stream ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
@@ -180,5 +183,5 @@ set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
 
 # What `make sanitize` runs under TSan: everything that uses more than one thread.
 set_tests_properties(base_intern loop_file loop_resolve loop_runtime loop_sock loop_tls
-  loop_tls_session loop_tls_trust discovery_threads channel_blocking channel_inbox channel_threads
+  loop_tls_session loop_tls_trust admin_threads discovery_threads channel_blocking channel_inbox channel_threads
   PROPERTIES LABELS threads)
