@@ -16,7 +16,8 @@ class Relay:
         self.refusing = False
         self.flowing = threading.Event()
         self.flowing.set()
-        self.left = None  # bytes towards the client before it freezes by itself
+        self.passed = 0  # bytes towards the client
+        self.left = None  # how many more before it freezes by itself
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -52,6 +53,7 @@ class Relay:
 
     def count(self, passed):
         with self.lock:
+            self.passed += passed
             if self.left is None:
                 return
             self.left -= passed
