@@ -119,8 +119,8 @@ static void close_conn(struct fl_conn *conn, const struct fl_error *why) {
     mgr->loop_data.total += count;
     FL_JOURNAL(&mgr->journal, CLOSING_SERVICE, NULL, FL_LOG_INT("count", count),
                FL_LOG_TEXT_OF("name", conn->name));
-    fl_request_end_all(&conn->loop_data.waiting, why);
-    fl_request_end_all(&conn->loop_data.unready, why);
+    fl_connmgr_request_end_all(&conn->loop_data.waiting, why);
+    fl_connmgr_request_end_all(&conn->loop_data.unready, why);
     fl_conn_forget(conn);
 }
 

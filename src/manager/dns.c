@@ -23,7 +23,7 @@ static void give_up(struct fl_conn *conn, const struct fl_error *why) {
                      FL_COUNT(fields));
     fl_conn_ref(conn);
     fl_conn_forget(conn);
-    fl_request_end_all(&conn->loop_data.unready, &copy);
+    fl_connmgr_request_end_all(&conn->loop_data.unready, &copy);
     fl_conn_unref(conn);
 }
 

@@ -5,9 +5,9 @@
 #include "manager/conn.h"
 #include "manager/wait.h"
 
-static void give(struct fl_conn *conn, struct fl_request *request) {
+static void give(struct fl_conn *conn, struct fl_connmgr_request *request) {
     FL_JOURNAL(&conn->mgr->journal, GOT_CONN, conn->name);
-    fl_request_end(request, NULL, fl_conn_ref(conn));
+    fl_connmgr_request_end(request, NULL, fl_conn_ref(conn));
 }
 
 void fl_conn_settle_unready(struct fl_conn *conn) {
@@ -19,11 +19,11 @@ void fl_conn_settle_unready(struct fl_conn *conn) {
         FL_JOURNAL(&conn->mgr->journal, FAILED, conn->name, FL_LOG_TEXT_OF("name", conn->name),
                    FL_LOG_ERROR_OF(trouble));
         const struct fl_error why = *trouble;
-        fl_request_end_all(unready, &why);
+        fl_connmgr_request_end_all(unready, &why);
         return;
     }
     while (conn->loop_data.state == FL_CHANNEL_READY && !fl_list_empty(unready))
-        give(conn, FL_CONTAINER(unready->next, struct fl_request, link));
+        give(conn, FL_CONTAINER(unready->next, struct fl_connmgr_request, link));
 }
 
 static void tell_target(const struct fl_conn *conn, bool dns) {
@@ -39,7 +39,7 @@ static void tell_target(const struct fl_conn *conn, bool dns) {
                FL_LOG_TEXT_OF("state", fl_journal_state(journal, conn->loop_data.state)));
 }
 
-static void begin(struct fl_request *request) {
+static void begin(struct fl_connmgr_request *request) {
     struct fl_connmgr *mgr = request->mgr;
     const struct fl_journal *journal = &mgr->journal;
     struct fl_conn *conn;
@@ -50,11 +50,11 @@ static void begin(struct fl_request *request) {
     if (rc != 0) {
         FL_JOURNAL(journal, FAILED, request->name, FL_LOG_TEXT_OF("name", request->name),
                    FL_LOG_ERROR_OF(&err));
-        fl_request_end(request, &err, NULL);
+        fl_connmgr_request_end(request, &err, NULL);
         return;
     }
     request->data = conn;
-    fl_request_wait(request, &conn->loop_data.unready);
+    fl_connmgr_request_wait(request, &conn->loop_data.unready);
     if (!conn->channel) return; /* fl_conn_opened follows */
     tell_target(conn, fl_conn_is_dns(conn));
     if (conn->loop_data.state != FL_CHANNEL_READY) {
@@ -71,27 +71,27 @@ void fl_conn_opened(struct fl_conn *conn) {
     FL_JOURNAL(&conn->mgr->journal, NOT_READY, conn->name);
 }
 
-static void late(struct fl_request *request) {
+static void late(struct fl_connmgr_request *request) {
     struct fl_conn *conn = request->data;
     struct fl_error err;
     if (!conn->channel) {
         fl_fail(&err, FL_EUNKNOWN, "the port of %s is not known after %u ms", conn->name,
                 (unsigned)request->timeout_ms);
-        fl_request_end(request, &err, NULL);
+        fl_connmgr_request_end(request, &err, NULL);
         return;
     }
     FL_JOURNAL(&conn->mgr->journal, STATE_TIMEOUT, conn->name);
     give(conn, request);
 }
 
-static void tell(struct fl_request *request, const struct fl_error *why, void *result) {
+static void tell(struct fl_connmgr_request *request, const struct fl_error *why, void *result) {
     ((fl_conn_cb *)request->cb)(request->arg, why, result);
 }
 
 int fl_connmgr_get_conn_async(struct fl_connmgr *mgr, const char *service, uint32_t timeout_ms,
                               fl_conn_cb *cb, void *arg, struct fl_error *err) {
-    static const struct fl_request_kind kind = {begin, late, tell};
-    return fl_request_start(mgr, &kind, service, timeout_ms, (void (*)(void))cb, arg, err);
+    static const struct fl_connmgr_request_kind kind = {begin, late, tell};
+    return fl_connmgr_request_start(mgr, &kind, service, timeout_ms, (void (*)(void))cb, arg, err);
 }
 
 static void keep(void *arg, const struct fl_error *why, struct fl_conn *conn) {

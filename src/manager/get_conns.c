@@ -28,7 +28,8 @@ static int failure_of(const struct fl_conn *conn, struct fl_error *err) {
     return 0;
 }
 
-static void fail(struct fl_conn *conn, struct fl_request *request, const struct fl_error *why) {
+static void fail(struct fl_conn *conn, struct fl_connmgr_request *request,
+                 const struct fl_error *why) {
     const struct fl_journal *journal = &conn->mgr->journal;
     const struct fl_log_field fields[] = {FL_LOG_ERROR_OF(why)};
     bool port = is_of_ports(why->code) || why->code == FL_EABSENT;
@@ -36,7 +37,7 @@ static void fail(struct fl_conn *conn, struct fl_request *request, const struct 
                      conn->name, fields, FL_COUNT(fields));
     FL_JOURNAL(journal, FAILED, conn->name, FL_LOG_TEXT_OF("name", conn->name),
                FL_LOG_ERROR_OF(why));
-    fl_request_end(request, why, NULL);
+    fl_connmgr_request_end(request, why, NULL);
 }
 
 /* --- the first use --- */
@@ -68,7 +69,7 @@ static void initialize(struct fl_conn *conn) {
     conn->loop_data.initialized = true;
 }
 
-static void answer(struct fl_conn *conn, struct fl_request *request) {
+static void answer(struct fl_conn *conn, struct fl_connmgr_request *request) {
     struct fl_conns conns = {.conn = conn};
     struct fl_error err;
     int rc = failure_of(conn, &err);
@@ -82,7 +83,7 @@ static void answer(struct fl_conn *conn, struct fl_request *request) {
     FL_JOURNAL(&conn->mgr->journal, RETURNING, conn->name,
                FL_LOG_INT("count", conns.handles.count));
     fl_conn_ref(conn);
-    fl_request_end(request, NULL, &conns);
+    fl_connmgr_request_end(request, NULL, &conns);
 }
 
 /* --- what callers saw last --- */
@@ -125,10 +126,10 @@ static bool is_known(const struct fl_conn *conn) {
 void fl_conn_settle_waiting(struct fl_conn *conn) {
     if (!is_known(conn)) return;
     while (!fl_list_empty(&conn->loop_data.waiting))
-        answer(conn, FL_CONTAINER(conn->loop_data.waiting.next, struct fl_request, link));
+        answer(conn, FL_CONTAINER(conn->loop_data.waiting.next, struct fl_connmgr_request, link));
 }
 
-static void begin(struct fl_request *request) {
+static void begin(struct fl_connmgr_request *request) {
     struct fl_connmgr *mgr = request->mgr;
     struct fl_conn *conn;
     struct fl_error err;
@@ -137,7 +138,7 @@ static void begin(struct fl_request *request) {
     if (rc != 0) {
         FL_JOURNAL(&mgr->journal, FAILED, request->name, FL_LOG_TEXT_OF("name", request->name),
                    FL_LOG_ERROR_OF(&err));
-        fl_request_end(request, &err, NULL);
+        fl_connmgr_request_end(request, &err, NULL);
         return;
     }
     if (conn->loop_data.held.count > 0) {
@@ -148,13 +149,13 @@ static void begin(struct fl_request *request) {
         conn->loop_data.initialized = false;
     }
     request->data = conn;
-    fl_request_wait(request, &conn->loop_data.waiting);
+    fl_connmgr_request_wait(request, &conn->loop_data.waiting);
     fl_conn_ref(conn); /* callbacks may let go of everything */
     fl_conn_settle_waiting(conn);
     fl_conn_unref(conn);
 }
 
-static void late(struct fl_request *request) {
+static void late(struct fl_connmgr_request *request) {
     struct fl_conn *conn = request->data;
     const struct fl_error *trouble = &conn->loop_data.trouble;
     struct fl_error err;
@@ -166,14 +167,14 @@ static void late(struct fl_request *request) {
     fail(conn, request, &err);
 }
 
-static void tell(struct fl_request *request, const struct fl_error *why, void *result) {
+static void tell(struct fl_connmgr_request *request, const struct fl_error *why, void *result) {
     ((fl_conns_cb *)request->cb)(request->arg, why, result);
 }
 
 int fl_connmgr_get_conns_async(struct fl_connmgr *mgr, const char *service, uint32_t timeout_ms,
                                fl_conns_cb *cb, void *arg, struct fl_error *err) {
-    static const struct fl_request_kind kind = {begin, late, tell};
-    return fl_request_start(mgr, &kind, service, timeout_ms, (void (*)(void))cb, arg, err);
+    static const struct fl_connmgr_request_kind kind = {begin, late, tell};
+    return fl_connmgr_request_start(mgr, &kind, service, timeout_ms, (void (*)(void))cb, arg, err);
 }
 
 void fl_conns_deinit(struct fl_conns *conns) {
