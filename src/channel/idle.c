@@ -34,7 +34,8 @@ static void enter(struct fl_channel *channel) {
 static void look(struct fl_timer *timer) {
     struct fl_channel *channel = FL_CONTAINER(timer, struct fl_channel, loop_data.idle.timer);
     uint64_t now_ms = fl_io_now_ms(channel->io);
-    bool quiet = fl_list_empty(&channel->loop_data.calls);
+    bool quiet =
+        fl_list_empty(&channel->loop_data.calls) && fl_list_empty(&channel->loop_data.ending);
     uint64_t since_ms = quiet ? channel->loop_data.idle.quiet_since_ms : now_ms;
     uint64_t at_ms = since_ms + channel->options.idle_timeout_ms;
     if (channel->loop_data.closing) return;

@@ -43,6 +43,7 @@ static void let_go(struct fl_state_watch *watch) {
 
 static void tell(struct fl_task *task) {
     struct fl_channel *channel = FL_CONTAINER(task, struct fl_channel, loop_data.watches.tell);
+    fl_channel_refresh(channel); /* a call may have begun since */
     FL_LIST_EACH (&channel->loop_data.watches.list, item, next) {
         struct fl_state_watch *watch = FL_CONTAINER(item, struct fl_state_watch, link);
         tell_one(channel, watch);

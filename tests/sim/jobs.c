@@ -61,6 +61,7 @@ static void count(struct job *job, const struct plan *plan, const struct world_r
     t->cancelled += r->cancelled;
     t->picks += r->picks;
     t->unjudged += r->unjudged;
+    t->idles += r->idles;
     if (r->converged_ms <= t->converged_ms_max) return;
     t->converged_ms_max = r->converged_ms;
     t->converged_seed = plan->seed;
@@ -115,6 +116,7 @@ static void add(struct jobs_totals *t, const struct jobs_totals *more) {
     t->cancelled += more->cancelled;
     t->picks += more->picks;
     t->unjudged += more->unjudged;
+    t->idles += more->idles;
     if (more->converged_ms_max <= t->converged_ms_max) return;
     t->converged_ms_max = more->converged_ms_max;
     t->converged_seed = more->converged_seed;

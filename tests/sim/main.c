@@ -84,9 +84,9 @@ static void print_summary(const struct jobs_result *r) {
            t->worlds, t->whole, t->replays, t->failures, (double)t->virtual_ms / 3.6e6);
     printf("changes %" PRIu64 "  requests %" PRIu64 "  sets %" PRIu64 "  calls %" PRIu64
            " (ok %" PRIu64 ", excused %" PRIu64 ", cancelled %" PRIu64 ")  picks %" PRIu64
-           " (unjudged %" PRIu64 ")\n",
+           " (unjudged %" PRIu64 ")  idle %" PRIu64 "\n",
            t->changes, t->requests, t->sets, t->calls, t->succeeded, t->failed, t->cancelled,
-           t->picks, t->unjudged);
+           t->picks, t->unjudged, t->idles);
     printf("slowest to the truth %.1f s (seed %" PRIu64
            ")  %.1f s  %.0f worlds/s, %.0f a second of one core\n",
            (double)t->converged_ms_max / 1000, t->converged_seed, r->seconds, runs / r->seconds,

@@ -168,7 +168,7 @@ void oracle_call_ended(struct oracle *o, struct oracle_call *call,
     o->cancelled += call->cancelled;
     if (result->status == FL_STATUS_OK || call->cancelled) return;
     o->failed++;
-    if (!o->violence && had_a_steady_pod(o, call->started_ms))
+    if (!o->violence && !call->stream && had_a_steady_pod(o, call->started_ms))
         verdict_broken(o->verdict, BREACH_CALL,
                        "a call failed with %s (%s, peer %s) though a pod was there all the time",
                        fl_status_name(result->status), result->message, result->peer);

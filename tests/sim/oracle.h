@@ -11,7 +11,8 @@
  *     succeeds if, from FL_ORACLE_STEADY_MS before its start until its end, one and the same pod
  * was ready in the cluster and listed as usable in the subscriber's set. (What the API server does
  *     meanwhile, and which other pods come and go, must not matter.)
- *  6. At quiescence every call succeeds, and every endpoint of the set gets calls from every
+ *  6. A channel goes idle only without a call, and then has no connection.
+ *  7. At quiescence every call succeeds, and every endpoint of the set gets calls from every
  * channel within FL_ORACLE_SHARE_MS.
  *
  * What is broken goes into the verdict. Of worlds without calls see view.h and mirror.h. */
@@ -58,6 +59,7 @@ struct oracle {
 struct oracle_call {
     uint64_t started_ms;
     bool active, cancelled;
+    bool stream; /* it may end with the pod that it talked to, so 5 does not hold */
 };
 
 void oracle_init(struct oracle *o, struct fl_world *world, struct fl_sim *sim, const char *service,

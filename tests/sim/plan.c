@@ -42,9 +42,12 @@ static void make_traits(struct plan *plan, struct fl_random *r) {
         [PLAN_TRAIT_TOKEN] = 20,         [PLAN_TRAIT_HTTP2] = 50,
         [PLAN_TRAIT_SNAPSHOT] = 60,      [PLAN_TRAIT_SMALL_SLICES] = 60,
         [PLAN_TRAIT_FEW_ADDRESSES] = 50, [PLAN_TRAIT_VIOLENCE] = 25,
+        [PLAN_TRAIT_IDLE] = 50,          [PLAN_TRAIT_STREAMS] = 40,
     };
     for (int i = 0; i < PLAN_TRAITS; i++) plan->traits[i] = plan_chance(r, percents[i]);
-    if (plan->kind == PLAN_DISCOVERY) plan->traits[PLAN_TRAIT_VIOLENCE] = false;
+    if (plan->kind == PLAN_DISCOVERY)
+        plan->traits[PLAN_TRAIT_VIOLENCE] = plan->traits[PLAN_TRAIT_IDLE] =
+            plan->traits[PLAN_TRAIT_STREAMS] = false;
     if (plan->kind == PLAN_WHOLE)
         plan->traits[PLAN_TRAIT_SNAPSHOT] = plan->traits[PLAN_TRAIT_HTTP2] = false;
 }
@@ -78,8 +81,15 @@ static struct order make_whole_order(struct plan *plan, struct fl_random *r) {
         return order;
     }
     if (plan->traits[PLAN_TRAIT_VIOLENCE] && plan_chance(r, 30)) {
-        order.kind = plan_chance(r, 50) ? ORDER_KILL : ORDER_POD_CUT;
+        static const enum order_kind kinds[] = {ORDER_KILL, ORDER_POD_CUT, ORDER_POD_SILENT};
+        order.kind = kinds[fl_random_below(r, FL_COUNT(kinds))];
         order.count = (unsigned)plan_draw(r, 1, 12);
+        if (order.kind == ORDER_POD_SILENT) order.for_ms = (uint32_t)plan_draw(r, 100, 6000);
+        return order;
+    }
+    if (plan->traits[PLAN_TRAIT_IDLE] && plan_chance(r, 40)) {
+        order.kind = ORDER_REST;
+        order.for_ms = (uint32_t)plan_draw(r, 200, 4000);
         return order;
     }
     if (plan_chance(r, 12)) {
@@ -95,6 +105,7 @@ static void make_whole(struct plan *plan, struct fl_random *r) {
     plan->callers = (unsigned)plan_draw(r, 1, PLAN_CALLERS_MAX);
     plan->pause_ms_max = (uint32_t)plan_draw(r, 5, 100);
     plan->faults_ms = plan_draw(r, 2000, 8000);
+    plan->idle_ms = (uint32_t)plan_draw(r, 20, 1500);
     add(plan, (struct order){.kind = ORDER_SCALE, .count = (unsigned)plan_draw(r, 0, 5)});
     for (uint64_t n = plan_draw(r, 1, 12); n > 0; n--) add(plan, make_whole_order(plan, r));
 }

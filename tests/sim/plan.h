@@ -33,7 +33,9 @@ enum plan_kind { PLAN_WHOLE, PLAN_DISCOVERY };
     X(SNAPSHOT, "clients keep a snapshot file")                                                    \
     X(SMALL_SLICES, "slices of at most 2 endpoints")                                               \
     X(FEW_ADDRESSES, "pods get addresses of others that are gone")                                 \
-    X(VIOLENCE, "pods are killed and cut off")
+    X(VIOLENCE, "pods are killed and cut off")                                                     \
+    X(IDLE, "channels go idle after a moment")                                                     \
+    X(STREAMS, "some talk in both directions")
 
 enum plan_trait {
 #define PLAN_X(name, text) PLAN_TRAIT_##name,
@@ -66,7 +68,9 @@ enum plan_trait {
     X(ROLL, "a rolling update")                                                                    \
     X(SCALE, "scaled")                                                                             \
     X(KILL, "a pod is killed")                                                                     \
-    X(POD_CUT, "all connections to a pod are reset")
+    X(POD_CUT, "all connections to a pod are reset")                                               \
+    X(POD_SILENT, "nothing arrives from a pod or at it for a while")                               \
+    X(REST, "nobody calls for a while")
 
 enum order_kind {
 #define PLAN_X(name, text) ORDER_##name,
@@ -91,6 +95,7 @@ struct plan {
     uint32_t bookmark_ms;
     unsigned services, clients, callers;
     uint32_t pause_ms_max; /* between two calls */
+    uint32_t idle_ms;      /* of channels; 0: as usual */
     uint64_t faults_ms;    /* how long orders come */
     struct order orders[PLAN_ORDERS_MAX];
     size_t order_count;

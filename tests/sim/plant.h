@@ -16,7 +16,8 @@
     X(NEVER_FRESH, "never-fresh", STALE, "stale_ms is never 0")                                    \
     X(DEAF, "deaf", WAIT, "a subscriber hears nothing after its third set")                        \
     X(EAGER, "eager", REQUESTS, "a client dials ten times a second while it is refused")           \
-    X(LOST_CALL, "lost-call", CALL, "the fiftieth call never ends")
+    X(LOST_CALL, "lost-call", CALL, "the fiftieth call never ends")                                \
+    X(NEVER_IDLE, "never-idle", CALL, "a channel does not become idle")
 
 enum plant {
 #define PLANT_X(name, label, breach, text) PLANT_##name,

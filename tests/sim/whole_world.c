@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "channel/channel.h"
+#include "chatter.h"
 #include "oracle.h"
 #include "plan.h"
 #include "registry/discovery.h"
@@ -23,6 +24,7 @@
 #define DIALLED    "10.0.0.0:6443" /* by way of the switchboard */
 #define METHOD     "/grpc.examples.echo.Echo/UnaryEcho"
 #define CHANNELS   2
+#define CHATTERS   2 /* where there are any */
 #define PEERS_MAX  16
 #define CLOSE_MS   30000
 #define END_MS     30000 /* within which the last calls end */
@@ -40,10 +42,18 @@ struct caller {
     size_t request_len;
 };
 
+struct talker {
+    struct whole_world *in;
+    struct chatter chatter;
+    struct fl_timer timer; /* the next call */
+};
+
 /* A channel and, in peace, who takes its calls. */
 struct watched {
     struct whole_world *in;
     struct fl_channel *channel;
+    struct fl_state_watch *watch;
+    enum fl_channel_state state;
     char peers[PEERS_MAX][32];
     size_t peer_count;
 };
@@ -63,12 +73,15 @@ struct whole_world {
     struct watched channels[CHANNELS];
     struct oracle oracle;
     struct caller callers[PLAN_CALLERS_MAX];
-    struct fl_timer order_timer, heal_timer, service_timer;
+    struct talker talkers[CHATTERS];
+    struct fl_timer order_timer, heal_timer, service_timer, pod_timer, rest_timer;
+    char silent_pod[16]; /* its address, while pod_timer is set */
     size_t next_order;
     uint64_t start_ms;
     uint32_t pause_ms_max;
     bool calling, peace;
     unsigned results;
+    unsigned idles;  /* how often a channel became idle */
     unsigned closes; /* close callbacks still to come */
 };
 
@@ -108,6 +121,26 @@ static void delete_service(struct whole_world *s, uint32_t for_ms) {
     FL_ASSERT(rc == 0 || rc == FL_ENOT_FOUND); /* it is gone already */
     fl_io_timer_set(s->io, &s->service_timer, fl_io_now_ms(s->io) + for_ms);
 }
+
+/* As after a restart of its node: what was connected before is gone. */
+static void heal_pod(struct whole_world *s) {
+    fl_io_timer_clear(s->io, &s->pod_timer);
+    fl_world_fault(s->world, fl_str_of(s->silent_pod), FL_WORLD_OK);
+    fl_world_cut(s->world, fl_str_of(s->silent_pod));
+}
+
+static void run_pod(struct fl_timer *timer) {
+    heal_pod(FL_CONTAINER(timer, struct whole_world, pod_timer));
+}
+
+static void silence_pod(struct whole_world *s, unsigned number, uint32_t for_ms) {
+    if (fl_timer_is_set(&s->pod_timer)) heal_pod(s);
+    snprintf(s->silent_pod, sizeof s->silent_pod, "127.1.0.%u", number);
+    fl_world_fault(s->world, fl_str_of(s->silent_pod), FL_WORLD_BLACKHOLE);
+    fl_io_timer_set(s->io, &s->pod_timer, fl_io_now_ms(s->io) + for_ms);
+}
+
+static void rest(struct whole_world *s, uint32_t for_ms);
 
 static void obey(struct whole_world *s, const struct order *order) {
     char address[32];
@@ -154,6 +187,12 @@ static void obey(struct whole_world *s, const struct order *order) {
     case ORDER_POD_CUT:
         snprintf(address, sizeof address, "127.1.0.%u", order->count);
         fl_world_cut(s->world, fl_str_of(address));
+        break;
+    case ORDER_POD_SILENT:
+        silence_pod(s, order->count, order->for_ms);
+        break;
+    case ORDER_REST:
+        rest(s, order->for_ms);
         break;
     default: /* of worlds of discovery alone */
         break;
@@ -230,11 +269,54 @@ static void run_caller(struct fl_timer *timer) {
     }
 }
 
+static unsigned talkers(const struct whole_world *s) {
+    return s->plan->traits[PLAN_TRAIT_STREAMS] ? CHATTERS : 0;
+}
+
+static void pause_talker(struct talker *talker) {
+    struct whole_world *s = talker->in;
+    if (!s->calling) return;
+    fl_io_timer_set(s->io, &talker->timer,
+                    fl_io_now_ms(s->io) + fl_random_below(&s->random, s->pause_ms_max + 1));
+}
+
+static void run_talker(struct fl_timer *timer) {
+    chatter_start(&FL_CONTAINER(timer, struct talker, timer)->chatter);
+}
+
+static void on_talked(struct chatter *chatter, const struct fl_call_result *result) {
+    struct talker *talker = FL_CONTAINER(chatter, struct talker, chatter);
+    story_tell(&talker->in->story, "chatter", "%u round %u: %s %s %u of %u %s", chatter->number,
+               chatter->round, fl_status_name(result->status), result->peer, chatter->heard,
+               chatter->count, result->message);
+    pause_talker(talker);
+}
+
 static void call_from_now_on(struct whole_world *s, uint32_t pause_ms_max) {
     s->calling = true;
     s->pause_ms_max = pause_ms_max;
     for (unsigned i = 0; i < s->plan->callers; i++)
         if (!s->callers[i].judged.active) pause_caller(&s->callers[i]);
+    for (unsigned i = 0; i < talkers(s); i++)
+        if (!s->talkers[i].chatter.judged.active) pause_talker(&s->talkers[i]);
+}
+
+/* Calls under way go on. */
+static void call_no_more(struct whole_world *s) {
+    s->calling = false;
+    for (unsigned i = 0; i < s->plan->callers; i++)
+        if (!s->callers[i].judged.active) fl_io_timer_clear(s->io, &s->callers[i].timer);
+    for (unsigned i = 0; i < talkers(s); i++) fl_io_timer_clear(s->io, &s->talkers[i].timer);
+}
+
+static void rest(struct whole_world *s, uint32_t for_ms) {
+    call_no_more(s);
+    fl_io_timer_set(s->io, &s->rest_timer, fl_io_now_ms(s->io) + for_ms);
+}
+
+static void run_rest(struct fl_timer *timer) {
+    struct whole_world *s = FL_CONTAINER(timer, struct whole_world, rest_timer);
+    call_from_now_on(s, s->pause_ms_max);
 }
 
 static bool all_ended(void *arg) {
@@ -243,9 +325,7 @@ static bool all_ended(void *arg) {
 }
 
 static void stop_calling(struct whole_world *s) {
-    s->calling = false;
-    for (unsigned i = 0; i < s->plan->callers; i++)
-        if (!s->callers[i].judged.active) fl_io_timer_clear(s->io, &s->callers[i].timer);
+    call_no_more(s);
     if (!fl_world_run_until(s->world, all_ended, s, END_MS))
         verdict_broken(&s->verdict, BREACH_CALL, "%u calls never ended",
                        (unsigned)(s->oracle.calls - s->oracle.ended));
@@ -273,6 +353,28 @@ static void on_pick(void *arg, uint64_t version, const char *peer) {
         fl_str_copy(w->peers[w->peer_count++], sizeof w->peers[0], fl_str_of(peer));
 }
 
+static bool has_call(const struct watched *w) {
+    const struct whole_world *s = w->in;
+    for (unsigned i = 0; i < s->plan->callers; i++)
+        if (&s->channels[i % CHANNELS] == w && s->callers[i].judged.active) return true;
+    for (unsigned i = 0; i < talkers(s); i++)
+        if (&s->channels[i % CHANNELS] == w && s->talkers[i].chatter.judged.active) return true;
+    return false;
+}
+
+static void on_state(void *arg, enum fl_channel_state state, const struct fl_error *why) {
+    struct watched *w = arg;
+    struct whole_world *s = w->in;
+    story_tell(&s->story, "channel", "%u is %s %s", (unsigned)(w - s->channels),
+               fl_channel_state_name(state), why ? why->detail : "");
+    if (state == FL_CHANNEL_IDLE && s->plant == PLANT_NEVER_IDLE) return;
+    w->state = state;
+    if (state != FL_CHANNEL_IDLE) return;
+    s->idles++;
+    if (has_call(w))
+        verdict_broken(&s->verdict, BREACH_CALL, "a channel became idle while a call was open");
+}
+
 /* --- life --- */
 
 static int write_kubeconfig(struct whole_world *s) {
@@ -288,7 +390,8 @@ static int write_kubeconfig(struct whole_world *s) {
 }
 
 static int start_client(struct whole_world *s) {
-    struct fl_channel_options options = {0};
+    bool idle = s->plan->traits[PLAN_TRAIT_IDLE];
+    struct fl_channel_options options = {.idle_timeout_ms = idle ? s->plan->idle_ms : 0};
     int rc = fl_discovery_new_on(s->io, NULL, &s->discovery, NULL);
     s->oracle.subscribed = true;
     if (!rc)
@@ -300,6 +403,24 @@ static int start_client(struct whole_world *s) {
         w->in = s;
         rc = fl_channel_open(s->io, s->discovery, TARGET, &options, &w->channel, NULL);
         if (!rc) fl_channel_watch(w->channel, &watcher);
+        if (!rc) rc = fl_channel_watch_state(w->channel, on_state, w, &w->watch, NULL);
+    }
+    return rc;
+}
+
+static int start_talkers(struct whole_world *s) {
+    int rc = 0;
+    for (unsigned i = 0; i < CHATTERS && !rc; i++) {
+        struct talker *talker = &s->talkers[i];
+        talker->in = s;
+        talker->chatter = (struct chatter){.io = s->io,
+                                           .random = &s->random,
+                                           .oracle = &s->oracle,
+                                           .channel = s->channels[i % CHANNELS].channel,
+                                           .on_end = on_talked,
+                                           .number = i};
+        rc = fl_io_timer_init(s->io, &talker->timer, run_talker);
+        if (!rc) rc = chatter_init(&talker->chatter);
     }
     return rc;
 }
@@ -308,6 +429,8 @@ static int start_timers(struct whole_world *s) {
     int rc = fl_io_timer_init(s->io, &s->order_timer, run_orders);
     if (!rc) rc = fl_io_timer_init(s->io, &s->heal_timer, run_heal);
     if (!rc) rc = fl_io_timer_init(s->io, &s->service_timer, run_service);
+    if (!rc) rc = fl_io_timer_init(s->io, &s->pod_timer, run_pod);
+    if (!rc) rc = fl_io_timer_init(s->io, &s->rest_timer, run_rest);
     for (unsigned i = 0; i < PLAN_CALLERS_MAX && !rc; i++) {
         s->callers[i].in = s;
         s->callers[i].number = i;
@@ -371,6 +494,7 @@ static void start(struct whole_world *s, const struct plan *plan,
     rc = write_kubeconfig(s);
     if (!rc) rc = start_timers(s);
     if (!rc) rc = start_client(s);
+    if (!rc) rc = start_talkers(s);
     FL_ASSERT(rc == 0);
     s->start_ms = fl_io_now_ms(s->io);
     run_orders(&s->order_timer);
@@ -387,8 +511,9 @@ static void wait_closed(struct whole_world *s, const char *what) {
 }
 
 static void finish(struct whole_world *s) {
-    s->closes = CHANNELS;
+    s->closes = 2 * CHANNELS;
     for (int i = 0; i < CHANNELS; i++) fl_channel_close(s->channels[i].channel, on_closed, s);
+    for (int i = 0; i < CHANNELS; i++) fl_channel_unwatch_state(s->channels[i].watch, on_closed, s);
     wait_closed(s, "a channel");
     s->closes = 1;
     fl_subscription_close(s->subscription, on_closed, s);
@@ -407,6 +532,12 @@ static void finish(struct whole_world *s) {
     fl_io_timer_deinit(s->io, &s->order_timer);
     fl_io_timer_deinit(s->io, &s->heal_timer);
     fl_io_timer_deinit(s->io, &s->service_timer);
+    fl_io_timer_deinit(s->io, &s->pod_timer);
+    fl_io_timer_deinit(s->io, &s->rest_timer);
+    for (unsigned i = 0; i < CHATTERS; i++) {
+        fl_io_timer_deinit(s->io, &s->talkers[i].timer);
+        chatter_deinit(&s->talkers[i].chatter);
+    }
     for (unsigned i = 0; i < PLAN_CALLERS_MAX; i++) fl_io_timer_deinit(s->io, &s->callers[i].timer);
     switchboard_deinit(&s->board);
 }
@@ -424,6 +555,11 @@ static void live_through_orders(struct whole_world *s) {
     fl_world_run_ms(s->world, s->plan->faults_ms + 1);
     heal(s);
     if (fl_timer_is_set(&s->service_timer)) make_service(s);
+    if (fl_timer_is_set(&s->pod_timer)) heal_pod(s);
+    if (fl_timer_is_set(&s->rest_timer)) {
+        fl_io_timer_clear(s->io, &s->rest_timer);
+        run_rest(&s->rest_timer);
+    }
     fl_apiserver_heal(fl_sim_apiserver(s->sim));
     story_tell(&s->story, "ORDER", "no more orders; everything works again");
 }
@@ -479,6 +615,26 @@ static void call_in_peace(struct whole_world *s) {
                        (unsigned)(s->oracle.failed - bad));
 }
 
+static int64_t connections(const struct whole_world *s) {
+    return fl_metric_value(
+        fl_metrics_get(s->io->metrics, FL_METRIC_GAUGE, "fairlead_channel_connections", "", ""));
+}
+
+/* All pods change while the channels are idle; then all is as well as before. */
+static void change_while_idle(struct whole_world *s) {
+    if (!s->plan->traits[PLAN_TRAIT_IDLE]) return;
+    fl_world_run_ms(s->world, s->plan->idle_ms + 100);
+    for (int i = 0; i < CHANNELS; i++)
+        if (s->channels[i].state != FL_CHANNEL_IDLE)
+            verdict_broken(&s->verdict, BREACH_CALL, "channel %d does not become idle", i);
+    if (connections(s)) verdict_broken(&s->verdict, BREACH_CALL, "idle channels have connections");
+    int rc = fl_sim_roll(s->sim, SERVICE, NULL);
+    FL_ASSERT(rc == 0);
+    fl_world_run_ms(s->world, 1000);
+    (void)become_quiet(s);
+    call_in_peace(s);
+}
+
 static void report(const struct whole_world *s, struct world_result *out) {
     out->sets = s->oracle.set_count;
     out->dials = s->board.lines[0].dials;
@@ -489,6 +645,7 @@ static void report(const struct whole_world *s, struct world_result *out) {
     out->cancelled = s->oracle.cancelled;
     out->picks = s->oracle.picks;
     out->unjudged = s->oracle.unjudged;
+    out->idles = s->idles;
     out->virtual_ms = fl_io_now_ms(s->io) - s->start_ms;
     out->trace = fl_world_trace(s->world);
 }
@@ -502,6 +659,7 @@ void whole_world_run(const struct plan *plan, const struct world_watcher *watche
     out->converged_ms = become_quiet(&s);
     stop_calling(&s);
     call_in_peace(&s);
+    change_while_idle(&s);
     report(&s, out);
     finish(&s);
     out->breach = s.verdict.breach;

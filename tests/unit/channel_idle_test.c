@@ -104,6 +104,28 @@ static void test_a_waiting_call_keeps_it_busy(void **state) {
     fl_bed_stop(&bed);
 }
 
+/* A call that fails at once, in the turn in which the time is over. */
+static void test_a_call_that_ends_keeps_it_busy(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    setup(&bed, &(struct fl_channel_options){.idle_timeout_ms = TIMEOUT_MS});
+    fl_hand_publish(bed.hand, FL_SET_SOME, NULL, 0);
+    fl_world_run_ms(bed.world, 10);
+    struct fl_idle *idle = &bed.channel->loop_data.idle;
+    fl_bed_call(&bed, &call, NULL);
+    fl_io_timer_clear(bed.io, &idle->timer);
+    idle->quiet_since_ms -= TIMEOUT_MS;
+    idle->timer.run(&idle->timer);
+    assert_false(idle->on);
+    fl_world_run_ms(bed.world, 10);
+    assert_int_equal(call.why, FL_EEMPTY);
+    expect_state(&bed, FL_CHANNEL_TRANSIENT_FAILURE);
+    fl_world_run_ms(bed.world, TIMEOUT_MS);
+    expect_state(&bed, FL_CHANNEL_IDLE);
+    fl_bed_stop(&bed);
+}
+
 static void test_never_when_told_so(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -543,6 +565,7 @@ int main(void) {
         cmocka_unit_test(test_half_an_hour_without_a_call_closes_the_sockets),
         cmocka_unit_test(test_an_open_call_keeps_it_busy),
         cmocka_unit_test(test_a_waiting_call_keeps_it_busy),
+        cmocka_unit_test(test_a_call_that_ends_keeps_it_busy),
         cmocka_unit_test(test_never_when_told_so),
         cmocka_unit_test(test_idle_tries_nothing),
         cmocka_unit_test(test_connect_leaves_idle_and_starts_its_time_anew),
