@@ -14,41 +14,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
+#include "bench/slice_server.h"
 #include "discovery/discovery.h"
-#include "http/conn.h"
-#include "loop/loop.h"
-#include "wire/k8s.h"
 
-#define ENDPOINTS   100
+#define ENDPOINTS   FL_SLICE_ENDPOINTS_MAX
 #define ROUND_TRIPS 5000
 #define STREAMED    20000
 #define AHEAD       64 /* streamed events on the way at most */
 
-struct server {
-    struct fl_runtime *runtime;
-    struct fl_listener *listener;
-    struct fl_http_conn *conn[8];
-    size_t conns;
-    struct fl_http_stream *watch; /* of the slices */
-    uint64_t version;
-    struct fl_task listen, send, stop;
-    uint16_t port;
-    atomic_bool up, stopped, watched;
-    _Atomic uint64_t sent, sent_us; /* events written; when the last one was */
-    _Atomic uint64_t wanted;
-};
-
 struct client {
     struct fl_runtime *runtime;
-    struct server *server;
+    struct fl_slice_server *server;
     uint64_t seen; /* sets after the first */
     bool started;
     uint64_t latencies_us[ROUND_TRIPS];
     double stream_from_us, cpu_us_per_event;
 };
-
-/* ---- the canned server ---- */
 
 static void check(int rc, const char *what) {
     if (rc == FL_OK) return;
@@ -56,15 +37,9 @@ static void check(int rc, const char *what) {
     exit(1);
 }
 
-static struct fl_str number(char *text, size_t size, uint64_t value) {
-    return fl_str_n(text, (size_t)snprintf(text, size, "%llu", (unsigned long long)value));
-}
-
-/* The slice at `version`: endpoint (version mod 100) has the readiness of its turn. */
-static void encode_slice(struct fl_buf *out, uint64_t version) {
+/* Endpoint (version mod 100) has the readiness of its turn. */
+static size_t fill(struct fl_k8s_endpoint_spec *endpoints, uint64_t version) {
     static char addresses[ENDPOINTS][16], pods[ENDPOINTS][32], uids[ENDPOINTS][40];
-    struct fl_k8s_endpoint_spec endpoints[ENDPOINTS];
-    char text[24];
     for (unsigned i = 0; i < ENDPOINTS; i++) {
         snprintf(addresses[i], sizeof addresses[i], "10.1.0.%u", i + 1);
         snprintf(pods[i], sizeof pods[i], "echo-7d9f8c6b5d-%05u", i);
@@ -79,152 +54,7 @@ static void encode_slice(struct fl_buf *out, uint64_t version) {
                                                      .pod = fl_str_of(pods[i]),
                                                      .pod_uid = fl_str_of(uids[i])};
     }
-    const struct fl_k8s_label label = {FL_STR("kubernetes.io/service-name"), FL_STR("echo")};
-    const struct fl_block_port port = {FL_STR("grpc"), FL_STR("TCP"), FL_STR("grpc"), 50051};
-    const struct fl_k8s_slice_spec slice = {
-        .meta = {.name = FL_STR("echo-abcde"),
-                 .ns = FL_STR("default"),
-                 .uid = FL_STR("0f0c2b1a-7d3e-4c55-9a11-000000000000"),
-                 .resource_version = number(text, sizeof text, 1000 + version),
-                 .labels = &label,
-                 .label_count = 1},
-        .address_type = FL_STR("IPv4"),
-        .endpoints = endpoints,
-        .endpoint_count = ENDPOINTS,
-        .ports = &port,
-        .port_count = 1};
-    check(fl_k8s_encode_slice(out, FL_K8S_PROTOBUF, &slice), "slice");
-}
-
-static void encode_service(struct fl_buf *out) {
-    const struct fl_k8s_service_port port = {
-        .name = FL_STR("grpc"), .protocol = FL_STR("TCP"), .port = 80, .target_port = 50051};
-    const struct fl_k8s_service_spec service = {.meta = {.name = FL_STR("echo"),
-                                                         .ns = FL_STR("default"),
-                                                         .uid = FL_STR("1"),
-                                                         .resource_version = FL_STR("1000")},
-                                                .type = FL_STR("ClusterIP"),
-                                                .cluster_ip = FL_STR("10.96.0.1"),
-                                                .ports = &port,
-                                                .port_count = 1};
-    check(fl_k8s_encode_service(out, FL_K8S_PROTOBUF, &service), "service");
-}
-
-static void on_stream_closed(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
-                             uint32_t h2_code) {
-    struct server *server = arg;
-    FL_UNUSED(why);
-    FL_UNUSED(h2_code);
-    if (stream == server->watch) server->watch = NULL;
-}
-
-static void answer_list(struct fl_http_stream *stream, bool slices) {
-    struct fl_buf object, body;
-    fl_buf_init(&object, FL_K8S_FRAME_MAX);
-    fl_buf_init(&body, FL_K8S_FRAME_MAX);
-    slices ? encode_slice(&object, 0) : encode_service(&object);
-    struct fl_str bytes = fl_buf_str(&object);
-    check(fl_k8s_encode_list(&body, FL_K8S_PROTOBUF, slices ? FL_K8S_ENDPOINTSLICE : FL_K8S_SERVICE,
-                             &bytes, 1, FL_STR("1000"), FL_STR_NONE),
-          "list");
-    check(fl_http_stream_write(stream, fl_buf_str(&body), true), "list");
-    fl_buf_deinit(&object);
-    fl_buf_deinit(&body);
-}
-
-static void on_request(void *arg, struct fl_http_conn *conn, struct fl_http_stream *stream,
-                       const struct fl_http_request *head) {
-    static const struct fl_http_stream_events events = {.on_close = on_stream_closed};
-    struct server *server = arg;
-    FL_UNUSED(conn);
-    fl_http_stream_attach(stream, &events, server);
-    bool slices = memmem(head->path.p, head->path.n, "endpointslices", 14) != NULL;
-    bool watch = memmem(head->path.p, head->path.n, "watch=", 6) != NULL;
-    const struct fl_http_header type = {
-        FL_STR("content-type"), watch ? FL_STR("application/vnd.kubernetes.protobuf;stream=watch")
-                                      : FL_STR("application/vnd.kubernetes.protobuf")};
-    const struct fl_http_response response = {200, {&type, 1}};
-    check(fl_http_stream_respond(stream, &response, false), "response");
-    if (!watch)
-        answer_list(stream, slices);
-    else if (slices) {
-        server->watch = stream;
-        atomic_store(&server->watched, true);
-    }
-}
-
-static void on_conn_closed(void *arg, struct fl_http_conn *conn, const struct fl_error *why) {
-    struct server *server = arg;
-    FL_UNUSED(why);
-    for (size_t i = 0; i < server->conns; i++)
-        if (server->conn[i] == conn) server->conn[i] = server->conn[--server->conns];
-    if (!server->listener && server->conns == 0) atomic_store(&server->stopped, true);
-}
-
-static void on_accept(void *arg, struct fl_sock *sock) {
-    static const struct fl_http_conn_events events = {.on_request = on_request,
-                                                      .on_close = on_conn_closed};
-    struct server *server = arg;
-    FL_ASSERT(server->conns < FL_COUNT(server->conn));
-    const struct fl_http_options options = {0};
-    check(fl_http_conn_take_accepted(server->runtime->io, sock, &options, &events, server,
-                                     &server->conn[server->conns++], NULL),
-          "accept");
-}
-
-static void listen_task(struct fl_task *task) {
-    struct server *server = FL_CONTAINER(task, struct server, listen);
-    struct fl_io *io = server->runtime->io;
-    check(
-        fl_io_listen(io, FL_STR("127.0.0.1"), 0, NULL, on_accept, server, &server->listener, NULL),
-        "listen");
-    server->port = fl_listener_port(io, server->listener);
-    atomic_store(&server->up, true);
-}
-
-static void send_one(struct server *server) {
-    struct fl_buf object, frame;
-    fl_buf_init(&object, FL_K8S_FRAME_MAX);
-    fl_buf_init(&frame, FL_K8S_FRAME_MAX);
-    encode_slice(&object, ++server->version);
-    check(fl_k8s_encode_event(&frame, FL_K8S_PROTOBUF, FL_K8S_MODIFIED, FL_K8S_ENDPOINTSLICE,
-                              fl_buf_str(&object)),
-          "event");
-    atomic_store(&server->sent_us, fl_io_now_us(server->runtime->io));
-    check(fl_http_stream_write(server->watch, fl_buf_str(&frame), false), "event");
-    atomic_fetch_add(&server->sent, 1);
-    fl_buf_deinit(&object);
-    fl_buf_deinit(&frame);
-}
-
-static void send_task(struct fl_task *task) {
-    struct server *server = FL_CONTAINER(task, struct server, send);
-    uint64_t wanted = atomic_load(&server->wanted);
-    while (server->version < wanted) send_one(server);
-}
-
-static void stop_task(struct fl_task *task) {
-    struct server *server = FL_CONTAINER(task, struct server, stop);
-    fl_listener_close(server->runtime->io, server->listener);
-    server->listener = NULL;
-    if (server->conns == 0) atomic_store(&server->stopped, true);
-    for (size_t i = 0; i < server->conns; i++) fl_http_conn_close(server->conn[i]);
-}
-
-static void start_server(struct server *server) {
-    check(fl_runtime_new(NULL, &server->runtime, NULL), "runtime");
-    fl_task_init(&server->listen, listen_task);
-    fl_task_init(&server->send, send_task);
-    fl_task_init(&server->stop, stop_task);
-    fl_io_post(server->runtime->io, &server->listen);
-    while (!atomic_load(&server->up)) usleep(1000);
-}
-
-/* ---- the client ---- */
-
-static void ask_for(struct server *server, uint64_t version) {
-    atomic_store(&server->wanted, version);
-    fl_io_post(server->runtime->io, &server->send);
+    return ENDPOINTS;
 }
 
 static double cpu_us(void) {
@@ -247,7 +77,8 @@ static void on_streamed(struct client *client, uint64_t changes) {
         fl_loop_stop(client->runtime);
         return;
     }
-    ask_for(client->server, FL_MIN(client->seen + AHEAD, (uint64_t)ROUND_TRIPS + STREAMED));
+    fl_slice_server_advance(client->server,
+                            FL_MIN(client->seen + AHEAD, (uint64_t)ROUND_TRIPS + STREAMED));
 }
 
 static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
@@ -264,9 +95,10 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     }
     check(fl_set_diff(previous, set, count_change, &changes), "difference");
     if (client->seen < ROUND_TRIPS) {
-        client->latencies_us[client->seen++] = now - atomic_load(&client->server->sent_us);
+        client->latencies_us[client->seen++] = now - fl_slice_server_sent_us(client->server);
         if (client->seen == ROUND_TRIPS) client->stream_from_us = cpu_us();
-        ask_for(client->server, client->seen + (client->seen == ROUND_TRIPS ? AHEAD : 1));
+        fl_slice_server_advance(client->server,
+                                client->seen + (client->seen == ROUND_TRIPS ? AHEAD : 1));
     } else {
         on_streamed(client, changes);
     }
@@ -281,8 +113,8 @@ static void begin(struct fl_timer *timer) {
     struct starter *starter = FL_CONTAINER(timer, struct starter, timer);
     struct client *client = starter->client;
     struct fl_io *io = client->runtime->io;
-    if (client->started && atomic_load(&client->server->watched))
-        ask_for(client->server, 1);
+    if (client->started && fl_slice_server_is_watched(client->server))
+        fl_slice_server_advance(client->server, 1);
     else
         fl_io_timer_set(io, timer, fl_io_now_ms(io) + 10);
 }
@@ -319,26 +151,12 @@ static void stop_client(void *arg) {
     fl_loop_stop(client->runtime);
 }
 
-static void write_kubeconfig(char *path, uint16_t port) {
-    int fd = mkstemp(path);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!file) check(FL_ESYS, path);
-    fprintf(file,
-            "{\"current-context\":\"c\",\"clusters\":[{\"name\":\"c\",\"cluster\":{\"server\":"
-            "\"http://127.0.0.1:%u\"}}],\"users\":[{\"name\":\"c\",\"user\":{}}],\"contexts\":[{"
-            "\"name\":\"c\",\"context\":{\"cluster\":\"c\",\"user\":\"c\"}}]}",
-            (unsigned)port);
-    fclose(file);
-}
-
 int main(int argc, char **argv) {
     const char *path = argc == 3 && strcmp(argv[1], "--json") == 0 ? argv[2] : NULL;
-    static struct server server;
     static struct client client;
     char kubeconfig[] = "/tmp/fairlead-event-bench-XXXXXX";
-    start_server(&server);
-    write_kubeconfig(kubeconfig, server.port);
-    client.server = &server;
+    client.server = fl_slice_server_new(fill, 50051);
+    fl_slice_server_write_kubeconfig(client.server, kubeconfig);
     check(fl_loop_new(&client.runtime, NULL), "loop");
     struct starter starter = {.client = &client};
     struct fl_io *io = client.runtime->io;
@@ -359,9 +177,7 @@ int main(int argc, char **argv) {
     fl_loop_run(client.runtime);
     fl_io_timer_deinit(io, &starter.timer);
     fl_runtime_free(client.runtime);
-    fl_io_post(server.runtime->io, &server.stop);
-    while (!atomic_load(&server.stopped)) usleep(1000);
-    fl_runtime_free(server.runtime);
+    fl_slice_server_free(client.server);
     unlink(kubeconfig);
     return 0;
 }

@@ -3,24 +3,28 @@
  *
  *     grpc_subject unary ADDRESSES CALLS IN_FLIGHT
  *     grpc_subject stream ADDRESSES MESSAGES IN_FLIGHT BYTES
- *     grpc_subject channels ADDRESSES COUNT
+ *     grpc_subject channels ADDRESSES COUNT [IDLE_MS]
+ *     grpc_subject watch KUBECONFIG SERVICES
  *
  * The library's loop has a thread of its own, on which all calls but the first are started; main
  * waits. */
 #include <fairlead/fairlead.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define UNARY         "/grpc.examples.echo.Echo/UnaryEcho"
 #define STREAM        "/grpc.examples.echo.Echo/BidirectionalStreamingEcho"
 #define ECHO_BYTES    64
 #define CHANNEL_CALLS 6 /* on each of many channels: twice round three endpoints */
 #define PATIENCE_MS   60000
+#define WATCH_IDLE_MS 1000
 
 struct bench {
     struct fl_runtime *runtime;
@@ -34,6 +38,7 @@ struct bench {
     uint64_t cpu_us, began_ns;
     uint64_t *took_ns; /* with one in flight: how long each took */
     uint64_t sent_ns;
+    uint32_t idle_ms; /* of channels; 0: the default */
     sem_t done;
 };
 
@@ -163,12 +168,13 @@ static void start_stream(struct bench *b) {
 
 static void on_closed(void *arg) { sem_post(arg); }
 
-static struct fl_channel *open_channel(struct bench *b, const char *addresses) {
+static struct fl_channel *open_channel(struct bench *b, const char *scheme, const char *rest) {
+    const struct fl_channel_options options = {.idle_timeout_ms = b->idle_ms};
     char target[8192];
     struct fl_channel *channel;
     struct fl_error err = {0};
-    snprintf(target, sizeof(target), "static:%s", addresses);
-    if (fl_channel_new(b->runtime, b->discovery, target, NULL, &channel, &err) < 0)
+    snprintf(target, sizeof(target), "%s:%s", scheme, rest);
+    if (fl_channel_new(b->runtime, b->discovery, target, &options, &channel, &err) < 0)
         die(target, &err);
     return channel;
 }
@@ -178,12 +184,13 @@ static void close_channel(struct bench *b, struct fl_channel *channel) {
     sem_wait(&b->done);
 }
 
-static void open_all(struct bench *b) {
+static void open_all(struct bench *b, const char *kubeconfig) {
+    const struct fl_discovery_options options = {.kubeconfig = kubeconfig};
     struct fl_error err = {0};
     b->message = calloc(1, b->bytes);
     if (!b->message || sem_init(&b->done, 0, 0) < 0) die("memory", NULL);
     if (fl_runtime_new(NULL, &b->runtime, &err) < 0) die("runtime", &err);
-    if (fl_discovery_new(b->runtime, NULL, &b->discovery, &err) < 0) die("discovery", &err);
+    if (fl_discovery_new(b->runtime, &options, &b->discovery, &err) < 0) die("discovery", &err);
 }
 
 static void close_all(struct bench *b) {
@@ -200,14 +207,20 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* Of those that are sorted, microseconds. */
+static double percentile_us(const struct bench *b, uint64_t n, uint64_t percent) {
+    uint64_t at = n * percent / 100;
+    return (double)b->took_ns[at] / 1e3;
+}
+
 static void report(struct bench *b) {
     uint64_t n = b->total - b->warmup;
     printf("{\"at\": \"done\", \"count\": %" PRIu64 ", \"cpu_us\": %" PRIu64 ", \"us\": %" PRIu64,
            n, b->cpu_us, b->began_ns / 1000);
     if (b->took_ns) {
         qsort(b->took_ns, n, sizeof(*b->took_ns), ascending);
-        printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", (double)b->took_ns[n / 2] / 1e3,
-               (double)b->took_ns[n * 99 / 100] / 1e3);
+        printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", percentile_us(b, n, 50),
+               percentile_us(b, n, 99));
     }
     printf("}\n");
     fflush(stdout);
@@ -219,8 +232,8 @@ static void run_calls(struct bench *b, const char *addresses, bool stream) {
     b->warmup = counted / 10 + 1;
     b->total = b->warmup + counted;
     if (b->in_flight == 1 && !stream) b->took_ns = calloc(counted, sizeof(*b->took_ns));
-    open_all(b);
-    b->channel = open_channel(b, addresses);
+    open_all(b, NULL);
+    b->channel = open_channel(b, "static", addresses);
     stream ? start_stream(b) : start_call(b);
     sem_wait(&b->done);
     report(b);
@@ -228,41 +241,95 @@ static void run_calls(struct bench *b, const char *addresses, bool stream) {
     close_all(b);
 }
 
-/* Many channels, each of which has used all its connections; they stay until standard input ends.
- */
+static void wait_until_idle(struct fl_channel *const *channels, uint64_t count) {
+    const uint64_t deadline = now_ns() + (uint64_t)PATIENCE_MS * 1000000;
+    for (uint64_t i = 0; i < count; i++)
+        while (fl_channel_state(channels[i]) != FL_CHANNEL_IDLE) {
+            if (now_ns() > deadline) die("a channel does not become idle", NULL);
+            usleep(10000);
+        }
+}
+
+/* Answers standard input's lines "cpu" and "free"; its end is the end. */
+static void stay(struct bench *b, struct fl_channel *const *channels, uint64_t count) {
+    char line[64];
+    if (b->idle_ms) wait_until_idle(channels, count);
+    printf("{\"at\": \"ready\", \"count\": %" PRIu64 "}\n", count);
+    fflush(stdout);
+    while (fgets(line, sizeof(line), stdin)) {
+        if (strcmp(line, "free\n") == 0) {
+            malloc_trim(0);
+            struct mallinfo2 heap = mallinfo2();
+            printf("{\"at\": \"freed\", \"live\": %zu}\n", heap.uordblks + heap.hblkhd);
+        } else {
+            printf("{\"at\": \"cpu\", \"cpu_us\": %" PRIu64 "}\n", cpu_us());
+        }
+        fflush(stdout);
+    }
+    for (uint64_t i = 0; i < count; i++) close_channel(b, channels[i]);
+    close_all(b);
+}
+
+/* Many channels, each of which has used all its connections. */
 static void run_channels(struct bench *b, const char *addresses) {
     uint64_t count = b->total;
     struct fl_channel **channels = calloc(count, sizeof(struct fl_channel *));
-    open_all(b);
+    open_all(b, NULL);
     if (!channels) die("memory", NULL);
     b->total = CHANNEL_CALLS;
     for (uint64_t i = 0; i < count; i++) {
-        b->channel = channels[i] = open_channel(b, addresses);
+        b->channel = channels[i] = open_channel(b, "static", addresses);
         b->started = b->ended = 0;
         start_call(b);
         sem_wait(&b->done);
     }
-    printf("{\"at\": \"ready\", \"count\": %" PRIu64 "}\n", count);
-    fflush(stdout);
-    while (getchar() != EOF) continue;
-    for (uint64_t i = 0; i < count; i++) close_channel(b, channels[i]);
-    close_all(b);
+    stay(b, channels, count);
     free(channels);
+}
+
+/* A channel for each service, idle as soon as it may be. */
+static void run_watch(struct bench *b, const char *kubeconfig) {
+    struct fl_channel **channels = calloc(b->total, sizeof(struct fl_channel *));
+    open_all(b, kubeconfig);
+    if (!channels) die("memory", NULL);
+    b->idle_ms = WATCH_IDLE_MS;
+    for (uint64_t i = 0; i < b->total; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "///benchmark/service-%05" PRIu64, i);
+        channels[i] = open_channel(b, "kubernetes", name);
+    }
+    stay(b, channels, b->total);
+    free(channels);
+}
+
+static int usage(void) {
+    fprintf(stderr, "usage: grpc_subject unary ADDRESSES CALLS IN_FLIGHT\n"
+                    "       grpc_subject stream ADDRESSES MESSAGES IN_FLIGHT BYTES\n"
+                    "       grpc_subject channels ADDRESSES COUNT [IDLE_MS]\n"
+                    "       grpc_subject watch KUBECONFIG SERVICES\n");
+    return 2;
 }
 
 int main(int argc, char **argv) {
     static struct bench b = {.bytes = ECHO_BYTES, .in_flight = 1};
-    const char *mode = argc > 1 ? argv[1] : "";
-    bool stream = strcmp(mode, "stream") == 0, channels = strcmp(mode, "channels") == 0;
-    if (argc != (channels ? 4 : stream ? 6 : 5)) {
-        fprintf(stderr, "usage: grpc_subject unary ADDRESSES CALLS IN_FLIGHT\n"
-                        "       grpc_subject stream ADDRESSES MESSAGES IN_FLIGHT BYTES\n"
-                        "       grpc_subject channels ADDRESSES COUNT\n");
-        return 2;
+    const char *mode = argc > 3 ? argv[1] : "";
+    uint64_t numbers[3] = {0};
+    for (int i = 3; i < argc && i < 6; i++) numbers[i - 3] = strtoull(argv[i], NULL, 10);
+    b.total = numbers[0];
+    if (strcmp(mode, "channels") == 0) {
+        b.idle_ms = (uint32_t)numbers[1];
+        run_channels(&b, argv[2]);
+    } else if (strcmp(mode, "watch") == 0) {
+        run_watch(&b, argv[2]);
+    } else if (strcmp(mode, "unary") == 0 && argc == 5) {
+        b.in_flight = numbers[1];
+        run_calls(&b, argv[2], false);
+    } else if (strcmp(mode, "stream") == 0 && argc == 6) {
+        b.in_flight = numbers[1];
+        b.bytes = numbers[2];
+        run_calls(&b, argv[2], true);
+    } else {
+        return usage();
     }
-    b.total = strtoull(argv[3], NULL, 10);
-    if (argc > 4) b.in_flight = strtoull(argv[4], NULL, 10);
-    if (argc > 5) b.bytes = strtoull(argv[5], NULL, 10);
-    channels ? run_channels(&b, argv[2]) : run_calls(&b, argv[2], stream);
     return 0;
 }

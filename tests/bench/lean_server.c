@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define ADDRESSES_MAX 250
+#define FDS_MAX       65536
 #define IN_MAX        ((size_t)256 * 1024)
 #define OUT_MAX       ((size_t)256 * 1024)
 #define WINDOW        (1 << 30)
@@ -46,6 +47,7 @@ struct conn {
     size_t out_at, out_end;
 };
 
+static struct conn *conns[FDS_MAX]; /* by descriptor */
 static struct stream *free_streams;
 static nghttp2_session_callbacks *callbacks;
 static bool plain;
@@ -82,6 +84,17 @@ static void stream_free(struct stream *s) {
     free_streams = s;
 }
 
+/* Makes room for n more. */
+static void stream_grow(struct stream *s, size_t n) {
+    while (n > s->size - s->end) s->size *= 2;
+    if (s->bytes != s->small) {
+        s->bytes = must(realloc(s->bytes, s->size));
+        return;
+    }
+    s->bytes = must(malloc(s->size));
+    memcpy(s->bytes, s->small, s->end);
+}
+
 static void stream_put(struct stream *s, const uint8_t *p, size_t n) {
     if (s->at == s->end) s->at = s->end = 0;
     if (n > s->size - s->end && s->at) {
@@ -89,12 +102,7 @@ static void stream_put(struct stream *s, const uint8_t *p, size_t n) {
         s->end -= s->at;
         s->at = 0;
     }
-    if (n > s->size - s->end) {
-        char *old = s->bytes;
-        while (n > s->size - s->end) s->size *= 2;
-        s->bytes = must(realloc(old == s->small ? NULL : old, s->size));
-        if (old == s->small) memcpy(s->bytes, old, s->end);
-    }
+    if (n > s->size - s->end) stream_grow(s, n);
     memcpy(s->bytes + s->end, p, n);
     s->end += n;
 }
@@ -190,21 +198,29 @@ static nghttp2_session *h2_new(struct conn *c) {
 /* ---- connections ---- */
 
 static void watch(struct conn *c, int op, uint32_t events) {
-    struct epoll_event event = {.events = events, .data.ptr = c};
+    struct epoll_event event = {.events = events, .data.fd = c->fd};
     if (epoll_ctl(epoll, op, c->fd, &event) < 0) die("epoll");
 }
 
-static void conn_new(int fd) {
-    struct conn *c = must(calloc(1, sizeof(*c)));
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+static struct conn *conn_new(int fd) {
+    if (fd < 0 || fd >= FDS_MAX) die("socket");
+    struct conn *c = conns[fd] = must(calloc(1, sizeof(*c)));
     c->fd = fd;
-    if (!plain) c->h2 = h2_new(c);
     watch(c, EPOLL_CTL_ADD, EPOLLIN);
+    return c;
+}
+
+static void accept_one(int listener) {
+    int on = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    struct conn *c = conn_new(fd);
+    if (!plain) c->h2 = h2_new(c);
 }
 
 static void conn_free(struct conn *c) {
     if (c->h2) nghttp2_session_del(c->h2);
+    conns[c->fd] = NULL;
     close(c->fd);
     free(c->out);
     free(c);
@@ -265,8 +281,7 @@ static void receive(struct conn *c) {
 
 static void turn(struct conn *c, uint32_t events) {
     if (c->listener) {
-        int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) conn_new(fd);
+        accept_one(c->fd);
         return;
     }
     if (!(events & EPOLLOUT)) receive(c);
@@ -281,13 +296,11 @@ static unsigned listen_on(unsigned host, unsigned port) {
                              .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host)};
     socklen_t size = sizeof(at);
-    struct conn *c = must(calloc(1, sizeof(*c)));
-    c->listener = true;
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&at, size) < 0 || listen(c->fd, 1024) < 0 ||
-        getsockname(c->fd, (struct sockaddr *)&at, &size) < 0)
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, size) < 0 || listen(fd, 1024) < 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &size) < 0)
         die("listen");
-    watch(c, EPOLL_CTL_ADD, EPOLLIN);
+    conn_new(fd)->listener = true;
     return ntohs(at.sin_port);
 }
 
@@ -313,6 +326,6 @@ int main(int argc, char **argv) {
     for (;;) {
         struct epoll_event events[64];
         int n = epoll_wait(epoll, events, 64, -1);
-        for (int i = 0; i < n; i++) turn(events[i].data.ptr, events[i].events);
+        for (int i = 0; i < n; i++) turn(conns[events[i].data.fd], events[i].events);
     }
 }

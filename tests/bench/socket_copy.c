@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define READ_MAX ((size_t)256 * 1024)
 
@@ -111,5 +112,7 @@ int main(int argc, char **argv) {
     printf("{\"at\": \"done\", \"count\": %" PRIu64 ", \"cpu_us\": %" PRIu64 ", \"us\": %" PRIu64
            "}\n",
            messages, c.cpu_us, c.began_us);
+    close(c.fd);
+    free(c.message);
     return 0;
 }

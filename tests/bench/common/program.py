@@ -63,10 +63,6 @@ class Program:
         with open(f"/proc/{self.child.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith(field + ":"))
 
-    def sockets(self):
-        folder = f"/proc/{self.child.pid}/fd"
-        return sum(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
-
     def reset_peak(self):
         with open(f"/proc/{self.child.pid}/clear_refs", "w") as file:
             file.write("5")

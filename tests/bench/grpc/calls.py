@@ -1,8 +1,11 @@
 """The parts of bench-grpc that make calls: unary ones and streams. Each measurement is a process of its own."""
 from peers import Server, h2load, plain_copy
+from program import Program
 
-IN_FLIGHT = 32  # on each connection
+IN_FLIGHT = 32    # on each connection
+SATURATING = 320  # in all, so that the client need not wait for the server
 CONNECTIONS = (1, 10)
+HOSTS, MOVES = 200, 1000  # of which three at a time are the service's endpoints; events
 # Of a stream: what a message holds, how many are on the way, how many make a measurement.
 STREAMS = (("1k", 1024, 64, 200_000), ("1m", 1 << 20, 4, 1000))
 
@@ -53,11 +56,11 @@ class Calls:
             self.on_each(self.on_go(), f"unary calls, connections: {n}", measure)
             self.floor(self.on_go(), f"cpu_{n}", n, count)
 
-    def floor(self, command, metric, connections, count):
+    def floor(self, command, metric, connections, count, in_flight=IN_FLIGHT):
         self.say("h2load")
         server = Server(command)
         try:
-            self.row("h2load", metric, h2load(server, self.folder, count, connections, IN_FLIGHT), "us")
+            self.row("h2load", metric, h2load(server, self.folder, count, connections, in_flight), "us")
         finally:
             server.close()
 
@@ -67,7 +70,7 @@ class Calls:
         for n in CONNECTIONS:
             def measure(kind, server, n=n):
                 served = server.cpu_us()
-                done = self.ask(kind, "unary", server, n, count, n * IN_FLIGHT)
+                done = self.ask(kind, "unary", server, n, count, SATURATING)
                 made = count + count // 10 + 1
                 self.row(kind.key, f"lean_rate_{n}", count / (done["us"] / 1e6), "1/s")
                 self.row(kind.key, f"lean_cpu_{n}", done["cpu_us"] / count, "us")
@@ -75,7 +78,7 @@ class Calls:
                 self.row(kind.key, f"lean_server_cpu_{n}", (server.cpu_us() - served) / made, "us")
             self.on_each(self.on_lean(), f"saturation, connections: {n}", measure,
                          [kind for kind in self.kinds if kind.cores == 1])
-            self.floor(self.on_lean(), f"lean_cpu_{n}", n, count)
+            self.floor(self.on_lean(), f"lean_cpu_{n}", n, count, SATURATING // n)
 
     def latency(self):
         count = self.count(20_000)
@@ -97,3 +100,20 @@ class Calls:
             self.on_each(self.on_lean(), f"streams, {name}", measure)
             if name == "1m":
                 self.on_each([self.tools.lean, 1, "--plain"], "streams, 1m", measure, [plain_copy(self.tools)])
+
+    def moves(self):
+        """From an event on the wire to the first call that the endpoint which came with it answers: move_bench."""
+        count = self.count(MOVES)
+        self.say("moves")
+        server = Server([self.tools.lean, HOSTS])
+        subject = Program("Fairlead", [self.tools.move, server.port, HOSTS, count], self.folder / "moves.log",
+                          core=None)
+        try:
+            done = subject.wait("done", 300)
+        finally:
+            subject.close()
+            server.close()
+        if done["count"] != count:
+            raise SystemExit(f"bench: Fairlead saw {done['count']} of {count} moves")
+        self.row("fairlead", "move_p50", done["p50_us"] / 1000, "ms")
+        self.row("fairlead", "move_p99", done["p99_us"] / 1000, "ms")

@@ -6,8 +6,10 @@ one channel to all of them, which take turns), on standard output prints one lin
     stream ADDRESSES MESSAGES IN_FLIGHT BYTES   one stream, of which each message comes back
         -> {"at":"done","count","cpu_us","us"}, after a tenth as many that are not counted; with one call in flight
            "p50_us" and "p99_us" too
-    channels ADDRESSES COUNT                    channels, all connections of each having had calls
-        -> {"at":"ready","count"}, and keeps them until standard input ends
+    channels ADDRESSES COUNT [IDLE_MS]          channels, all connections of each having had calls
+        -> {"at":"ready","count"}, once they are idle if IDLE_MS is given; it keeps them until standard input
+           ends. At its line "free" memory is given back to the system -> {"at":"freed","live"}: bytes
+           of heap and goroutines' stacks in use
 CPU is that of the subject's process, by getrusage. Messages are bytes to all: nobody decodes protobuf."""
 import hashlib
 import os
@@ -29,8 +31,8 @@ class Tools:
 
     def __init__(self, build, cache, say):
         self.say = say
-        self.fairlead, self.lean, self.copy = (build / "tests/bench" / name for name in (
-            "grpc_subject", "lean_server", "socket_copy"))
+        self.fairlead, self.lean, self.copy, self.move = (build / "tests/bench" / name for name in (
+            "grpc_subject", "lean_server", "socket_copy", "move_bench"))
         self.bin = cache / ("bench-grpc-" + self.key())
         self.go, self.cpp = self.bin / "grpc-go-bench", self.bin / "grpc_cpp_bench"
         if not self.bin.exists():
@@ -91,6 +93,14 @@ class Server:
         self.child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True,
                                       preexec_fn=pinned(SERVER_CORE))
         self.port = int(self.child.stdout.readline())
+        self.listeners = self.sockets()
+
+    def sockets(self):
+        folder = f"/proc/{self.child.pid}/fd"
+        return sum(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
+
+    def connections(self):
+        return self.sockets() - self.listeners
 
     def addresses(self, count):
         return ",".join(f"127.0.0.{host + 1}:{self.port}" for host in range(count))

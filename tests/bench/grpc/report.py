@@ -13,7 +13,9 @@ METRICS = (("cpu_1", "CPU per call, us"), ("cpu_10", "… 10 connections"), ("ra
            ("p50", "one in flight: p50, us"), ("p99", "… p99"),
            ("lean_p50", "… lean server: p50"), ("lean_p99", "… p99"),
            ("stream_1k", "stream of 1 KiB: MB per CPU second"), ("stream_1m", "… of 1 MiB"),
-           ("ready_memory", "memory of a READY connection, B"))
+           ("ready_memory", "memory of a READY connection, B"), ("idle_memory", "… of an idle channel, B"),
+           ("idle_freed", "… after malloc_trim, FreeOSMemory"), ("idle_live", "… heap and stacks in use"),
+           ("move_p50", "event to the new endpoint's answer: p50, ms"), ("move_p99", "… p99"))
 
 
 def targets(f):
@@ -42,8 +44,12 @@ def targets(f):
     if f.has(("fairlead", "stream_1m"), ("copy", "stream_1m")):
         yield ("plain socket's bytes per CPU second / ours, 1 MiB",
                f.median("copy", "stream_1m") / f.median("fairlead", "stream_1m"), 1 / 0.8, "x")
+    yield from below("memory of an idle channel", "idle_memory", 1 / 10)
+    yield from below("… in use", "idle_live", 1 / 10)
     if f.has(("fairlead", "ready_memory")):
         yield "memory of a READY connection", f.median("fairlead", "ready_memory"), 33000, "B"
+    if f.has(("fairlead", "move_p99")):
+        yield "event to the new endpoint's answer, p99", f.median("fairlead", "move_p99"), 10, "ms"
 
 
 def show(rows, quick):

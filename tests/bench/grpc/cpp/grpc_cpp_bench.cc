@@ -41,7 +41,8 @@ void RequireOk(const grpc::Status &status) {
 long CpuUs() {
     rusage u{};
     getrusage(RUSAGE_SELF, &u);
-    return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+    return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+           u.ru_stime.tv_usec;
 }
 
 ByteBuffer MakeMessage(size_t bytes) {
@@ -52,7 +53,7 @@ ByteBuffer MakeMessage(size_t bytes) {
 
 // Counts calls or messages: the first tenth is not measured. Thread-safe.
 class Meter {
- public:
+  public:
     Meter(long count, long in_flight)
         : warmup_(count / 10 + 1), total_(warmup_ + count), in_flight_(in_flight) {
         if (in_flight == 1) took_.reserve(static_cast<size_t>(count));
@@ -91,8 +92,9 @@ class Meter {
     void Report() {
         using std::chrono::duration_cast;
         using std::chrono::microseconds;
-        std::printf("{\"at\": \"done\", \"count\": %ld, \"cpu_us\": %ld, \"us\": %ld", total_ - warmup_,
-                    cpu_us_, static_cast<long>(duration_cast<microseconds>(wall_).count()));
+        std::printf("{\"at\": \"done\", \"count\": %ld, \"cpu_us\": %ld, \"us\": %ld",
+                    total_ - warmup_, cpu_us_,
+                    static_cast<long>(duration_cast<microseconds>(wall_).count()));
         if (!took_.empty()) {
             std::sort(took_.begin(), took_.end());
             std::printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", Us(took_[took_.size() / 2]),
@@ -102,8 +104,10 @@ class Meter {
         std::fflush(stdout);
     }
 
- private:
-    static double Us(Clock::duration d) { return std::chrono::duration<double, std::micro>(d).count(); }
+  private:
+    static double Us(Clock::duration d) {
+        return std::chrono::duration<double, std::micro>(d).count();
+    }
 
     const long warmup_, total_, in_flight_;
     std::mutex mutex_;
@@ -168,34 +172,34 @@ void CqStream(grpc::GenericStub &stub, Meter &meter, size_t bytes) {
         stream->Write(message, tag_of(kWrite));
     };
     stream->StartCall(tag_of(kStart));
-    for (void *tag; ; ) {
+    for (void *tag;;) {
         bool ok;
         if (!queue.Next(&tag, &ok)) Die("the queue ended");
         if (!ok) Die("the stream broke");
         switch (static_cast<Tag>(reinterpret_cast<intptr_t>(tag))) {
-            case kStart:
+        case kStart:
+            stream->Read(&in, tag_of(kRead));
+            write();
+            break;
+        case kWrite:
+            writing = false;
+            write();
+            break;
+        case kRead:
+            Expect(in, bytes);
+            if (meter.End()) {
+                stream->WritesDone(tag_of(kHalfClose));
+            } else {
                 stream->Read(&in, tag_of(kRead));
                 write();
-                break;
-            case kWrite:
-                writing = false;
-                write();
-                break;
-            case kRead:
-                Expect(in, bytes);
-                if (meter.End()) {
-                    stream->WritesDone(tag_of(kHalfClose));
-                } else {
-                    stream->Read(&in, tag_of(kRead));
-                    write();
-                }
-                break;
-            case kHalfClose:
-                stream->Finish(&status, tag_of(kFinish));
-                break;
-            case kFinish:
-                RequireOk(status);
-                return;
+            }
+            break;
+        case kHalfClose:
+            stream->Finish(&status, tag_of(kFinish));
+            break;
+        case kFinish:
+            RequireOk(status);
+            return;
         }
     }
 }
@@ -203,7 +207,7 @@ void CqStream(grpc::GenericStub &stub, Meter &meter, size_t bytes) {
 // ---- with callbacks ----
 
 class CallbackUnary {
- public:
+  public:
     CallbackUnary(grpc::GenericStub &stub, Meter &meter)
         : stub_(stub), meter_(meter), request_(MakeMessage(kEchoBytes)) {}
 
@@ -211,7 +215,7 @@ class CallbackUnary {
         while (meter_.Start()) StartOne();
     }
 
- private:
+  private:
     struct Call {
         grpc::ClientContext context;
         ByteBuffer answer;
@@ -235,7 +239,7 @@ class CallbackUnary {
 };
 
 class CallbackStream : public grpc::ClientBidiReactor<ByteBuffer, ByteBuffer> {
- public:
+  public:
     CallbackStream(grpc::GenericStub &stub, Meter &meter, size_t bytes)
         : meter_(meter), bytes_(bytes), message_(MakeMessage(bytes)) {
         context_.set_wait_for_ready(true);
@@ -280,7 +284,7 @@ class CallbackStream : public grpc::ClientBidiReactor<ByteBuffer, ByteBuffer> {
         changed_.notify_all();
     }
 
- private:
+  private:
     void Write() {
         std::lock_guard<std::mutex> lock(mutex_);
         if (writing_ || !meter_.Start()) return;
@@ -298,7 +302,7 @@ class CallbackStream : public grpc::ClientBidiReactor<ByteBuffer, ByteBuffer> {
     bool writing_ = false, over_ = false;
 };
 
-}  // namespace
+} // namespace
 
 int main(int argc, char **argv) {
     const std::string api = argc > 1 ? argv[1] : "", mode = argc > 2 ? argv[2] : "";
@@ -307,8 +311,8 @@ int main(int argc, char **argv) {
         Die("usage: grpc_cpp_bench cq|callback unary|stream ADDRESSES COUNT IN_FLIGHT [BYTES]");
     grpc::ChannelArguments arguments;
     arguments.SetLoadBalancingPolicyName("round_robin");
-    grpc::GenericStub stub(grpc::CreateCustomChannel(std::string("ipv4:") + argv[3],
-                                                     grpc::InsecureChannelCredentials(), arguments));
+    grpc::GenericStub stub(grpc::CreateCustomChannel(
+        std::string("ipv4:") + argv[3], grpc::InsecureChannelCredentials(), arguments));
     const size_t bytes = stream ? std::strtoul(argv[6], nullptr, 10) : kEchoBytes;
     Meter meter(std::atol(argv[4]), std::atol(argv[5]));
     if (stream && callback) {

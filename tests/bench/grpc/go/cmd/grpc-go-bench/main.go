@@ -4,17 +4,20 @@
 //	grpc-go-bench server ADDRESSES
 //	grpc-go-bench unary ADDRESSES CALLS IN_FLIGHT
 //	grpc-go-bench stream ADDRESSES MESSAGES IN_FLIGHT BYTES
-//	grpc-go-bench channels ADDRESSES COUNT
+//	grpc-go-bench channels ADDRESSES COUNT [IDLE_MS]
 //
 // Messages are bytes that nobody decodes or copies: grpc-go at its best.
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +27,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/resolver"
@@ -88,17 +92,17 @@ func cpu() int64 {
 }
 
 // dial opens a channel to all addresses, which take turns.
-func dial(addresses string) *grpc.ClientConn {
+func dial(addresses string, options ...grpc.DialOption) *grpc.ClientConn {
 	static := manual.NewBuilderWithScheme("static")
 	state := resolver.State{}
 	for address := range strings.SplitSeq(addresses, ",") {
 		state.Addresses = append(state.Addresses, resolver.Address{Addr: address})
 	}
 	static.InitialState(state)
-	conn, err := grpc.NewClient("static:///all", grpc.WithResolvers(static),
+	conn, err := grpc.NewClient("static:///all", append(options, grpc.WithResolvers(static),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig": [{"round_robin": {}}]}`),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.WaitForReady(true)))
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.WaitForReady(true)))...)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -202,19 +206,44 @@ func stream() {
 	conn.Close()
 }
 
-// channels opens many, uses all connections of each, and keeps them until standard input ends.
+func waitUntilIdle(conn *grpc.ClientConn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for state := conn.GetState(); state != connectivity.Idle; state = conn.GetState() {
+		if !conn.WaitForStateChange(ctx, state) {
+			log.Fatal("a channel does not become idle")
+		}
+	}
+}
+
+// channels opens many, uses all connections of each, and keeps them until standard input ends. At a line of it
+// memory is given back to the system.
 func channels() {
 	request := newMessage(echoBytes)
+	var options []grpc.DialOption
+	if len(os.Args) > 4 {
+		options = append(options, grpc.WithIdleTimeout(time.Duration(number(4))*time.Millisecond))
+	}
 	var conns []*grpc.ClientConn
 	for range number(3) {
-		conn := dial(os.Args[2])
+		conn := dial(os.Args[2], options...)
 		for range channelCalls {
 			call(conn, request)
 		}
 		conns = append(conns, conn)
 	}
+	if options != nil {
+		for _, conn := range conns {
+			waitUntilIdle(conn)
+		}
+	}
 	fmt.Printf("{\"at\": \"ready\", \"count\": %d}\n", len(conns))
-	io.Copy(io.Discard, os.Stdin)
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var stats runtime.MemStats
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&stats)
+		fmt.Printf("{\"at\": \"freed\", \"live\": %d}\n", stats.HeapAlloc+stats.StackInuse)
+	}
 	for _, conn := range conns {
 		conn.Close()
 	}
