@@ -166,7 +166,7 @@ static void select_port(const json_t *channel, struct fl_set **set) {
     const json_t *excluded = json_object_get(json_object_get(channel, "set"), "excluded_port");
     struct fl_set *view;
     if (!excluded ||
-        fl_set_select_first(*set, (uint16_t)json_integer_value(excluded), &view, NULL) != 0)
+        fl_set_select_first(*set, (uint16_t)json_integer_value(excluded), NULL, &view, NULL) != 0)
         return;
     fl_set_unref(*set);
     *set = view;

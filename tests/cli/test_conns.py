@@ -54,7 +54,7 @@ class Program(Case):
             dead = f"127.0.0.1:{free_port()}"
             with self.program(f"static:127.0.0.1:{port},{dead}") as address:
                 wait_for("it was tried", lambda: "TRANSIENT_FAILURE" in self.conns(address).stdout)
-                [line] = [line for line in self.conns(address).stdout.splitlines() 
+                [line] = [line for line in self.conns(address).stdout.splitlines()
                           if line.startswith(dead)]
                 self.assertIn("REFUSED", line)
                 self.assertIn("again in", line)
