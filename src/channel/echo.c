@@ -97,6 +97,7 @@ static int serve(struct fl_echo *echo, const struct fl_echo_options *options,
     fl_reflection_services(echo->reflection, services + 3);
     const struct fl_grpc_server_options server = {.host = options->host,
                                                   .port = options->port,
+                                                  .tls = options->tls,
                                                   .limits = options->limits,
                                                   .services = services,
                                                   .service_count = FL_COUNT(services)};

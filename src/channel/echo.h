@@ -14,7 +14,8 @@ struct fl_echo;
 struct fl_echo_options {
     struct fl_str host;
     uint16_t port;
-    uint32_t delay_ms; /* each UnaryEcho takes so long; 0: at once */
+    struct fl_tls *tls; /* NULL: cleartext */
+    uint32_t delay_ms;  /* each UnaryEcho takes so long; 0: at once */
     struct fl_grpc_server_limits limits;
 };
 

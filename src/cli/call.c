@@ -32,6 +32,8 @@ struct wish {
     struct fl_client_options client;
     const char *target, *method, *data, *proto_set, *format, *metrics;
     struct fl_words headers;
+    struct fl_channel_tls tls;
+    bool plaintext, with_tls;
     bool reflect, json;
     uint64_t repeat, concurrency, timeout_ms; /* timeout_ms: NOT_GIVEN, or 0: none */
 };
@@ -250,7 +252,8 @@ static int connect_and_call(struct caller *caller, struct fl_error *err) {
     fl_client_warn(&caller->client, wish->target);
     rc = fl_client_show(&caller->client, wish->metrics, err);
     if (rc) return rc;
-    rc = fl_channel_new(caller->client.runtime, caller->client.discovery, wish->target, NULL,
+    const struct fl_channel_options options = {.tls = wish->with_tls ? &wish->tls : NULL};
+    rc = fl_channel_new(caller->client.runtime, caller->client.discovery, wish->target, &options,
                         &caller->channel, err);
     if (!rc && !caller->rpc) {
         rc = ask_server(caller, err);
@@ -339,6 +342,18 @@ static int call(const struct wish *wish) {
     return exit_code;
 }
 
+static int check_tls(struct wish *wish, struct fl_error *err) {
+    const struct fl_channel_tls *tls = &wish->tls;
+    wish->with_tls |= tls->ca_file || tls->cert_file || tls->key_file || tls->server_name ||
+                      tls->insecure_skip_verify;
+    if (wish->plaintext && wish->with_tls)
+        return fl_fail(err, FL_EUSAGE, "--plaintext or an option of TLS, not both");
+    if (tls->insecure_skip_verify)
+        fprintf(stderr, "fairlead: warning: --insecure-skip-verify: anybody on the way can pose as "
+                        "the server\n");
+    return FL_OK;
+}
+
 static int check(struct wish *wish, struct fl_error *err) {
     wish->json = strcmp(wish->format, "json") == 0;
     if (wish->repeat == 0 || wish->concurrency == 0 || wish->concurrency > CONCURRENCY_MAX)
@@ -347,7 +362,7 @@ static int check(struct wish *wish, struct fl_error *err) {
         return fl_fail(err, FL_EUSAGE, "-o %s: want text or json", wish->format);
     if (wish->reflect && wish->proto_set)
         return fl_fail(err, FL_EUSAGE, "--reflect or --proto-set, not both");
-    return FL_OK;
+    return check_tls(wish, err);
 }
 
 static int run(const struct fl_command *self, int argc, char **argv) {
@@ -362,6 +377,18 @@ static int run(const struct fl_command *self, int argc, char **argv) {
          "asks the server for the methods, even for those known here"},
         {"header", 'H', FL_OPTION_LIST, &wish.headers, "NAME:VALUE",
          "metadata of each call; base64 where the name ends in -bin"},
+        {"plaintext", 0, FL_OPTION_FLAG, &wish.plaintext, NULL,
+         "without TLS, as it is without the next ones"},
+        {"tls", 0, FL_OPTION_FLAG, &wish.with_tls, NULL, "TLS, trusting the system's authorities"},
+        {"cacert", 0, FL_OPTION_TEXT, &wish.tls.ca_file, "FILE",
+         "TLS, trusting these authorities (PEM)"},
+        {"cert", 0, FL_OPTION_TEXT, &wish.tls.cert_file, "FILE",
+         "TLS with a certificate of this side (PEM)"},
+        {"key", 0, FL_OPTION_TEXT, &wish.tls.key_file, "FILE", "its private key (PEM)"},
+        {"server-name", 0, FL_OPTION_TEXT, &wish.tls.server_name, "NAME",
+         "what certificates must name (default: the service, or HOST)"},
+        {"insecure-skip-verify", 0, FL_OPTION_FLAG, &wish.tls.insecure_skip_verify, NULL,
+         "TLS with whatever certificate"},
         {"repeat", 0, FL_OPTION_NUMBER, &wish.repeat, "N",
          "so many calls (default 1), then a summary"},
         {"concurrency", 0, FL_OPTION_NUMBER, &wish.concurrency, "M",
@@ -389,7 +416,7 @@ static int run(const struct fl_command *self, int argc, char **argv) {
 const struct fl_command fl_command_call = {
     "call",
     "TARGET SERVICE/METHOD [-d JSON|@FILE|-] [--proto-set FILE | --reflect]\n"
-    "    [-H NAME:VALUE] [--repeat N --concurrency M]",
+    "    [-H NAME:VALUE] [--plaintext | --tls | --cacert FILE] [--repeat N --concurrency M]",
     "A gRPC call, or many, to the endpoints that are alive now",
     "TARGET: kubernetes:///[NS/]SERVICE[:PORT], static:A:1,B:2 or HOST:PORT. METHOD may be\n"
     "of any kind: -d holds one JSON message, or several one behind the other for a method\n"

@@ -3,13 +3,18 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/secret.h"
 #include "channel/echo.h"
 #include "cli/command.h"
 #include "loop/loop.h"
 
+#define PEM_MAX ((size_t)64 * 1024)
+
 struct server {
     struct fl_runtime *runtime;
     struct fl_echo *echo;
+    const char *cert, *key; /* NULL: cleartext */
+    struct fl_tls *tls;
     uint64_t grace_ms;
     bool leaving;
 };
@@ -35,13 +40,33 @@ static void on_signal(void *arg, int signal) {
     fl_echo_drain(server->echo, fl_io_now_ms(io) + server->grace_ms, on_gone, server);
 }
 
-static int serve(struct server *server, const struct fl_echo_options *options) {
+static int load_tls(struct server *server, struct fl_error *err) {
+    static const char *const alpn[] = {"h2", NULL};
+    struct fl_io *io = server->runtime->io;
+    struct fl_buf cert, key;
+    if (!server->cert) return FL_OK;
+    fl_buf_init(&cert, PEM_MAX);
+    int rc = fl_secret_buf_init(&key, PEM_MAX) ? fl_fail_nomem(err) : FL_OK;
+    if (!rc) rc = fl_io_file_read(io, server->cert, &cert, err);
+    if (!rc) rc = fl_io_file_read(io, server->key, &key, err);
+    const struct fl_tls_config config = {
+        .cert_pem = fl_buf_str(&cert), .key_pem = fl_buf_str(&key), .server = true, .alpn = alpn};
+    if (!rc) rc = fl_io_tls_new(io, &config, &server->tls, err);
+    fl_buf_deinit(&cert);
+    fl_secret_buf_deinit(&key);
+    return rc;
+}
+
+static int serve(struct server *server, struct fl_echo_options *options) {
     struct fl_error err = {0};
     int rc = fl_loop_new(&server->runtime, &err);
     if (!rc) rc = fl_loop_on_signal(server->runtime, SIGTERM, on_signal, server);
     if (!rc) rc = fl_loop_on_signal(server->runtime, SIGINT, on_signal, server);
+    if (!rc) rc = load_tls(server, &err);
+    options->tls = server->tls;
     if (!rc) rc = fl_echo_new(server->runtime->io, options, &server->echo, &err);
     if (rc) {
+        if (server->runtime) fl_tls_unref(server->runtime->io, server->tls);
         fl_runtime_free(server->runtime);
         return fl_command_fail(&err);
     }
@@ -49,6 +74,7 @@ static int serve(struct server *server, const struct fl_echo_options *options) {
            (unsigned)fl_echo_port(server->echo));
     fflush(stdout);
     fl_loop_run(server->runtime);
+    fl_tls_unref(server->runtime->io, server->tls);
     fl_runtime_free(server->runtime);
     return FL_EXIT_OK;
 }
@@ -62,6 +88,9 @@ static int run(const struct fl_command *self, int argc, char **argv) {
     const struct fl_option options[] = {
         {"listen", 0, FL_OPTION_TEXT, &listen, "ADDR", "address:port (default 127.0.0.1:50051)"},
         {"delay", 0, FL_OPTION_DURATION, &delay_ms, "TIME", "answer each echo so late"},
+        {"cert", 0, FL_OPTION_TEXT, &server.cert, "FILE",
+         "TLS with this certificate (PEM; default: cleartext)"},
+        {"key", 0, FL_OPTION_TEXT, &server.key, "FILE", "the certificate's private key (PEM)"},
         {"grace", 0, FL_OPTION_DURATION, &server.grace_ms, "TIME",
          "from SIGTERM until connections are cut (default 30s)"},
         {"max-age", 0, FL_OPTION_DURATION, &age_ms, "TIME",
@@ -85,13 +114,19 @@ static int run(const struct fl_command *self, int argc, char **argv) {
                                               .ping_idle_ms_min = capped(ping_ms)}};
     if (fl_host_port_parse(fl_str_of(listen), &echo.host, &echo.port, &err))
         return fl_command_fail(&err);
+    if (!server.cert != !server.key) {
+        fl_fail(&err, FL_EUSAGE, "--cert and --key go together");
+        return fl_command_fail(&err);
+    }
     return serve(&server, &echo);
 }
 
 const struct fl_command fl_command_echo = {
-    "echo", "[--listen ADDR] [--delay TIME] [--grace TIME] [--max-age TIME]",
+    "echo",
+    "[--listen ADDR] [--delay TIME] [--grace TIME] [--max-age TIME]\n"
+    "    [--cert FILE --key FILE]",
     "A gRPC server that echoes, for trying and for tests",
     "Serves grpc.examples.echo.Echo, unary and streams, grpc.health.v1.Health and server\n"
-    "reflection in cleartext. At SIGTERM it is NOT_SERVING, stops listening, says GOAWAY in two\n"
+    "reflection. At SIGTERM it is NOT_SERVING, stops listening, says GOAWAY in two\n"
     "steps, finishes what it accepted and exits.",
     run};

@@ -38,6 +38,7 @@ struct fl_reflect {
     struct fl_call *call;
     struct fl_buf asked; /* the name of the file that was asked for; empty: the symbol was */
     bool complete;
+    bool listing;        /* there is no such service; which ones are there was asked */
     struct fl_error why; /* the first thing that was wrong */
 };
 
@@ -107,9 +108,16 @@ static int on_error(struct fl_reflect *reflect, struct fl_str error, struct fl_e
     struct fl_parse r = fl_parse_of(error);
     struct fl_pb_field field = {0};
     struct fl_str text = FL_STR("");
-    if (reflect->asked.len == 0) return ask(reflect, ASK_SERVICES, FL_STR("*"), err);
+    if (reflect->asked.len == 0 && !reflect->listing) {
+        reflect->listing = true;
+        return ask(reflect, ASK_SERVICES, FL_STR("*"), err);
+    }
     while (fl_pb_next(&r, &field))
         if (field.tag == FL_PB_LEN(ERROR_MESSAGE)) text = field.bytes;
+    if (reflect->listing)
+        return fl_fail(err, FL_EUSAGE,
+                       "the server has no service \"%s\", and does not list those it has: %.*s",
+                       reflect->options.service, FL_STR_ARG(text));
     return fl_fail(err, FL_EPROTO, "the server does not give %.*s: %.*s",
                    FL_STR_ARG(fl_buf_str(&reflect->asked)), FL_STR_ARG(text));
 }

@@ -113,6 +113,45 @@ class Reflection(Grpc):
         self.fails(self.call(METHOD, "--reflect", "-d", '{"massage":1}', code=2), 2, "massage")
 
 
+class Tls(Case):
+    def setUp(self):
+        super().setUp()
+        self.cert, key = (os.path.join(self.folder, name) for name in ("cert.pem", "key.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=echo",
+                        "-addext", "subjectAltName=DNS:echo.test,IP:127.0.0.1", "-keyout", key,
+                        "-out", self.cert], check=True, capture_output=True)
+        port = free_port()
+        server = self.enterContext(self.child("echo", "--listen", f"127.0.0.1:{port}", "--cert",
+                                              self.cert, "--key", key))
+        server.stdout.readline()
+        self.target = f"127.0.0.1:{port}"
+
+    def call(self, *arguments):
+        return run("call", self.target, METHOD, "-d", '{"message":"ahoy"}', *arguments)
+
+    def test_calls_and_reflection(self):
+        for arguments in ((), ("--reflect",), ("--server-name", "echo.test")):
+            answer = self.call("--cacert", self.cert, *arguments)
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            self.assertEqual(json.loads(answer.stdout), {"message": "ahoy"})
+
+    def test_a_certificate_that_is_not_trusted(self):
+        for arguments in (("--tls",), ("--cacert", self.cert, "--server-name", "other.test")):
+            self.fails(self.call(*arguments), 1, "CERT")
+
+    def test_not_verifying_is_warned_of(self):
+        answer = self.call("--insecure-skip-verify")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertIn("anybody on the way", answer.stderr)
+
+    def test_what_does_not_go(self):
+        self.assertEqual(self.call("--plaintext").returncode, 1)
+        self.fails(self.call("--plaintext", "--tls"), 2, "not both")
+        self.fails(self.call("--cacert", "/nonexistent"), 5, "CONFIG", "/nonexistent")
+        self.fails(run("echo", "--cert", self.cert), 2, "go together")
+
+
 class DescriptorSet(Grpc):
     def make_set(self, *options):
         for name, text in (("rich.proto", RICH), ("colour.proto", COLOUR)):

@@ -158,6 +158,10 @@ fl_unit_test(registry_reach ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
 fl_unit_test(registry_trouble ROOMS registry sim SOURCES unit/support/kube_bed.c)
 
+fl_unit_test(cli_reflect ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c ${PROJECT_SOURCE_DIR}/src/cli/reflect.c
+  ${PROJECT_SOURCE_DIR}/src/cli/proto_schema.cc LIBRARIES PkgConfig::PROTOBUF)
+
 fl_unit_test(manager_conn ROOMS manager sim
   SOURCES unit/support/kube_bed.c unit/support/manager_bed.c)
 fl_unit_test(manager_conns ROOMS manager sim
