@@ -47,7 +47,7 @@ static void on_server(void (*run)(struct fl_task *task)) {
     sem_wait(&bed.done);
 }
 
-static void start(uint32_t queued_calls_max) {
+static void start_with(const struct fl_channel_options *options) {
     sem_init(&bed.done, 0, 0);
     atomic_store(&bed.ended, 0);
     atomic_store(&bed.well, 0);
@@ -59,9 +59,12 @@ static void start(uint32_t queued_calls_max) {
     assert_int_equal(fl_discovery_new(bed.runtime, NULL, &bed.discovery, NULL), 0);
     char target[64];
     snprintf(target, sizeof(target), "127.0.0.1:%u", fl_echo_port(bed.echo));
-    struct fl_channel_options options = {.queued_calls_max = queued_calls_max};
     assert_int_equal(
-        fl_channel_new(bed.runtime, bed.discovery, target, &options, &bed.channel, NULL), 0);
+        fl_channel_new(bed.runtime, bed.discovery, target, options, &bed.channel, NULL), 0);
+}
+
+static void start(uint32_t queued_calls_max) {
+    start_with(&(struct fl_channel_options){.queued_calls_max = queued_calls_max});
 }
 
 static void stop(void) {
@@ -145,11 +148,66 @@ static void test_close_with_calls_open(void **state) {
     }
 }
 
+/* --- states, while the channel goes idle and comes back --- */
+
+#define WATCHES 200 /* of each thread */
+
+struct seen {
+    atomic_uint told, done;
+};
+
+static void on_state(void *arg, enum fl_channel_state state, const struct fl_error *why) {
+    FL_UNUSED(state);
+    FL_UNUSED(why);
+    atomic_fetch_add(&((struct seen *)arg)->told, 1);
+}
+
+static void on_unwatched(void *arg) { atomic_fetch_add(&((struct seen *)arg)->done, 1); }
+
+static void *watch_often(void *arg) {
+    struct seen *seen = arg;
+    struct fl_state_watch *watch;
+    for (int i = 0; i < WATCHES; i++) {
+        if (fl_channel_watch_state(bed.channel, on_state, seen, &watch, NULL) != 0) continue;
+        fl_channel_connect(bed.channel);
+        while (i % 2 && atomic_load(&seen->told) == 0) sched_yield();
+        fl_channel_unwatch_state(watch, on_unwatched, seen);
+    }
+    return NULL;
+}
+
+static void test_states_are_watched_from_many_threads(void **state) {
+    FL_UNUSED(state);
+    static atomic_uint ended[THREADS][CALLS];
+    static struct seen seen[THREADS];
+    pthread_t threads[THREADS];
+    struct fl_state_watch *last;
+    struct seen by_last = {0};
+    start_with(&(struct fl_channel_options){.idle_timeout_ms = 1});
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, watch_often, &seen[i]), 0);
+    call_from_threads(ended);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    while (atomic_load(&bed.ended) < THREADS * CALLS) sched_yield();
+    assert_int_equal(fl_channel_watch_state(bed.channel, on_state, &by_last, &last, NULL), 0);
+    close_and_wait();
+    for (int i = 0; i < THREADS; i++) {
+        while (atomic_load(&seen[i].done) < WATCHES) sched_yield();
+        assert_true(atomic_load(&seen[i].told) > 0);
+    }
+    assert_true(atomic_load(&by_last.told) > 0); /* SHUTDOWN at least, before `done` */
+    fl_channel_unwatch_state(last, on_unwatched, &by_last);
+    while (atomic_load(&by_last.done) < 1) sched_yield();
+    assert_int_equal(atomic_load(&bed.well), THREADS * CALLS);
+    stop();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_from_many_threads),
         cmocka_unit_test(test_inbox_is_bounded),
         cmocka_unit_test(test_close_with_calls_open),
+        cmocka_unit_test(test_states_are_watched_from_many_threads),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }
