@@ -111,6 +111,7 @@ set(FL_SOURCES_kube
   src/kube/listwatch_metrics.c
   src/kube/no_proxy.c
   src/kube/outage.c
+  src/kube/pod_watch.c
   src/kube/proxy.c
   src/kube/reflector.c
   src/kube/reflector_list.c
@@ -228,10 +229,13 @@ set(FL_SOURCES_manager
   src/manager/dns.c
   src/manager/get_conn.c
   src/manager/get_conns.c
+  src/manager/gateway.c
   src/manager/journal.c
   src/manager/request.c
   src/manager/wait.c)
+  src/manager/keys.c
 set(FL_SOURCES_sim
+  src/manager/self.c
   src/sim/api_access.c
   src/sim/api_body.c
   src/sim/api_document.c

@@ -118,6 +118,63 @@ FL_API struct fl_conn *fl_conn_unref(struct fl_conn *conn);
 /* Borrowed; good for calls as long as the reference is held. Not to be closed. */
 FL_API struct fl_channel *fl_conn_channel(const struct fl_conn *conn);
 
+/* --- this process, and others --- */
+
+/* `why` is NULL and `text` the answer, borrowed for the call; or why there is none, and NULL. */
+typedef void fl_text_cb(void *arg, const struct fl_error *why, const char *text);
+
+/* "address:port" at which this process can be called: the address of the pod named by $HOSTNAME,
+ * which is waited for, and the first containerPort of its first container that is not the excluded
+ * one. Needs the permission to watch pods. Errors: FL_EUNKNOWN (no address in time; detail says
+ * why), FL_ENO_PORTS, FL_EPORTS_EXCLUDED, FL_EFORBIDDEN, FL_EUSAGE (no $HOSTNAME; a scheme that
+ * does not know; the loop's thread), FL_EFULL (`size` is too small), FL_ENOMEM, FL_ESHUTDOWN. */
+FL_API FL_MUST int fl_connmgr_get_self_target(struct fl_connmgr *mgr, uint32_t timeout_ms,
+                                              char *out, size_t size, struct fl_error *err);
+FL_API FL_MUST int fl_connmgr_get_self_target_async(struct fl_connmgr *mgr, uint32_t timeout_ms,
+                                                    fl_text_cb *cb, void *arg,
+                                                    struct fl_error *err);
+
+/* Does the endpoint run on this process's node? False where either is not known. */
+FL_API bool fl_connmgr_is_self_node(const struct fl_connmgr *mgr, const struct fl_handle *handle);
+
+/* "address:port" of the endpoint of the gateway service that the user belongs to: the same in every
+ * process that sees the same endpoints, and moved only when it leaves. Errors: FL_EEMPTY, FL_EUSAGE
+ * (the option gateway is not set), FL_EFULL, and those of fl_connmgr_get_conns. */
+FL_API FL_MUST int fl_connmgr_get_user_gateway(struct fl_connmgr *mgr, const char *user,
+                                               uint32_t timeout_ms, char *out, size_t size,
+                                               struct fl_error *err);
+FL_API FL_MUST int fl_connmgr_get_user_gateway_async(struct fl_connmgr *mgr, const char *user,
+                                                     uint32_t timeout_ms, fl_text_cb *cb, void *arg,
+                                                     struct fl_error *err);
+
+/* Nothing is to be done on Kubernetes, where readiness registers a pod. Errors: FL_EUSAGE (other
+ * schemes, which cannot yet be registered with). */
+FL_API FL_MUST int fl_connmgr_register(struct fl_connmgr *mgr, const char *service,
+                                       const char *target, struct fl_error *err);
+FL_API FL_MUST int fl_connmgr_unregister(struct fl_connmgr *mgr, const char *service,
+                                         struct fl_error *err);
+
+/* --- the services there are --- */
+
+struct fl_keys;
+
+/* On the discovery's loop; what is not wanted may be NULL, except on_key. */
+struct fl_keys_events {
+    void (*on_key)(void *arg, const char *service); /* each name once, as it appears */
+    void (*on_listed)(void *arg);                   /* once: those that were there have been told */
+    void (*on_trouble)(void *arg, const struct fl_error *why); /* NULL: it is over */
+};
+
+/* Tells the names of all services in the manager's namespace: those that are there, then on_listed,
+ * then each new one. The caller owns *out and ends it with fl_connmgr_unwatch_keys. Errors:
+ * FL_ENOMEM, FL_EUSAGE. */
+FL_API FL_MUST int fl_connmgr_watch_keys(struct fl_connmgr *mgr,
+                                         const struct fl_keys_events *events, void *arg,
+                                         struct fl_keys **out, struct fl_error *err);
+/* No event after `done`, which is called once on the loop; may be NULL. The manager's end waits for
+ * it. */
+FL_API void fl_connmgr_unwatch_keys(struct fl_keys *keys, void (*done)(void *arg), void *arg);
+
 FL_C_END
 
 #endif

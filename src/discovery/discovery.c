@@ -184,3 +184,18 @@ int fl_discovery_prepare(struct fl_discovery *hub, const char *scheme, struct fl
 struct fl_io *fl_discovery_io(const struct fl_discovery *hub) {
     return hub->io;
 }
+
+int fl_discovery_watch_self(struct fl_discovery *hub, const char *scheme, struct fl_str ns,
+                            struct fl_str name, const struct fl_self_events *events, void *arg,
+                            struct fl_self_watch **out, struct fl_error *err) {
+    struct fl_provider *provider = fl_discovery_provider(hub, fl_str_of(scheme));
+    if (!provider || !provider->ops->watch_self)
+        return fl_fail(err, FL_EUSAGE, "\"%s\" does not know this process", scheme);
+    return provider->ops->watch_self(provider, ns, name, events, arg, out, err);
+}
+
+void fl_discovery_unwatch_self(struct fl_discovery *hub, const char *scheme,
+                               struct fl_self_watch *watch) {
+    struct fl_provider *provider = fl_discovery_provider(hub, fl_str_of(scheme));
+    provider->ops->unwatch_self(provider, watch);
+}

@@ -32,10 +32,22 @@ FL_MUST int fl_discovery_subscribe_on(struct fl_discovery *discovery, struct fl_
  * namespace, empty without one. On the hub's loop. FL_EUSAGE (no such scheme), FL_ECONFIG… */
 FL_MUST int fl_discovery_prepare(struct fl_discovery *discovery, const char *scheme,
                                  struct fl_buf *ns, struct fl_error *err);
-struct fl_io *fl_discovery_io(const struct fl_discovery *discovery); /* the hub's loop; any thread */
+struct fl_io *
+fl_discovery_io(const struct fl_discovery *discovery); /* the hub's loop; any thread */
 /* Whoever waits for the source of this subscription cannot: a try that a backoff holds back is made
  * now, once. On the subscriber's loop, before fl_subscription_close. */
 void fl_subscription_hurry(struct fl_subscription *subscription);
+
+/* What the source of that scheme tells of this process; see provider.h. The hub's loop; ended
+ * before the hub is closed. FL_EUSAGE (no such scheme, or it does not know), and what a watch fails
+ * with.
+ */
+FL_MUST int fl_discovery_watch_self(struct fl_discovery *discovery, const char *scheme,
+                                    struct fl_str ns, struct fl_str name,
+                                    const struct fl_self_events *events, void *arg,
+                                    struct fl_self_watch **out, struct fl_error *err);
+void fl_discovery_unwatch_self(struct fl_discovery *discovery, const char *scheme,
+                               struct fl_self_watch *watch);
 
 /* Names of services as they appear, each once; one that is deleted and made again is not told
  * again, since who subscribed to it has seen both. On the hub's loop. */

@@ -12,6 +12,20 @@ struct fl_feed; /* one watched service, or one watched list of names */
 
 struct fl_provider;
 
+/* What a source knows of this process itself. Borrowed for the call. */
+struct fl_self {
+    struct fl_str address, node; /* empty while it has none */
+    const uint16_t *ports;       /* that it says it listens on, in its order */
+    size_t port_count;
+};
+
+struct fl_self_events {
+    void (*on_self)(void *arg, const struct fl_self *self);    /* at first and at each change */
+    void (*on_trouble)(void *arg, const struct fl_error *why); /* it is tried again */
+};
+
+struct fl_self_watch;
+
 struct fl_provider_ops {
     /* "ns/name:port", "name" … as in a target -> the service's name appended to `service`, and the
      * port part to `port`, empty without. Any thread, also several at once: only looks at the text
@@ -31,6 +45,13 @@ struct fl_provider_ops {
      * appends the default namespace to `ns`. NULL: there is nothing to read. FL_ECONFIG and what
      * else a watch can fail with. */
     int (*prepare)(struct fl_provider *provider, struct fl_buf *ns, struct fl_error *err);
+    /* Tells what is known of the process that runs as `name` in `ns` (empty: the default). Nothing
+     * is told from within, nor after unwatch_self. NULL, both: this source does not know.
+     * FL_ENOMEM and what else a watch can fail with. */
+    int (*watch_self)(struct fl_provider *provider, struct fl_str ns, struct fl_str name,
+                      const struct fl_self_events *events, void *arg, struct fl_self_watch **out,
+                      struct fl_error *err);
+    void (*unwatch_self)(struct fl_provider *provider, struct fl_self_watch *watch);
     /* For the snapshot file, while a watch of `service` is open: appends what tells the source from
      * all others of this scheme, and the service's whole name. NULL: its sets are not kept.
      * FL_EUNKNOWN: not known yet; FL_EFULL, FL_ENOMEM. */

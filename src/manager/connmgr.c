@@ -82,6 +82,24 @@ int fl_connmgr_target(struct fl_connmgr *mgr, const char *name, char **out, bool
     return *out ? 0 : FL_ENOMEM;
 }
 
+/* --- registering --- */
+
+static int nothing_to_do(const struct fl_connmgr *mgr, struct fl_error *err) {
+    if (strcmp(mgr->scheme, "kubernetes") == 0) return 0;
+    return fl_fail(err, FL_EUSAGE, "services of \"%s\" cannot be registered", mgr->scheme);
+}
+
+int fl_connmgr_register(struct fl_connmgr *mgr, const char *service, const char *target,
+                        struct fl_error *err) {
+    if (!service || !target) return fl_fail(err, FL_EUSAGE, "what is to be registered where?");
+    return nothing_to_do(mgr, err);
+}
+
+int fl_connmgr_unregister(struct fl_connmgr *mgr, const char *service, struct fl_error *err) {
+    if (!service) return fl_fail(err, FL_EUSAGE, "what is to be unregistered?");
+    return nothing_to_do(mgr, err);
+}
+
 /* --- the end --- */
 
 static void mgr_free(struct fl_connmgr *mgr) {
@@ -96,6 +114,7 @@ static void mgr_free(struct fl_connmgr *mgr) {
     fl_free(mgr->scheme);
     fl_free(mgr->gateway);
     fl_free(mgr->node);
+    fl_free(mgr->hostname);
     fl_free(mgr);
 }
 
@@ -133,6 +152,7 @@ static void run_close(struct fl_task *task) {
     FL_JOURNAL(&mgr->journal, CLOSING, NULL);
     while (!fl_list_empty(conns))
         close_conn(FL_CONTAINER(conns->next, struct fl_conn, loop_data.link), &why);
+    fl_self_end_all(mgr, &why);
     fl_connmgr_release(mgr);
 }
 
@@ -143,6 +163,17 @@ void fl_connmgr_close(struct fl_connmgr *mgr, void (*done)(void *arg), void *arg
 }
 
 /* --- the beginning --- */
+
+static char *variable(struct fl_io *io, const char *name) {
+    const char *value = fl_io_env(io, name);
+    return fl_strdup(value ? value : "");
+}
+
+static int read_environment(struct fl_connmgr *mgr, struct fl_error *err) {
+    if (!mgr->node) mgr->node = variable(mgr->io, "NODE_NAME");
+    mgr->hostname = variable(mgr->io, "HOSTNAME");
+    return mgr->node && mgr->hostname ? 0 : fl_fail_nomem(err);
+}
 
 /* Reads the configuration; on the loop. */
 static int start(struct fl_connmgr *mgr, struct fl_error *err) {
@@ -156,11 +187,7 @@ static int start(struct fl_connmgr *mgr, struct fl_error *err) {
     if (rc == 0 && !mgr->ns) mgr->ns = fl_str_dup(text);
     fl_buf_deinit(&ns);
     if (rc == 0 && !mgr->ns) rc = fl_fail_nomem(&why);
-    if (rc == 0 && !mgr->node) {
-        const char *node = fl_io_env(mgr->io, "NODE_NAME");
-        mgr->node = fl_strdup(node ? node : "");
-        if (!mgr->node) rc = fl_fail_nomem(&why);
-    }
+    if (rc == 0) rc = read_environment(mgr, &why);
     if (rc != 0) {
         FL_JOURNAL(journal, CONFIG_FAILED, NULL, FL_LOG_ERROR_OF(&why));
         return fl_error_copy(err, &why);
@@ -214,6 +241,7 @@ int fl_connmgr_new(struct fl_discovery *discovery, const struct fl_connmgr_optio
     mgr->dns = options->dns;
     fl_map_init(&mgr->loop_data.conns, (uint64_t)(uintptr_t)mgr);
     fl_list_init(&mgr->loop_data.conn_list);
+    fl_list_init(&mgr->loop_data.selves);
     fl_task_init(&mgr->loop_data.settle, settle);
     fl_lock_init(&mgr->shared_data.lock);
     fl_map_init(&mgr->shared_data.targets, (uint64_t)(uintptr_t)mgr);

@@ -18,7 +18,8 @@ struct fl_connmgr {
     struct fl_discovery *discovery;
     struct fl_journal journal;
     char *ns; /* of services that name none; "" until it is known */
-    char *scheme, *gateway, *node;
+    char *scheme, *gateway;
+    char *node, *hostname; /* of this process; "" if they are not known */
     uint32_t ready_timeout_ms;
     bool dns;
 
@@ -26,8 +27,9 @@ struct fl_connmgr {
     struct {
         struct fl_map conns; /* by kind and target: struct fl_conn */
         struct fl_list conn_list;
-        size_t open;  /* conns that are not gone yet */
-        size_t total; /* connections that were open when it was closed */
+        struct fl_list selves; /* requests for this process's own target */
+        size_t open;           /* conns that are not gone yet */
+        size_t total;          /* connections that were open when it was closed */
         bool closing, synced;
         struct fl_task settle; /* deferred: ends the close */
     } loop_data;
@@ -48,6 +50,8 @@ struct fl_connmgr {
 struct fl_channel_options fl_connmgr_options(struct fl_connmgr *mgr);
 /* What a name stands for; *custom: it was given by the user. To be freed. FL_ENOMEM. */
 FL_MUST int fl_connmgr_target(struct fl_connmgr *mgr, const char *name, char **out, bool *custom);
+/* self.c: ends who asks what this process is. */
+void fl_self_end_all(struct fl_connmgr *mgr, const struct fl_error *why);
 /* A request or a conn is gone: a close may go on. */
 void fl_connmgr_release(struct fl_connmgr *mgr);
 

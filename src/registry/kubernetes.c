@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "kube/client.h"
 #include "kube/config.h"
+#include "kube/pod_watch.h"
 #include "registry/kubernetes_reach.h"
 
 #define TICK_MS    1000
@@ -184,6 +185,51 @@ static int watch_names(struct fl_provider *provider, struct fl_str ns, struct fl
     return fl_reaches_watch_names(&k->reaches, ns, feed, err);
 }
 
+/* --- this process --- */
+
+struct fl_self_watch {
+    struct fl_pod_watch *pods;
+    struct fl_self_events events;
+    void *arg;
+};
+
+static void on_pod(void *arg, const struct fl_pod *pod) {
+    struct fl_self_watch *watch = arg;
+    const struct fl_self self = {pod->address, pod->node, pod->ports, pod->port_count};
+    watch->events.on_self(watch->arg, &self);
+}
+
+static void on_pod_trouble(void *arg, const struct fl_error *why) {
+    struct fl_self_watch *watch = arg;
+    watch->events.on_trouble(watch->arg, why);
+}
+
+static int watch_self(struct fl_provider *provider, struct fl_str ns, struct fl_str name,
+                      const struct fl_self_events *events, void *arg, struct fl_self_watch **out,
+                      struct fl_error *err) {
+    static const struct fl_pod_events pod_events = {on_pod, on_pod_trouble};
+    struct kubernetes *k = kubernetes_of(provider);
+    int rc = need_client(k, err);
+    if (rc < 0) return rc;
+    struct fl_self_watch *watch = FL_NEW(struct fl_self_watch);
+    if (!watch) return fl_fail_nomem(err);
+    watch->events = *events;
+    watch->arg = arg;
+    rc = fl_pod_watch_new(k->io, k->client, ns.n ? ns : fl_str_of(k->ns), name, &pod_events, watch,
+                          &watch->pods, err);
+    if (rc == 0)
+        *out = watch;
+    else
+        fl_free(watch);
+    return rc;
+}
+
+static void unwatch_self(struct fl_provider *provider, struct fl_self_watch *watch) {
+    FL_UNUSED(provider);
+    fl_pod_watch_close(watch->pods);
+    fl_free(watch);
+}
+
 static int identify(struct fl_provider *provider, struct fl_str service, struct fl_buf *source,
                     struct fl_buf *name) {
     struct kubernetes *k = kubernetes_of(provider);
@@ -250,6 +296,8 @@ static const struct fl_provider_ops provider_ops = {
     .watch = watch,
     .watch_names = watch_names,
     .prepare = prepare,
+    .watch_self = watch_self,
+    .unwatch_self = unwatch_self,
     .identify = identify,
     .hurry = hurry,
     .unwatch = unwatch,

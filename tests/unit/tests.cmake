@@ -174,6 +174,10 @@ target_compile_definitions(manager_log_test PRIVATE
 fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_cluster ROOMS sim)
 fl_unit_test(sim_faults ROOMS sim SOURCES unit/support/api_bench.c)
+fl_unit_test(manager_self ROOMS manager sim
+  SOURCES unit/support/kube_bed.c unit/support/manager_bed.c LIBRARIES PkgConfig::JANSSON)
+fl_unit_test(manager_threads ROOMS manager loop SOURCES unit/support/hand_provider.c
+  LIBRARIES Threads::Threads)
 fl_unit_test(sim_host ROOMS sim SOURCES unit/support/pair.c)
 fl_unit_test(sim_shape ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_sim ROOMS sim)
@@ -189,3 +193,4 @@ set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
 set_tests_properties(base_intern loop_file loop_resolve loop_runtime loop_sock loop_tls
   loop_tls_session loop_tls_trust admin_threads discovery_threads channel_blocking channel_inbox channel_threads
   PROPERTIES LABELS threads)
+  manager_threads

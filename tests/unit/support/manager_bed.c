@@ -80,11 +80,17 @@ void fl_mbed_kill_server(struct fl_mbed *bed, unsigned i) {
 }
 
 void fl_mbed_start(struct fl_mbed *bed, const struct fl_connmgr_options *options, unsigned pods) {
+    fl_mbed_start_as(bed, options, pods, NULL);
+}
+
+void fl_mbed_start_as(struct fl_mbed *bed, const struct fl_connmgr_options *options, unsigned pods,
+                      const char *hostname) {
     static const struct fl_connmgr_options lines = {.log_style = FL_LOG_STYLE_K8S_DISCOVERY};
     struct fl_provider *provider;
     struct fl_error err;
     *bed = (struct fl_mbed){.closed = 0};
     fl_kbed_setup(&bed->kube, NULL);
+    if (hostname) assert_int_equal(fl_world_env(bed->kube.world, "HOSTNAME", hostname), 0);
     assert_int_equal(fl_provider_static_new(bed->kube.io, &provider, NULL), 0);
     assert_int_equal(fl_discovery_take_provider(bed->kube.hub, provider), 0);
     fl_kbed_add_service(&bed->kube, FL_KBED_SHOP, FL_KBED_ECHO);

@@ -40,6 +40,9 @@ struct fl_mbed_conn {
 /* A cluster with the service shop/echo and `pods` of them; options NULL: those of the line style.
  */
 void fl_mbed_start(struct fl_mbed *bed, const struct fl_connmgr_options *options, unsigned pods);
+/* The same; the program runs as the pod `hostname`. */
+void fl_mbed_start_as(struct fl_mbed *bed, const struct fl_connmgr_options *options, unsigned pods,
+                      const char *hostname);
 void fl_mbed_close(struct fl_mbed *bed); /* the manager, if it is open */
 void fl_mbed_stop(struct fl_mbed *bed);
 
