@@ -14,6 +14,7 @@
 #define THREADS  8
 #define ROUNDS   100 /* of each thread */
 #define SERVERS  2
+#define CHURN_MS 3
 #define SERVICES 2
 
 struct bed {
@@ -22,7 +23,8 @@ struct bed {
     struct fl_discovery *discovery;
     struct fl_hand *hand;
     struct fl_connmgr *mgr;
-    struct fl_task task, churn;
+    struct fl_task task;
+    struct fl_timer churn;
     sem_t done;
     unsigned turn;
     atomic_bool stop;
@@ -68,13 +70,22 @@ static void publish(void) {
     bed.turn++;
 }
 
-/* Both, one, the other, none, until the threads are done. */
-static void churn(struct fl_task *task) {
+/* Both, one, the other, none, until the threads are done; long enough each to be connected to. */
+static void churn(struct fl_timer *timer) {
     publish();
-    if (atomic_load(&bed.stop))
+    if (atomic_load(&bed.stop)) {
+        fl_io_timer_deinit(bed.runtime->io, timer);
         post(NULL);
-    else
-        fl_io_post(bed.runtime->io, task);
+    } else {
+        fl_io_timer_set(bed.runtime->io, timer, fl_io_now_ms(bed.runtime->io) + CHURN_MS);
+    }
+}
+
+static void start_churn(struct fl_task *task) {
+    FL_UNUSED(task);
+    if (fl_io_timer_init(bed.runtime->io, &bed.churn, churn) == 0)
+        fl_io_timer_set(bed.runtime->io, &bed.churn, fl_io_now_ms(bed.runtime->io));
+    post(NULL);
 }
 
 static void on_answer(void *arg, const struct fl_call_result *result) {
@@ -137,8 +148,7 @@ static void start(void) {
     bed.hand = fl_hand_new();
     assert_int_equal(fl_discovery_take_provider(bed.discovery, fl_hand_provider(bed.hand)), 0);
     assert_int_equal(fl_connmgr_new(bed.discovery, &options, &bed.mgr, NULL), 0);
-    fl_task_init(&bed.churn, churn);
-    fl_io_post(bed.runtime->io, &bed.churn);
+    on_loop(bed.runtime, start_churn, 1);
 }
 
 static void stop(void) {
