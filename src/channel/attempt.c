@@ -84,11 +84,13 @@ static void on_trailers(void *arg, struct fl_http_stream *stream, struct fl_http
     if (fl_reply_trailers(&attempt->reply, trailers, &err) != 0) fl_attempt_cancel(attempt, &err);
 }
 
-/* The server's side is complete, and with it the call, whatever this side still wanted to say. */
+/* The server's side is complete, and with it the call, whatever this side still wanted to say: a
+ * server that has answered need not read on, so what is queued might stay so for ever. */
 static void on_end(void *arg, struct fl_http_stream *stream) {
     static const struct fl_error ok;
     const struct fl_attempt *attempt = arg;
-    if (!attempt->end_sent) fl_http_stream_reset(stream, H2_NO_ERROR, &ok);
+    if (!attempt->end_sent || fl_http_stream_queued(stream) > 0)
+        fl_http_stream_reset(stream, H2_NO_ERROR, &ok);
 }
 
 static void on_writable(void *arg, struct fl_http_stream *stream) {
@@ -162,7 +164,8 @@ static bool write_piece(struct fl_attempt *attempt) {
 }
 
 void fl_attempt_write(struct fl_attempt *attempt) {
-    if (!attempt->stream) return;
+    const struct fl_attempt *committed = attempt->call->committed;
+    if (!attempt->stream || (committed && committed != attempt)) return;
     while (!attempt->end_sent && write_piece(attempt)) {
     }
     if (attempt->call->streaming) fl_call_on_written(attempt->call, attempt);

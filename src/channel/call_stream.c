@@ -110,6 +110,8 @@ static void give_out(struct fl_call *call, struct fl_attempt *attempt, struct fl
 
 void fl_call_on_data(struct fl_call *call, struct fl_attempt *attempt, struct fl_str bytes) {
     size_t before = bytes.n;
+    /* Also behind a head with a status, which was not all there is after all. */
+    if (attempt->reply.grpc) fl_call_commit(call, attempt);
     if (call->held.len == 0) give_out(call, attempt, &bytes);
     fl_http_stream_consume(attempt->stream, before - bytes.n);
     if (bytes.n == 0 || call->decided) return;

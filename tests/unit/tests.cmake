@@ -137,6 +137,8 @@ fl_unit_test(channel_show ROOMS sim SOURCES unit/support/bed.c unit/support/hand
   unit/support/peer.c LIBRARIES PkgConfig::JANSSON)
 fl_unit_test(channel_stream ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_stream_frames ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
+  unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
 fl_unit_test(channel_subset ROOMS channel)
 fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
