@@ -9,7 +9,7 @@
  * After a READY connection ended it connects again at once, without backoff: the server is most
  * likely there (a maximum age, a restart). A server that accepts and leaves again and again would
  * make that a busy loop: two READY connections in a row that lasted less than the smallest backoff
- * count as a failure.
+ * count as a failure; a tenth of it where it took leave by GOAWAY, as at a maximum age of 1 s.
  *
  * The state is that of the current connection. A READY endpoint may have further ones, opened when
  * calls wait at the peer's limit of streams (C13); one of them takes the place of a current one
@@ -23,6 +23,7 @@
 #include "channel/transport.h"
 
 #define FURTHER_IDLE_MS 60000 /* of a connection beside the current one */
+#define NO_ERROR        0     /* RFC 9113, 7 */
 
 static const uint32_t moves[] = {
     [FL_CHANNEL_IDLE] = FL_TO(FL_CHANNEL_CONNECTING) | FL_TO(FL_CHANNEL_SHUTDOWN),
@@ -260,6 +261,12 @@ void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *tran
     move(sub, FL_CHANNEL_READY);
 }
 
+/* A READY connection that lasted less than this was short-lived. */
+static uint32_t lasting_ms(const struct fl_subchannel *sub, const struct fl_transport *transport) {
+    bool orderly = transport->goaway && transport->goaway_code == NO_ERROR;
+    return orderly ? sub->connector->backoff_ms_min / 10 : sub->connector->backoff_ms_min;
+}
+
 void fl_subchannel_on_lost(struct fl_subchannel *sub, struct fl_transport *transport,
                            const struct fl_error *why) {
     if (sub->current != transport) {
@@ -276,7 +283,7 @@ void fl_subchannel_on_lost(struct fl_subchannel *sub, struct fl_transport *trans
         return;
     }
     uint64_t lasted = fl_io_now_ms(sub->connector->io) - sub->ready_at_ms;
-    bool hasty = lasted < sub->connector->backoff_ms_min;
+    bool hasty = lasted < lasting_ms(sub, transport);
     if (hasty && sub->hasty) {
         fail(sub, why);
         return;

@@ -185,6 +185,24 @@ static void test_C8_goaway_makes_a_new_connection_at_once(void **state) {
     stop(&f);
 }
 
+static void test_C8_maximum_age_of_a_second_needs_no_backoff(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    start(&f, 6);
+    fl_peer_start(&f.peer, f.io, HOST, PORT, FL_PEER_HTTP);
+    fl_subchannel_want(f.sub, true);
+    fl_world_run_ms(f.world, 10);
+    for (unsigned generation = 1; generation <= 10; generation++) {
+        assert_int_equal(f.peer.accepted, generation);
+        fl_world_run_ms(f.world, 900);
+        fl_peer_drain(&f.peer);
+        fl_world_run_ms(f.world, 10);
+        assert_int_equal(f.sub->state, FL_CHANNEL_READY);
+        assert_false(f.sub->failed);
+    }
+    stop(&f);
+}
+
 /* A peer that greets and leaves again and again is not dialled in a busy loop. */
 static void test_hasty_peer_is_backed_off(void **state) {
     FL_UNUSED(state);
@@ -352,6 +370,7 @@ int main(void) {
         cmocka_unit_test(test_garbage_and_closing_peers),
         cmocka_unit_test(test_reconnects_at_once_after_ready),
         cmocka_unit_test(test_C8_goaway_makes_a_new_connection_at_once),
+        cmocka_unit_test(test_C8_maximum_age_of_a_second_needs_no_backoff),
         cmocka_unit_test(test_hasty_peer_is_backed_off),
         cmocka_unit_test(test_unwanted_does_not_reconnect),
         cmocka_unit_test(test_wanted_again_forgets_backoff),
