@@ -227,15 +227,15 @@ set(FL_SOURCES_manager
   src/manager/connmgr.c
   src/manager/departure.c
   src/manager/dns.c
+  src/manager/gateway.c
   src/manager/get_conn.c
   src/manager/get_conns.c
-  src/manager/gateway.c
   src/manager/journal.c
-  src/manager/request.c
-  src/manager/wait.c)
   src/manager/keys.c
-set(FL_SOURCES_sim
+  src/manager/request.c
   src/manager/self.c
+  src/manager/wait.c)
+set(FL_SOURCES_sim
   src/sim/api_access.c
   src/sim/api_body.c
   src/sim/api_document.c

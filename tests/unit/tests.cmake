@@ -194,5 +194,5 @@ set_tests_properties(base_alloc_leak PROPERTIES WILL_FAIL TRUE)
 # What `make sanitize` runs under TSan: everything that uses more than one thread.
 set_tests_properties(base_intern loop_file loop_resolve loop_runtime loop_sock loop_tls
   loop_tls_session loop_tls_trust admin_threads discovery_threads channel_blocking channel_inbox channel_threads
-  PROPERTIES LABELS threads)
   manager_threads
+  PROPERTIES LABELS threads)
