@@ -6,13 +6,13 @@
 #include <fairlead/fairlead.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdlib.h>
 
 #include "channel/echo.h"
 #include "discovery/discovery.h"
 #include "support/hand_provider.h"
 
 #define THREADS  8
-#define ROUNDS   100 /* of each thread */
 #define SERVERS  2
 #define CHURN_MS 3
 #define SERVICES 2
@@ -32,6 +32,7 @@ struct bed {
 };
 
 static struct bed bed;
+static unsigned rounds = 100; /* of each thread */
 
 static void post(void *arg) {
     FL_UNUSED(arg);
@@ -118,7 +119,7 @@ static unsigned call_each(const struct fl_conns *conns) {
 static void *ask(void *arg) {
     static const char *const services[SERVICES] = {"a", "a:grpc"};
     unsigned *calls = arg;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         const char *service = services[i % SERVICES];
         struct fl_conns conns;
         struct fl_conn *conn;
@@ -183,7 +184,8 @@ static void test_C17_threads_ask_call_and_let_go_while_endpoints_change(void **s
     assert_true(total > 0 && atomic_load(&bed.well) > 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) rounds = (unsigned)strtoul(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_C17_threads_ask_call_and_let_go_while_endpoints_change),
     };
