@@ -173,7 +173,9 @@ set(FL_SOURCES_channel
   src/channel/endpoints.c
   src/channel/frame.c
   src/channel/head.c
+  src/channel/health.c
   src/channel/health_service.c
+  src/channel/health_watch.c
   src/channel/idle.c
   src/channel/inbox.c
   src/channel/keepalive.c

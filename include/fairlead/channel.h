@@ -8,6 +8,7 @@
 
 #include <fairlead/balance.h>
 #include <fairlead/discovery.h>
+#include <fairlead/health.h>
 
 FL_C_BEGIN
 
@@ -83,6 +84,7 @@ struct fl_channel_options {
      * fl_channel_connect. What the endpoints are is followed meanwhile. UINT32_MAX: never. */
     uint32_t idle_timeout_ms;
     struct fl_balance_options balance; /* which endpoints, and which of them for a call */
+    struct fl_health_options health;   /* which endpoints are healthy */
 };
 
 /* Opens a channel to `target` (see fl_discovery_subscribe). With several ports and none named the

@@ -52,7 +52,8 @@ FL_C_BEGIN
     X(PORT, FIX, "service does not have that port")                                                \
     X(LEFT, RETRY, "endpoint left the service")                                                    \
     X(NO_PORTS, FIX, "service has no ports defined")                                               \
-    X(PORTS_EXCLUDED, FIX, "all ports of the service are excluded")
+    X(PORTS_EXCLUDED, FIX, "all ports of the service are excluded")                                \
+    X(UNHEALTHY, RETRY, "endpoint is not healthy by its health check")
 
 enum fl_error_ordinal {
     FL_ORDINAL_OK,

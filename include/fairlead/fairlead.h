@@ -12,6 +12,7 @@
 #include <fairlead/discovery.h>
 #include <fairlead/error.h>
 #include <fairlead/handle.h>
+#include <fairlead/health.h>
 #include <fairlead/log.h>
 #include <fairlead/runtime.h>
 #include <fairlead/version.h>

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "channel/compression.h"
+#include "channel/health.h"
 #include "channel/state.h"
 #include "channel/zone.h"
 
@@ -191,6 +192,8 @@ static void channel_free(struct fl_channel *channel) {
     fl_channel_weights_deinit(channel);
     fl_channel_ejection_deinit(channel);
     fl_balance_options_deinit(&channel->options.balance);
+    fl_health_question_deinit(&channel->loop_data.health);
+    fl_health_options_deinit(&channel->options.health);
     fl_map_deinit(&channel->loop_data.subs);
     fl_call_metrics_deinit(&channel->loop_data.measured);
     fl_handle_slot_deinit(&channel->shared_data.handles);
@@ -248,6 +251,7 @@ static void init_loop_data(struct fl_channel *channel) {
         .drain_ms = options->drain_ms,
         .connections_max = options->connections_max,
         .credentials = channel->credentials,
+        .health = options->health.grpc_service ? &channel->loop_data.health : NULL,
         .on_state = on_state,
         .on_room = on_room,
         .on_empty = on_empty,
@@ -298,6 +302,29 @@ static int read_service_config(struct fl_channel *channel, struct fl_balance_opt
     return 0;
 }
 
+/* Configured is on, or an error (C14). */
+static int open_health(struct fl_channel *channel, struct fl_error *err) {
+    struct fl_health_question *question = &channel->loop_data.health;
+    const char *service = channel->options.health.grpc_service;
+    const struct fl_http_request head = {
+        .scheme = channel->credentials ? FL_STR("https") : FL_STR("http"),
+        .authority = fl_str_of(channel->authority),
+        .headers = {channel->headers, FL_CHANNEL_HEADERS},
+    };
+    if (!service) return 0;
+    if (fl_health_question_init(question, channel->io, service, &head) != 0)
+        return fl_fail_nomem(err);
+    question->answer_ms = channel->options.connect_timeout_ms;
+    question->backoff = (struct fl_backoff_policy){
+        .min_ms = channel->options.backoff_ms_min,
+        .max_ms = channel->options.backoff_ms_max,
+        .factor_percent = 160,
+        .jitter_percent = 20,
+        .reset_ms = channel->options.backoff_ms_min,
+    };
+    return 0;
+}
+
 int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char *target,
                     const struct fl_channel_options *options, struct fl_channel **out,
                     struct fl_error *err) {
@@ -309,10 +336,17 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     fl_handle_slot_init(&channel->shared_data.handles);
     if (options) channel->options = *options;
     struct fl_balance_options balance = channel->options.balance;
+    const struct fl_health_options health = channel->options.health;
     channel->options.balance = (struct fl_balance_options){.policy = FL_BALANCE_ROUND_ROBIN};
+    channel->options.health = (struct fl_health_options){.grpc_service = NULL};
     rc = read_service_config(channel, &balance, err);
     if (rc != 0) goto fail;
     rc = fl_balance_options_copy(&channel->options.balance, &balance, err);
+    if (rc == 0) {
+        const struct fl_service_config *config = channel->service_config;
+        rc = fl_health_options_copy(&channel->options.health, &health,
+                                    config ? config->health_service : NULL, err);
+    }
     if (rc == 0) rc = fl_zone_locate(&channel->options.balance, io, err);
     if (rc != 0) goto fail;
     rc = FL_ENOMEM;
@@ -329,6 +363,8 @@ int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char
     if (rc != 0) goto fail;
     prepare_headers(channel);
     prepare_metrics(channel);
+    rc = open_health(channel, err);
+    if (rc != 0) goto fail;
     rc = fl_call_metrics_init(&channel->loop_data.measured, io->metrics, target);
     if (rc != 0) {
         fl_fail_nomem(err);

@@ -59,8 +59,9 @@ static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
         return FL_CHANNEL_CONNECTING;
     }
     if (failed)
-        fl_fail(cause, failed->why.code, "no endpoint of %s can be reached; %s: %s",
-                channel->target, failed->peer, failed->why.detail);
+        fl_fail(cause, failed->why.code, "no endpoint of %s %s; %s: %s", channel->target,
+                failed->why.code == FL_EUNHEALTHY ? "is healthy" : "can be reached", failed->peer,
+                failed->why.detail);
     else
         fl_fail(cause, FL_EEMPTY, "service %s has no endpoint that may take calls",
                 fl_set_service(channel->loop_data.newest));

@@ -11,6 +11,7 @@
 #include "channel/channel.h"
 #include "channel/ejection.h"
 #include "channel/handle.h"
+#include "channel/health_watch.h"
 #include "channel/idle.h"
 #include "channel/inbox.h"
 #include "channel/service_config.h"
@@ -37,7 +38,8 @@ struct fl_channel {
     /* The loop's thread only. */
     struct {
         struct fl_connector connector;
-        struct fl_map subs; /* by peer: struct fl_subchannel */
+        struct fl_health_question health; /* of the connector; zeroed: nobody is asked */
+        struct fl_map subs;               /* by peer: struct fl_subchannel */
         struct fl_list sub_list;
         struct fl_balancer balancer;
         struct fl_wanted wanted;

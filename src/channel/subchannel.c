@@ -11,7 +11,9 @@
  * make that a busy loop: two READY connections in a row that lasted less than the smallest backoff
  * count as a failure; a tenth of it where it took leave by GOAWAY, as at a maximum age of 1 s.
  *
- * The state is that of the current connection. A READY endpoint may have further ones, opened when
+ * That is the raw state, of the current connection. Others see READY as CONNECTING until the
+ * endpoint said that it is healthy, and as TRANSIENT_FAILURE while it is not: the connection stays,
+ * for it will say when it is again. A READY endpoint may have further ones, opened when
  * calls wait at the peer's limit of streams (C13); one of them takes the place of a current one
  * that ends, and each closes when it was not needed for a while. */
 #include "channel/subchannel.h"
@@ -35,9 +37,17 @@ static const uint32_t moves[] = {
     [FL_CHANNEL_SHUTDOWN] = 0,
 };
 
+/* A connection says nothing of its endpoint's health (gRFC A17). */
+static void show(struct fl_subchannel *sub) {
+    int state = sub->raw_state;
+    if (state == FL_CHANNEL_READY && sub->watch) state = (int)fl_health_watch_verdict(sub->watch);
+    fl_connection_metrics_state(&sub->connector->metrics, sub->state, state);
+    sub->state = state;
+}
+
 static void shift(struct fl_subchannel *sub, enum fl_channel_state to) {
-    fl_connection_metrics_state(&sub->connector->metrics, sub->state, to);
-    fl_sm_move(&sub->state, moves, to);
+    fl_sm_move(&sub->raw_state, moves, to);
+    show(sub);
 }
 
 static void move(struct fl_subchannel *sub, enum fl_channel_state to) {
@@ -83,7 +93,7 @@ static void connect(struct fl_subchannel *sub) {
 }
 
 static void connect_if_wanted(struct fl_subchannel *sub) {
-    if (sub->wanted && sub->state == FL_CHANNEL_IDLE) connect(sub);
+    if (sub->wanted && sub->raw_state == FL_CHANNEL_IDLE) connect(sub);
 }
 
 static void backoff_over(struct fl_timer *timer) {
@@ -92,13 +102,21 @@ static void backoff_over(struct fl_timer *timer) {
     connect_if_wanted(sub);
 }
 
+static void on_verdict(void *arg, enum fl_channel_state verdict, const struct fl_error *why) {
+    struct fl_subchannel *sub = arg;
+    sub->failed = verdict == FL_CHANNEL_TRANSIENT_FAILURE;
+    if (sub->failed) sub->why = *why;
+    show(sub);
+    sub->connector->on_state(sub->connector->arg, sub);
+}
+
 int fl_subchannel_new(struct fl_connector *connector, const char *host, uint16_t port,
                       const char *peer, struct fl_subchannel **out) {
     struct fl_subchannel *sub = FL_NEW(struct fl_subchannel);
     if (!sub) return FL_ENOMEM;
     sub->connector = connector;
     sub->refs = 1;
-    sub->state = FL_CHANNEL_IDLE;
+    sub->raw_state = sub->state = FL_CHANNEL_IDLE;
     fl_connection_metrics_state(&connector->metrics, FL_CHANNEL_SHUTDOWN, sub->state);
     sub->port = port;
     fl_list_init(&sub->link);
@@ -108,6 +126,9 @@ int fl_subchannel_new(struct fl_connector *connector, const char *host, uint16_t
     sub->peer = fl_strdup(peer);
     if (!sub->host || !sub->peer) goto fail;
     if (fl_io_timer_init(connector->io, &sub->timer, backoff_over) != 0) goto fail;
+    if (connector->health &&
+        fl_health_watch_new(connector->health, sub->peer, on_verdict, sub, &sub->watch) != 0)
+        goto fail;
     *out = sub;
     return 0;
 fail:
@@ -122,6 +143,7 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub) {
     FL_ASSERT(fl_list_empty(&sub->transports) && !sub->pick.in);
     fl_connection_metrics_state(&sub->connector->metrics, sub->state, FL_CHANNEL_SHUTDOWN);
     fl_io_timer_deinit(sub->connector->io, &sub->timer);
+    fl_health_watch_free(sub->watch);
     fl_free(sub->host);
     fl_free(sub->peer);
     fl_free(sub);
@@ -129,7 +151,7 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub) {
 }
 
 void fl_subchannel_connect(struct fl_subchannel *sub) {
-    if (sub->state == FL_CHANNEL_IDLE) connect(sub);
+    if (sub->raw_state == FL_CHANNEL_IDLE) connect(sub);
 }
 
 static void forget_failures(struct fl_subchannel *sub) {
@@ -138,20 +160,31 @@ static void forget_failures(struct fl_subchannel *sub) {
     sub->hasty = false;
 }
 
+static bool is_unhealthy(const struct fl_subchannel *sub) {
+    return sub->raw_state == FL_CHANNEL_READY && sub->state == FL_CHANNEL_TRANSIENT_FAILURE;
+}
+
 void fl_subchannel_want(struct fl_subchannel *sub, bool wanted) {
     bool again = wanted && !sub->wanted;
     sub->wanted = wanted;
     if (again) forget_failures(sub);
-    if (again && sub->state == FL_CHANNEL_TRANSIENT_FAILURE) {
+    if (is_unhealthy(sub)) sub->failed = true;
+    if (again && sub->raw_state == FL_CHANNEL_TRANSIENT_FAILURE) {
         fl_io_timer_clear(sub->connector->io, &sub->timer);
         move(sub, FL_CHANNEL_IDLE);
     }
     connect_if_wanted(sub);
 }
 
+/* There is none to be asked on any more: a watch would keep a connection that drains. */
+static void leave_current(struct fl_subchannel *sub) {
+    sub->current = NULL;
+    if (sub->watch) fl_health_watch_stop(sub->watch);
+}
+
 /* Gives every connection up; the caller moves on from CONNECTING or READY. */
 static void let_go(struct fl_subchannel *sub) {
-    sub->current = NULL;
+    leave_current(sub);
     FL_LIST_EACH (&sub->transports, item, next) {
         struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
         if (transport->ready)
@@ -164,7 +197,7 @@ static void let_go(struct fl_subchannel *sub) {
 void fl_subchannel_rest(struct fl_subchannel *sub, const char *cause) {
     bool connected = sub->current != NULL;
     sub->wanted = false;
-    sub->current = NULL;
+    leave_current(sub);
     FL_LIST_EACH (&sub->transports, item, next) {
         struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
         if (transport->ready)
@@ -177,7 +210,7 @@ void fl_subchannel_rest(struct fl_subchannel *sub, const char *cause) {
 
 void fl_subchannel_renew(struct fl_subchannel *sub) {
     forget_failures(sub);
-    if (sub->state == FL_CHANNEL_IDLE) return;
+    if (sub->raw_state == FL_CHANNEL_IDLE) return;
     fl_io_timer_clear(sub->connector->io, &sub->timer);
     let_go(sub);
     move(sub, FL_CHANNEL_IDLE);
@@ -255,10 +288,11 @@ void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *tran
     }
     FL_LOG(io, sub->failed ? FL_LOG_INFO : FL_LOG_DEBUG, "endpoint is connected",
            FL_LOG_TEXT_OF("peer", sub->peer));
-    sub->failed = false;
+    if (!sub->watch) sub->failed = false;
     sub->ready_at_ms = fl_io_now_ms(io);
     fl_backoff_success(&sub->backoff, sub->ready_at_ms);
     move(sub, FL_CHANNEL_READY);
+    if (sub->watch) fl_health_watch_start(sub->watch, transport->conn);
 }
 
 /* A READY connection that lasted less than this was short-lived. */
@@ -273,12 +307,15 @@ void fl_subchannel_on_lost(struct fl_subchannel *sub, struct fl_transport *trans
         if (!transport->ready && !transport->end) widen_failed(sub, why);
         return;
     }
-    sub->current = sub->state == FL_CHANNEL_READY ? find(sub, is_ready) : NULL;
-    if (sub->current) {
-        fl_http_conn_keep(sub->current->conn);
+    struct fl_transport *next = sub->raw_state == FL_CHANNEL_READY ? find(sub, is_ready) : NULL;
+    if (next) {
+        sub->current = next;
+        fl_http_conn_keep(next->conn);
+        if (sub->watch) fl_health_watch_start(sub->watch, next->conn);
         return;
     }
-    if (sub->state == FL_CHANNEL_CONNECTING) {
+    leave_current(sub);
+    if (sub->raw_state == FL_CHANNEL_CONNECTING) {
         fail(sub, why);
         return;
     }

@@ -2,8 +2,9 @@
  *
  * States and rules are gRPC's (connectivity-semantics-and-api.md, connection-backoff.md), with the
  * differences that discovery allows: it connects as soon as it is wanted, and a wanted one leaves
- * IDLE by itself. READY only at the peer's SETTINGS. Counted: by the channel, by each of its
- * transports and by each call whose last attempt it took. One loop's thread. */
+ * IDLE by itself. READY only at the peer's SETTINGS and, where its health is asked for, when it is
+ * healthy. Counted: by the channel, by each of its transports and by each call whose last attempt
+ * it took. One loop's thread. */
 #ifndef FL_CHANNEL_SUBCHANNEL_H
 #define FL_CHANNEL_SUBCHANNEL_H
 
@@ -15,6 +16,7 @@
 #include "channel/candidate.h"
 #include "channel/connection_metrics.h"
 #include "channel/credentials.h"
+#include "channel/health_watch.h"
 #include "channel/keepalive.h"
 #include "channel/outlier.h"
 #include "channel/round.h"
@@ -33,6 +35,7 @@ struct fl_connector {
     uint32_t connections_max;                   /* of one endpoint */
     struct fl_keepalive_times keepalive;        /* of connections made from now on */
     struct fl_channel_credentials *credentials; /* borrowed; NULL: cleartext */
+    struct fl_health_question *health;          /* borrowed; NULL: nobody is asked */
     struct fl_connection_metrics metrics;
     void (*on_state)(void *arg, struct fl_subchannel *sub);
     void (*on_room)(void *arg);  /* a call that found no room may try again */
@@ -51,7 +54,8 @@ struct fl_pending {
 struct fl_subchannel {
     struct fl_connector *connector;
     unsigned refs;
-    int state;                        /* enum fl_channel_state */
+    int raw_state;                    /* enum fl_channel_state: of its connection */
+    int state;                        /* as others see it: READY only if it is healthy too */
     bool wanted;                      /* may take calls, so it should be connected */
     bool failed;                      /* since the last READY (gRFC A62) */
     bool hasty;                       /* the last READY connection was short-lived */
@@ -61,10 +65,11 @@ struct fl_subchannel {
     struct fl_place place;
     struct fl_warmth warmth;
     struct fl_outlier_host outlier;
-    struct fl_list link;          /* the channel's */
-    struct fl_transport *current; /* CONNECTING, READY */
-    struct fl_list transports;    /* current, further ones, and those that drain */
-    uint64_t widen_at_ms;         /* no further one is tried before */
+    struct fl_health_watch *watch; /* NULL: it is not asked */
+    struct fl_list link;           /* the channel's */
+    struct fl_transport *current;  /* CONNECTING, READY */
+    struct fl_list transports;     /* current, further ones, and those that drain */
+    uint64_t widen_at_ms;          /* no further one is tried before */
     struct fl_backoff_policy backoff_policy;
     struct fl_backoff backoff;
     struct fl_timer timer; /* TRANSIENT_FAILURE */

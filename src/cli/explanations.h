@@ -108,6 +108,11 @@
       "what it has under spec.ports.")                                                             \
     X(PORTS_EXCLUDED, "Every port of the Service is one that is never chosen (10001, metrics).",   \
       "Give the Service its RPC port, or name the wanted port (service:PORT), or change "          \
-      "excluded_port of the options.")
+      "excluded_port of the options.")                                                             \
+    X(UNHEALTHY,                                                                                   \
+      "The endpoint is connected, and says by its health service that it does not serve, or "      \
+      "fails the check that the channel was told to make. It gets no calls until that changes.",   \
+      "The detail has its status or what the check met. Ask it yourself: `fairlead call ADDRESS "  \
+      "grpc.health.v1.Health/Check`.")
 
 #endif

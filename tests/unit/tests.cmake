@@ -105,6 +105,8 @@ fl_unit_test(channel_drain ROOMS sim SOURCES unit/support/bed.c unit/support/han
   unit/support/peer.c)
 fl_unit_test(channel_handle ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_health ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_http2_interop ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
