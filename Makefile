@@ -7,11 +7,12 @@ PREFIX ?= /usr/local
 SEED ?=
 RUNS ?= 1000
 SECONDS_EACH ?= 60
+ROLLS ?= 100
 
 CONFIGURE = @test -f build/$@/build.ninja || cmake --preset $@ >build/$@.log 2>&1 || { cat build/$@.log >&2; exit 1; }
 BUILD = @cmake --build build/$@ -j $(JOBS) --
 
-.PHONY: all help packages release debug asan tsan fuzz-build coverage-build test sanitize test-peers \
+.PHONY: all help packages release debug asan tsan fuzz-build coverage-build test sanitize test-peers rolls \
   demo bench bench-discovery bench-grpc fuzz sim soak swarm tidy format docs coverage deb install clean
 
 all: release
@@ -24,6 +25,7 @@ help:
 #: make test         every test that needs only Debian packages
 #: make sanitize     the same tests under ASan+UBSan, and those with threads under TSan
 #: make test-peers   against a real kube-apiserver, etcd, controller manager, grpc-go, client-go
+#: make rolls        ROLLS=100 rolling updates of ten pods under 2,000 calls/s
 #: make sim SEED=n   one seeded world with its trace; make sim RUNS=n: many worlds
 #: make soak         24 virtual hours of 1,000 events a second through all faults
 #: make swarm        10,000 simulated clients through an API server's outage
@@ -55,6 +57,10 @@ test-peers: release
 	@scripts/packages peers
 	@build/release/tests/sim/fairlead-worlds --runs 10000
 	@tests/peers/run
+
+rolls: release
+	@scripts/packages peers
+	@ROLLS=$(ROLLS) tests/peers/run rolling_updates
 
 demo: release
 	@build/release/fairlead demo

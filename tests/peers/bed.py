@@ -15,6 +15,7 @@ from watching import Watch
 
 METHOD = "grpc.examples.echo.Echo/UnaryEcho"
 SERVICE = "echo"
+TARGET = f"kubernetes:///default/{SERVICE}:grpc"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 
@@ -145,6 +146,7 @@ class PodBed(Bed):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, controllers=True, **options)
         self.kubelet = Kubelet(self.cluster, self.fairlead)
+        self.rolls = 0
         self.make_service({"app": SERVICE})
         self.make_deployment({"app": SERVICE})
         self.watch = self.start_watch()
@@ -175,6 +177,14 @@ class PodBed(Bed):
         self.patch_deployment({"replicas": pods})
         self.settle(pods)
 
+    def roll(self, pods):
+        """Every pod is replaced."""
+        before = self.addresses()
+        self.rolls += 1
+        self.patch_deployment({"template": {"metadata": {"annotations": {"roll": str(self.rolls)}}}})
+        wait_for("every pod is another", lambda: not before & self.addresses(), 120)
+        self.settle(pods)
+
     def addresses(self):
         return set(self.cluster.endpoints(SERVICE)[0])
 
@@ -190,7 +200,7 @@ class PodBed(Bed):
         """Calls through a channel all the while; every one of them must have been answered. Yields what
         will be the summary: calls, byPeer, ..."""
         process = Process(self.folder, "load", [
-            self.fairlead, "call", f"kubernetes:///default/{SERVICE}:grpc", METHOD, "-d",
+            self.fairlead, "call", TARGET, METHOD, "-d",
             '{"message":"ahoy"}', "-o", "json", "--repeat", "100000000", "--concurrency", "8",
             "--kubeconfig", self.kubeconfig], stdout=subprocess.PIPE, text=True)
         summary = {}

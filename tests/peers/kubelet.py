@@ -1,7 +1,7 @@
 """The kubelet's part: runs every pod as a real gRPC server on the pod's own address.
 
-Even pods run `fairlead echo`, odd ones grpc-go; both get SIGTERM when the pod is deleted and leave as
-they like. Addresses are never used again."""
+Pods run `fairlead echo`, grpc-go and gRPC C++ in turn; all get SIGTERM when the pod is deleted and leave
+as they like. Addresses are never used again."""
 import signal
 import threading
 import time
@@ -64,10 +64,11 @@ class Kubelet:
         self.count += 1
         address = f"10.244.{self.count // 250}.{self.count % 250 + 1}"
         node = list(NODES)[self.count % len(NODES)]
-        grpc_go = self.count % 2 and pods <= MANY
-        program = self.cluster.bin / "grpc-echo" if grpc_go else self.fairlead
-        arguments = [program] + ([] if grpc_go else ["echo"]) + ["--listen", f"{address}:{PORT}"]
-        return Pod(name, address, node, Process(self.cluster.folder, "pods", arguments))
+        programs = [[self.fairlead, "echo"], [self.cluster.bin / "grpc-echo"],
+                    [self.cluster.bin / "grpc-cpp-echo"]]
+        program = programs[self.count % len(programs) if pods <= MANY else 0]
+        return Pod(name, address, node, Process(self.cluster.folder, "pods", [
+            *program, "--listen", f"{address}:{PORT}"]))
 
     def tell(self, pod, mine):
         path = f"/api/v1/namespaces/default/pods/{mine.name}"

@@ -1,9 +1,10 @@
 """A real deployment through its life, calls going on."""
 import json
+import os
 import time
 
-from bed import PORT, SERVICE, PodBed
-from waiting import wait_for
+from bed import PORT, SERVICE, TARGET, PodBed
+from load import Load
 
 
 def scale_to_zero_and_back(bed):
@@ -25,15 +26,34 @@ def rolling_replacement_under_load(bed):
     """Every pod is replaced while calls go on; none fails, and the new pods get them."""
     bed.scale(6)
     with bed.load() as summary:
-        for turn in range(3):
-            before = bed.addresses()
-            bed.patch_deployment({"template": {"metadata": {"annotations": {"turn": str(turn)}}}})
-            wait_for("every pod is another", lambda old=before: not old & bed.addresses(), 120)
-            bed.settle(6)
+        for _ in range(3):
+            bed.roll(6)
         time.sleep(1)  # calls reach the last ones, too
     peers = summary["byPeer"]
     assert len(peers) >= 24, f"calls went to {len(peers)} pods: {peers}"
     print(f"    {summary['calls']} calls, {len(peers)} pods, {summary['retries']} retried unseen")
+
+
+def expect_unharmed(told):
+    assert (told["failures"], told["toRemoved"], told["toEnding"]) == ({}, 0, 0), told
+
+
+def rolling_updates(bed):
+    """Ten pods are replaced under 2,000 calls/s, again and again (ROLLS times): no call fails, and none
+    goes to an address after its removal, or to a pod that ends."""
+    rolls = int(os.environ.get("ROLLS", "3"))
+    bed.scale(10)
+    with Load(bed, TARGET, rate=2000, kubeconfig=bed.kubeconfig) as load:
+        for _ in range(rolls):
+            bed.roll(10)
+            expect_unharmed(load.later())
+        told = load.stop()
+    expect_unharmed(told)
+    served = [peer for peer, (calls, _) in told["peers"].items() if calls]
+    assert len(served) >= 10 * (rolls + 1), f"calls went to {len(served)} pods: {told}"
+    assert told["ok"] > 1000 * rolls, told
+    print(f"    {rolls} rolls, {told['ok']} calls, {len(served)} pods, {told['retries']} retried unseen, "
+          f"longest gap {told['longestGapMs']} ms")
 
 
 def scale_up_gets_traffic(bed):
@@ -62,5 +82,5 @@ def apiserver_killed_and_restarted(bed):
 
 
 BED = PodBed
-SCENARIOS = [scale_to_zero_and_back, rolling_replacement_under_load, scale_up_gets_traffic,
+SCENARIOS = [scale_to_zero_and_back, rolling_replacement_under_load, rolling_updates, scale_up_gets_traffic,
              apiserver_killed_and_restarted]

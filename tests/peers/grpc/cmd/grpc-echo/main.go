@@ -1,5 +1,6 @@
 // grpc-echo is a pod's process on grpc-go: grpc.examples.echo.Echo, unary and both ways streaming, and
-// health. At SIGTERM it calls GracefulStop at once, with no sleep before it, and exits.
+// health. At SIGTERM it calls GracefulStop at once, with no sleep before it, and exits. It says when it
+// accepts a connection.
 //
 //	grpc-echo --listen ADDR [--max-age D] [--max-age-grace D] [--max-streams N] [--delay D]
 package main
@@ -68,6 +69,17 @@ func echoBothWays(_ any, stream grpc.ServerStream) error {
 	}
 }
 
+// telling says who connects.
+type telling struct{ net.Listener }
+
+func (l telling) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		fmt.Println("accepted", conn.RemoteAddr())
+	}
+	return conn, err
+}
+
 func main() {
 	listen := flag.String("listen", "127.0.0.1:50051", "address:port")
 	var age keepalive.ServerParameters
@@ -100,7 +112,7 @@ func main() {
 		server.GracefulStop()
 	}()
 	fmt.Println("listening on", listener.Addr())
-	if err := server.Serve(listener); err != nil {
+	if err := server.Serve(telling{listener}); err != nil {
 		log.Fatal(err)
 	}
 }
