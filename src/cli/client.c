@@ -48,7 +48,7 @@ int fl_client_address(const char *text, struct fl_str *host, uint16_t *port, str
 
 int fl_client_show(struct fl_client *client, const char *address, struct fl_error *err) {
     struct fl_admin_options options = {0};
-    struct fl_str host;
+    struct fl_str host = FL_STR_NONE;
     if (!address) return FL_OK;
     int rc = fl_client_address(address, &host, &options.port, err);
     if (rc) return rc;
