@@ -107,10 +107,12 @@ static void obey(struct fl_channel *channel, const struct fl_candidate *one) {
     fl_channel_place(channel, one->sub);
 }
 
-/* An idle channel has no connection, not even to who may not take calls. */
+/* An idle channel has no connection, not even to who may not take calls; its handles tell all the
+ * same who may. */
 static void want_none(struct fl_channel *channel) {
     FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
         struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
+        atomic_store(&sub->handle->usable, is_usable(channel, sub));
         fl_subchannel_rest(sub, "idle");
         fl_channel_place(channel, sub);
     }

@@ -206,6 +206,24 @@ static void test_handle_of_another_channel_is_refused(void **state) {
     stop(&bed);
 }
 
+static void test_handles_of_an_idle_channel_follow_discovery(void **state) {
+    FL_UNUSED(state);
+    struct bed bed;
+    const struct fl_hand_endpoint endpoints[] = {
+        {"10.0.0.1", FL_BED_PORT, FL_BED_READY, 0, NULL},
+        {"10.0.0.2", FL_BED_PORT, FL_BED_TERMINATING, 0, NULL},
+        {"10.0.0.3", FL_BED_PORT, FL_BED_READY, 0, NULL},
+    };
+    start(&bed, &(struct fl_channel_options){.idle_timeout_ms = 1000});
+    fl_world_run_ms(bed.b.world, 2000);
+    assert_int_equal(fl_channel_state(bed.b.channel), FL_CHANNEL_IDLE);
+    fl_hand_publish(bed.b.hand, FL_SET_SOME, endpoints, 3);
+    fl_world_run_ms(bed.b.world, 100);
+    list(&bed);
+    assert_int_equal(bed.handles.count, 2);
+    stop(&bed);
+}
+
 static void test_no_endpoints_no_handles(void **state) {
     FL_UNUSED(state);
     struct bed bed;
@@ -227,6 +245,7 @@ int main(void) {
         cmocka_unit_test(test_C24_endpoint_in_backoff_is_hidden),
         cmocka_unit_test(test_waiting_call_ends_when_its_endpoint_leaves),
         cmocka_unit_test(test_handle_of_another_channel_is_refused),
+        cmocka_unit_test(test_handles_of_an_idle_channel_follow_discovery),
         cmocka_unit_test(test_no_endpoints_no_handles),
     };
     return fl_test_run(tests, FL_COUNT(tests));
