@@ -74,7 +74,7 @@ bench-discovery: release
 	@tests/bench/bench-discovery
 
 bench-grpc: release
-	@scripts/packages bench bench-grpc
+	@scripts/packages bench bench-grpc peers
 	@tests/bench/bench-grpc
 
 fuzz:

@@ -11,16 +11,20 @@
  *
  * It speaks HTTP/2 and HTTP/1.1 over TLS, as ALPN has it. Files are mapped and copied once, into
  * the record that is encrypted: it has to be faster than any client. A query with end=1 is answered
- * with everything, the events too, and an end: for programs that only read.
+ * with everything, the events too, and an end: for programs that only read. What is asked for one
+ * service alone stays open without a byte: what it knows is all of them.
  *
  * Prints its port. Then each line of standard input is a command, answered by a line:
  *     events   sends the events on every watch of endpointslices
+ *     pace N   sends the same, N a second (over HTTP/2, in protobuf)
  *     expire   ends these watches with the ERROR event
- *     state    {"lists": of endpointslices begun, "watches": open, "queued": bytes} */
+ *     state    {"lists": of endpointslices begun, "watches": open, "queued": bytes, "paced":
+ * events} */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <nghttp2/nghttp2.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -33,6 +37,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONNS_MAX    16
@@ -70,7 +75,14 @@ struct conn {
     char plain[PLAIN_MAX + 65536];
 };
 
+/* Events that are sent at a rate. */
+struct pace {
+    uint64_t per_s, began_us, sent; /* per_s 0: none */
+    struct bytes left;
+};
+
 static struct conn *conns[CONNS_MAX];
+static struct pace pace;
 static const char *folder;
 static bool only_json;
 static unsigned long lists;
@@ -166,6 +178,7 @@ static int fill(struct stream *s) {
     if (!s->slices && !strstr(s->path, "/services")) return 404;
     if (strstr(s->accept, "as=PartialObjectMetadata")) return 406;
     s->ends = false;
+    if (query && strstr(query, "Selector=")) return 200; /* nothing for now */
     if (query && strstr(query, "watch="))
         fill_watch(s);
     else
@@ -484,7 +497,8 @@ static void tell_state(void) {
             watches += s->watch && s->slices && !s->ends;
             bytes += queued(s);
         }
-    printf("{\"lists\": %lu, \"watches\": %lu, \"queued\": %lu}\n", lists, watches, bytes);
+    printf("{\"lists\": %lu, \"watches\": %lu, \"queued\": %lu, \"paced\": %" PRIu64 "}\n", lists,
+           watches, bytes, pace.sent);
 }
 
 static void add_to_watches(const char *kind, bool end) {
@@ -497,6 +511,53 @@ static void add_to_watches(const char *kind, bool end) {
         }
 }
 
+static uint64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void start_pace(const char *per_s) {
+    pace = (struct pace){.per_s = strtoull(per_s, NULL, 10),
+                         .began_us = now_us(),
+                         .left = file_bytes("endpointslices", "events", false)};
+}
+
+/* The events' bytes follow each other in the file, so they grow what is on its way. */
+static void extend(struct stream *s, const char *p, size_t n) {
+    struct bytes *last = s->count ? &s->segments[s->count - 1] : NULL;
+    if (last && last->p + last->n == p)
+        last->n += n;
+    else if (s->count < SEGMENTS_MAX)
+        s->segments[s->count++] = (struct bytes){p, n};
+    else
+        die("too many segments");
+}
+
+static void send_paced(size_t n) {
+    for (size_t i = 0; i < CONNS_MAX; i++)
+        for (struct stream *s = conns[i] && conns[i]->h2 ? conns[i]->streams : NULL; s;
+             s = s->next) {
+            if (!s->watch || !s->slices || s->ends) continue;
+            extend(s, pace.left.p, n);
+            nghttp2_session_resume_data(conns[i]->h2, s->id);
+        }
+    pace.left.p += n;
+    pace.left.n -= n;
+    pace.sent++;
+}
+
+/* What is due; false: nothing more is to come. */
+static bool keep_pace(void) {
+    uint64_t due = pace.per_s * (now_us() - pace.began_us) / 1000000;
+    while (pace.sent < due && pace.left.n > 4) {
+        uint32_t n;
+        memcpy(&n, pace.left.p, sizeof(n));
+        send_paced(4 + ntohl(n));
+    }
+    return pace.left.n > 0;
+}
+
 static void take_commands(void) {
     static char text[256];
     static size_t len;
@@ -507,6 +568,7 @@ static void take_commands(void) {
     for (char *end; (end = strchr(text, '\n')) != NULL;) {
         *end = '\0';
         if (strcmp(text, "events") == 0) add_to_watches("events", false);
+        if (strncmp(text, "pace ", 5) == 0) start_pace(text + 5);
         if (strcmp(text, "expire") == 0) add_to_watches("expired", true);
         tell_state();
         fflush(stdout);
@@ -534,7 +596,8 @@ static void turn(int listener, SSL_CTX *tls) {
         short out = conns[i] && wants_out(conns[i]) ? POLLOUT : 0;
         polls[i + 2] = (struct pollfd){.fd = conns[i] ? conns[i]->fd : -1, .events = POLLIN | out};
     }
-    if (poll(polls, CONNS_MAX + 2, -1) < 0 && errno != EINTR) die("poll");
+    bool pacing = keep_pace();
+    if (poll(polls, CONNS_MAX + 2, pacing ? 1 : -1) < 0 && errno != EINTR) die("poll");
     for (size_t i = 0; i < CONNS_MAX; i++)
         if (conns[i] && polls[i + 2].revents & ~POLLOUT) receive(conns[i]);
     if (polls[1].revents) take_commands();

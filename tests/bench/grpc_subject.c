@@ -250,20 +250,37 @@ static void wait_until_idle(struct fl_channel *const *channels, uint64_t count) 
         }
 }
 
-/* Answers standard input's lines "cpu" and "free"; its end is the end. */
+static size_t count_usable(struct fl_channel *const *channels, uint64_t count) {
+    size_t usable = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        struct fl_handles handles;
+        struct fl_error err = {0};
+        if (fl_channel_handles(channels[i], &handles, &err) < 0) die("handles", &err);
+        usable += handles.count;
+        fl_handles_deinit(&handles);
+    }
+    return usable;
+}
+
+static void tell_freed(void) {
+    malloc_trim(0);
+    struct mallinfo2 heap = mallinfo2();
+    printf("{\"at\": \"freed\", \"live\": %zu}\n", heap.uordblks + heap.hblkhd);
+}
+
+/* Answers standard input's lines "cpu", "free" and "usable"; its end is the end. */
 static void stay(struct bench *b, struct fl_channel *const *channels, uint64_t count) {
     char line[64];
     if (b->idle_ms) wait_until_idle(channels, count);
     printf("{\"at\": \"ready\", \"count\": %" PRIu64 "}\n", count);
     fflush(stdout);
     while (fgets(line, sizeof(line), stdin)) {
-        if (strcmp(line, "free\n") == 0) {
-            malloc_trim(0);
-            struct mallinfo2 heap = mallinfo2();
-            printf("{\"at\": \"freed\", \"live\": %zu}\n", heap.uordblks + heap.hblkhd);
-        } else {
+        if (strcmp(line, "free\n") == 0)
+            tell_freed();
+        else if (strcmp(line, "usable\n") == 0)
+            printf("{\"at\": \"usable\", \"endpoints\": %zu}\n", count_usable(channels, count));
+        else
             printf("{\"at\": \"cpu\", \"cpu_us\": %" PRIu64 "}\n", cpu_us());
-        }
         fflush(stdout);
     }
     for (uint64_t i = 0; i < count; i++) close_channel(b, channels[i]);

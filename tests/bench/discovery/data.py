@@ -295,6 +295,14 @@ def make_events(folder):
                  [JsonSlice(l) for l in lines if l.startswith(b'{"type":"ADDED"')], version)
 
 
+def newest_peers(cache):
+    """kube-apiserver and etcd, as tests/peers/run builds them."""
+    built = sorted(cache.glob("*/kube-apiserver"), key=lambda p: p.stat().st_mtime)
+    if not built:
+        sys.exit("bench: no kube-apiserver is built yet: run make test-peers once")
+    return built[-1].parent
+
+
 def prepare(cache, bin_folder, count):
     """The folder with the data for `count` slices, made if it is not there."""
     folder = pathlib.Path(cache) / f"bench-data-{VERSION}-{count}"

@@ -31,8 +31,8 @@ class Subject(Program):
 class Canned:
     """canned_server on the other core."""
 
-    def __init__(self, program, data, certificates, as_json=False):
-        command = [program, data, certificates / "server.crt", certificates / "server.key"]
+    def __init__(self, program, data, certificates, as_json=False, within=()):
+        command = [*within, program, data, certificates / "server.crt", certificates / "server.key"]
         self.child = subprocess.Popen([str(c) for c in command] + (["--json"] if as_json else []),
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       preexec_fn=pinned(SERVER_CORE), text=True)

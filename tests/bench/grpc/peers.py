@@ -31,8 +31,8 @@ class Tools:
 
     def __init__(self, build, cache, say):
         self.say = say
-        self.fairlead, self.lean, self.copy, self.move = (build / "tests/bench" / name for name in (
-            "grpc_subject", "lean_server", "socket_copy", "move_bench"))
+        self.fairlead, self.lean, self.copy, self.move, self.canned = (build / "tests/bench" / name for name in (
+            "grpc_subject", "lean_server", "socket_copy", "move_bench", "canned_server"))
         self.bin = cache / ("bench-grpc-" + self.key())
         self.go, self.cpp = self.bin / "grpc-go-bench", self.bin / "grpc_cpp_bench"
         if not self.bin.exists():

@@ -15,7 +15,8 @@ METRICS = (("cpu_1", "CPU per call, us"), ("cpu_10", "… 10 connections"), ("ra
            ("stream_1k", "stream of 1 KiB: MB per CPU second"), ("stream_1m", "… of 1 MiB"),
            ("ready_memory", "memory of a READY connection, B"), ("idle_memory", "… of an idle channel, B"),
            ("idle_freed", "… after malloc_trim, FreeOSMemory"), ("idle_live", "… heap and stacks in use"),
-           ("move_p50", "event to the new endpoint's answer: p50, ms"), ("move_p99", "… p99"))
+           ("move_p50", "event to the new endpoint's answer: p50, ms"), ("move_p99", "… p99"),
+           ("churn_share", "idle, 1,000 changes a second: % of a core"), ("churn_cpu", "… CPU per change, us"))
 
 
 def targets(f):
@@ -50,6 +51,8 @@ def targets(f):
         yield "memory of a READY connection", f.median("fairlead", "ready_memory"), 33000, "B"
     if f.has(("fairlead", "move_p99")):
         yield "event to the new endpoint's answer, p99", f.median("fairlead", "move_p99"), 10, "ms"
+    if f.has(("fairlead", "churn_share")):
+        yield "idle, 1,000 changes a second", f.median("fairlead", "churn_share"), 3, "% of a core"
 
 
 def show(rows, quick):
