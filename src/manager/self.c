@@ -64,12 +64,14 @@ static void begin(struct fl_connmgr_request *request) {
     struct fl_connmgr *mgr = request->mgr;
     struct fl_error err;
     struct self *self = request->data = FL_NEW(struct self);
-    int rc = self ? 0 : fl_fail_nomem(&err);
-    if (rc == 0) {
-        self->request = request;
-        rc = fl_discovery_watch_self(mgr->discovery, mgr->scheme, fl_str_of(mgr->ns),
-                                     fl_str_of(request->name), &events, self, &self->watch, &err);
+    if (!self) {
+        fl_fail_nomem(&err);
+        self_end(request, &err, NULL);
+        return;
     }
+    self->request = request;
+    int rc = fl_discovery_watch_self(mgr->discovery, mgr->scheme, fl_str_of(mgr->ns),
+                                     fl_str_of(request->name), &events, self, &self->watch, &err);
     if (rc == 0)
         fl_connmgr_request_wait(request, &mgr->loop_data.selves);
     else

@@ -47,6 +47,23 @@ static void test_text_line(void **state) {
     assert_string_equal(lines[1], "time=2026-11-21T02:54:00.123Z level=error msg=\"stopped\"\n");
 }
 
+/* A line of somebody else's style: one text, still one line, and valid JSON. */
+static void test_line_of_text_only(void **state) {
+    FL_UNUSED(state);
+    json_error_t err;
+    configure(FL_LOG_INFO, FL_LOG_TEXT);
+    fl_log_write_text(wall_ms(&io), FL_LOG_WARN, "[x] WARNING: \"a\"\nb");
+    assert_string_equal(lines[0], "2026-11-21T02:54:00.123Z [x] WARNING: \"a\"\\nb\n");
+    configure(FL_LOG_INFO, FL_LOG_JSON);
+    fl_log_write_text(wall_ms(&io), FL_LOG_WARN, "[x] WARNING: \"a\"\nb");
+    json_t *line = json_loads(lines[0], 0, &err);
+    assert_non_null(line);
+    assert_string_equal(json_string_value(json_object_get(line, "level")), "warn");
+    assert_string_equal(json_string_value(json_object_get(line, "message")),
+                        "[x] WARNING: \"a\"\nb");
+    json_decref(line);
+}
+
 static void test_text_values_are_quoted_where_needed(void **state) {
     FL_UNUSED(state);
     configure(FL_LOG_INFO, FL_LOG_TEXT);
@@ -194,6 +211,7 @@ int main(void) {
         cmocka_unit_test(test_any_bytes_give_one_valid_line),
         cmocka_unit_test(test_a_long_value_does_not_crowd_out_the_next),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_line_of_text_only),
         cmocka_unit_test(test_threads_get_whole_lines),
         cmocka_unit_test(test_time),
     };

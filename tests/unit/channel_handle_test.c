@@ -235,6 +235,19 @@ static void test_no_endpoints_no_handles(void **state) {
     stop(&bed);
 }
 
+static void test_every_allocation_of_a_list_may_fail(void **state) {
+    FL_UNUSED(state);
+    struct bed bed;
+    start(&bed, NULL);
+    FL_TEST_EACH_FAILURE(n) {
+        struct fl_handles handles;
+        int rc = fl_channel_handles(bed.b.channel, &handles, NULL);
+        assert_int_equal(handles.count, rc == 0 ? 3 : 0);
+        fl_handles_deinit(&handles);
+    }
+    stop(&bed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_handle_per_endpoint_with_what_is_known_of_it),
@@ -247,6 +260,7 @@ int main(void) {
         cmocka_unit_test(test_handle_of_another_channel_is_refused),
         cmocka_unit_test(test_handles_of_an_idle_channel_follow_discovery),
         cmocka_unit_test(test_no_endpoints_no_handles),
+        cmocka_unit_test(test_every_allocation_of_a_list_may_fail),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }

@@ -1,6 +1,6 @@
 /* manager_threads_test.c - one manager, eight threads that ask, call, hold and let go, while
  * endpoints come and leave. What holds on virtual time must hold here, and the thread sanitizer
- * must have nothing to say. */
+ * must have nothing to say. `manager_threads_test ROUNDS` goes on for longer. */
 #include "support/alloc.h"
 
 #include <fairlead/fairlead.h>
