@@ -171,11 +171,18 @@ void fl_attempt_write(struct fl_attempt *attempt) {
     if (attempt->call->streaming) fl_call_on_written(attempt->call, attempt);
 }
 
+uint64_t fl_attempt_now_us(const struct fl_attempt *attempt) {
+    const struct fl_call *call = attempt->call;
+    bool begins = attempt->state == FL_ATTEMPT_NEW && call->attempts == 0 && call->tries == 1;
+    return begins ? call->began_us : fl_io_now_us(call->channel->io);
+}
+
 int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
                     struct fl_error *err) {
     struct fl_call *call = attempt->call;
     struct fl_head head;
-    int rc = fl_head_init(&head, call, err);
+    attempt->began_us = fl_attempt_now_us(attempt);
+    int rc = fl_head_init(&head, call, attempt->began_us / 1000, err);
     if (rc != 0) return rc;
     rc = fl_http_conn_request(transport->conn, &head.request, false, &events, attempt,
                               &attempt->stream, err);

@@ -32,7 +32,7 @@ struct fl_attempt {
     struct fl_reply reply;
     uint64_t sent;     /* place in the call's outbox */
     uint64_t straight; /* bytes past the outbox */
-    uint64_t began_us; /* of the stream */
+    uint64_t began_us; /* when it was sent */
 };
 
 void fl_attempt_init(struct fl_attempt *attempt, struct fl_call *call);
@@ -41,6 +41,8 @@ void fl_attempt_move(struct fl_attempt *attempt, enum fl_attempt_state to);
 /* For another try: what was heard of the last one is forgotten. NEW. */
 void fl_attempt_renew(struct fl_attempt *attempt);
 
+/* When it would be sent now: a call's first one, as the call begins, needs no clock for that. */
+uint64_t fl_attempt_now_us(const struct fl_attempt *attempt);
 /* Sends it on a transport that has room. FL_ENOMEM; others: this transport does not take it. */
 FL_MUST int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
                             struct fl_error *err);

@@ -120,10 +120,8 @@ static void observe_rare(const struct fl_method_metrics *m, const char *name, co
 static double seconds(uint64_t from_us, uint64_t to_us) { return (double)(to_us - from_us) / 1e6; }
 
 void fl_attempt_measure_start(struct fl_attempt *attempt) {
-    const struct fl_call *call = attempt->call;
-    bool at_once = attempt->state == FL_ATTEMPT_NEW && call->attempts == 0;
-    attempt->began_us = at_once ? call->began_us : fl_io_now_us(call->channel->io);
-    if (call->metrics) fl_metric_add(call->metrics->started, 1);
+    const struct fl_method_metrics *m = attempt->call->metrics;
+    if (m) fl_metric_add(m->started, 1);
 }
 
 static enum fl_status status_of(struct fl_attempt *attempt, const struct fl_error *why,

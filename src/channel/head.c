@@ -15,10 +15,9 @@ static void put(struct fl_head *head, struct fl_str name, struct fl_str value) {
     head->list[head->request.headers.count++] = (struct fl_http_header){name, value};
 }
 
-static void put_timeout(struct fl_head *head, const struct fl_call *call) {
+static void put_timeout(struct fl_head *head, const struct fl_call *call, uint64_t now_ms) {
     if (call->deadline_ms == 0) return;
-    uint64_t now = fl_io_now_ms(call->channel->io);
-    uint64_t left = call->deadline_ms > now ? call->deadline_ms - now : 1;
+    uint64_t left = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
     fl_grpc_timeout_format(left, head->timeout);
     put(head, FL_STR("grpc-timeout"), fl_str_of(head->timeout));
 }
@@ -38,11 +37,11 @@ static void put_trace(struct fl_head *head, const struct fl_call *call) {
     if (call->tracestate.p) put(head, FL_STR("tracestate"), call->tracestate);
 }
 
-static void put_all(struct fl_head *head, const struct fl_call *call) {
+static void put_all(struct fl_head *head, const struct fl_call *call, uint64_t now_ms) {
     memcpy(head->list, call->channel->headers, sizeof(call->channel->headers));
     if (call->compression != FL_COMPRESSION_IDENTITY)
         put(head, FL_STR("grpc-encoding"), fl_compression_name(call->compression));
-    put_timeout(head, call);
+    put_timeout(head, call, now_ms);
     put_previous(head, call);
     put_trace(head, call);
     for (size_t i = 0; i < call->metadata_count; i++)
@@ -51,7 +50,8 @@ static void put_all(struct fl_head *head, const struct fl_call *call) {
         put(head, given->header.name, given->header.value);
 }
 
-int fl_head_init(struct fl_head *head, const struct fl_call *call, struct fl_error *err) {
+int fl_head_init(struct fl_head *head, const struct fl_call *call, uint64_t now_ms,
+                 struct fl_error *err) {
     size_t given = 0;
     head->given = NULL;
     if (call->credentials) {
@@ -72,7 +72,7 @@ int fl_head_init(struct fl_head *head, const struct fl_call *call, struct fl_err
         .path = call->path,
         .headers = {head->list, FL_CHANNEL_HEADERS},
     };
-    put_all(head, call);
+    put_all(head, call, now_ms);
     return 0;
 }
 

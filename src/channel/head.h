@@ -23,7 +23,8 @@ struct fl_head {
 };
 
 /* Asks the call's credentials, if it has any. FL_ENOMEM; FL_EUNAUTHORIZED: they failed. */
-FL_MUST int fl_head_init(struct fl_head *head, const struct fl_call *call, struct fl_error *err);
+FL_MUST int fl_head_init(struct fl_head *head, const struct fl_call *call, uint64_t now_ms,
+                         struct fl_error *err);
 void fl_head_deinit(struct fl_head *head);
 
 #endif

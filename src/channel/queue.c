@@ -14,10 +14,14 @@ static bool has_room(const struct fl_pick *pick) {
     return fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick)) != NULL;
 }
 
+static bool is_fresh_at(const struct fl_subchannel *sub, uint64_t now_us) {
+    const struct fl_transport *transport = fl_subchannel_usable(sub);
+    return transport && !fl_transport_quiet(transport, now_us / 1000);
+}
+
 static bool is_fresh(const struct fl_pick *pick) {
-    const struct fl_transport *transport =
-        fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick));
-    return transport && !fl_transport_quiet(transport);
+    const struct fl_subchannel *sub = FL_CONTAINER(pick, const struct fl_subchannel, pick);
+    return is_fresh_at(sub, fl_io_now_us(sub->connector->io));
 }
 
 /* The header's values together are one hash, however many there are (gRFC A42). */
@@ -52,11 +56,11 @@ static struct fl_subchannel *choose(struct fl_channel *channel, const struct fl_
     bool waited = attempt->state == FL_ATTEMPT_WAITING;
     struct fl_pick *pick = waited ? fl_balancer_next(balancer, &context, is_fresh) : NULL;
     if (!pick) pick = fl_balancer_next(balancer, &context, has_room);
-    if (pick && !is_fresh(pick)) {
-        struct fl_subchannel *quiet = FL_CONTAINER(pick, struct fl_subchannel, pick);
-        fl_transport_ask(fl_subchannel_usable(quiet));
-        pick = waited ? NULL : fl_balancer_next(balancer, &context, is_fresh);
-    }
+    if (!pick) return NULL;
+    struct fl_subchannel *sub = FL_CONTAINER(pick, struct fl_subchannel, pick);
+    if (is_fresh_at(sub, fl_attempt_now_us(attempt))) return sub;
+    fl_transport_ask(fl_subchannel_usable(sub));
+    pick = waited ? NULL : fl_balancer_next(balancer, &context, is_fresh);
     return pick ? FL_CONTAINER(pick, struct fl_subchannel, pick) : NULL;
 }
 

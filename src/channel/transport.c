@@ -56,8 +56,7 @@ static void on_room(void *arg, struct fl_http_conn *conn) {
 
 /* --- before use --- */
 
-bool fl_transport_quiet(const struct fl_transport *transport) {
-    uint64_t now_ms = fl_io_now_ms(transport->sub->connector->io);
+bool fl_transport_quiet(const struct fl_transport *transport, uint64_t now_ms) {
     return now_ms - fl_http_conn_last_read_ms(transport->conn) > transport->keepalive.before_use_ms;
 }
 

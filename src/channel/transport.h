@@ -29,7 +29,7 @@ struct fl_transport {
 FL_MUST int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_transport **out,
                              struct fl_error *err);
 /* Has no byte come for so long that it must be asked before a call may use it? */
-bool fl_transport_quiet(const struct fl_transport *transport);
+bool fl_transport_quiet(const struct fl_transport *transport, uint64_t now_ms);
 /* Asks it (C11). on_room follows with the answer; without one in time the subchannel gives it up,
  * and calls on it are left to their own ends. */
 void fl_transport_ask(struct fl_transport *transport);

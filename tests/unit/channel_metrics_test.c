@@ -10,6 +10,10 @@
 #include "channel/call_metrics.h"
 #include "support/bed.h"
 
+#define RETRY                                                                                      \
+    "{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":2,\"initialBackoff\":"     \
+    "\"1s\",\"maxBackoff\":\"1s\",\"backoffMultiplier\":1,\"retryableStatusCodes\":"               \
+    "[\"UNAVAILABLE\"]}}]}"
 #define BY_METHOD "grpc_method=\"" FL_BED_METHOD "\",grpc_target=\"hand:///echo\""
 
 static const char *text_of(const struct fl_bed *bed) {
@@ -101,6 +105,26 @@ static void test_transparent_retries_are_told_apart(void **state) {
     assert_true(value_of(&bed, "grpc_client_call_transparent_retries_sum{" BY_METHOD "}") == 1);
     assert_true(value_of(&bed, "grpc_client_call_duration_seconds_count" OK) == 1);
     fl_bed_stop_peer(&bed, &peer);
+}
+
+/* A call that failed fast waits for its policy's next try; that try begins when it is sent. */
+static void test_an_attempt_begins_when_it_is_sent(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 30);
+    fl_bed_open(&bed, &(struct fl_channel_options){.service_config = RETRY});
+    fl_hand_publish(bed.hand, FL_SET_EMPTY, NULL, 0);
+    fl_world_run_ms(bed.world, 10);
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.timeout_ms = 5000});
+    publish_one(&bed, 1);
+    fl_world_run_ms(bed.world, 2000);
+    fl_bed_expect_ok(&call);
+    assert_in_range(value_of(&bed, "grpc_client_attempt_duration_seconds_sum" OK) * 1000, 30, 35);
+    assert_in_range(value_of(&bed, "grpc_client_call_duration_seconds_sum" OK) * 1000, 800, 1300);
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
 }
 
 /* What callers make up as methods costs a bounded number of series. */
@@ -252,6 +276,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_of_calls_and_attempts),
         cmocka_unit_test(test_transparent_retries_are_told_apart),
+        cmocka_unit_test(test_an_attempt_begins_when_it_is_sent),
         cmocka_unit_test(test_methods_are_bounded),
         cmocka_unit_test(test_endpoints_by_state),
         cmocka_unit_test(test_draining_is_seen),
