@@ -6,7 +6,6 @@
 
 #include <fairlead/call.h>
 #include <inttypes.h>
-#include <stdio.h>
 
 #define PARTIAL_KEPT ((size_t)64 * 1024) /* a larger buffer is given back after its message */
 
@@ -168,6 +167,19 @@ static const struct timeout_unit {
 #define NS_IN_A_MS UINT64_C(1000000)
 #define UNIT_COUNT FL_COUNT(timeout_units)
 
+/* `value` is at most TIMEOUT_VALUE_MAX. By hand, for nearly every call has one. */
+static void write_timeout(uint64_t value, char unit, char out[FL_GRPC_TIMEOUT_MAX]) {
+    char digits[FL_GRPC_TIMEOUT_MAX];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (n > 0) *out++ = digits[--n];
+    *out++ = unit;
+    *out = '\0';
+}
+
 /* In the finest unit from milliseconds up that has room; rounded up, so that a server never gives
  * up before its client does. */
 void fl_grpc_timeout_format(uint64_t ms, char out[FL_GRPC_TIMEOUT_MAX]) {
@@ -178,7 +190,7 @@ void fl_grpc_timeout_format(uint64_t ms, char out[FL_GRPC_TIMEOUT_MAX]) {
         value = ms / unit_ms + (ms % unit_ms != 0);
     }
     value = FL_MIN(value, TIMEOUT_VALUE_MAX);
-    snprintf(out, FL_GRPC_TIMEOUT_MAX, "%" PRIu64 "%c", value, timeout_units[unit].name);
+    write_timeout(value, timeout_units[unit].name, out);
 }
 
 bool fl_grpc_timeout_parse(struct fl_str text, uint64_t *ms) {
