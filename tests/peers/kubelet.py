@@ -1,7 +1,8 @@
 """The kubelet's part: runs every pod as a real gRPC server on the pod's own address.
 
-Pods run `fairlead echo`, grpc-go and gRPC C++ in turn; all get SIGTERM when the pod is deleted and leave
-as they like. Addresses are never used again."""
+Pods run `fairlead echo` and grpc-go in turn, and gRPC C++ where a scenario wants it; all get SIGTERM when
+the pod is deleted and leave as they like, or SIGKILL when its grace period is over. Addresses are never
+used again."""
 import signal
 import threading
 import time
@@ -12,20 +13,28 @@ from process import Process
 
 PORT = 50051
 NODES = {"node-a": "zone-1", "node-b": "zone-2"}
+OURS, GRPC_GO, GRPC_CPP = "fairlead", "grpc-echo", "grpc-cpp-echo"
 MANY = 20  # beyond so many pods at once all run the lighter server
 
 
 class Pod:
     """A pod's process and what the API server is to be told of it."""
 
-    def __init__(self, name, address, node, process):
-        self.name, self.address, self.node, self.process = name, address, node, process
-        self.told = self.ending = False
+    def __init__(self, name, address, node, program, process):
+        self.name, self.address, self.node = name, address, node
+        self.program, self.process = program, process
+        self.told = self.killed = False
+        self.kill_at = None  # it was told to end, and has until then
+
+    @property
+    def ending(self):
+        return self.kill_at is not None
 
 
 class Kubelet:
     def __init__(self, cluster, fairlead):
         self.cluster, self.fairlead = cluster, fairlead
+        self.programs = [OURS, GRPC_GO]
         self.pods = {}  # uid -> Pod
         self.count = 0
         self.stopping = threading.Event()
@@ -64,11 +73,10 @@ class Kubelet:
         self.count += 1
         address = f"10.244.{self.count // 250}.{self.count % 250 + 1}"
         node = list(NODES)[self.count % len(NODES)]
-        programs = [[self.fairlead, "echo"], [self.cluster.bin / "grpc-echo"],
-                    [self.cluster.bin / "grpc-cpp-echo"]]
-        program = programs[self.count % len(programs) if pods <= MANY else 0]
-        return Pod(name, address, node, Process(self.cluster.folder, "pods", [
-            *program, "--listen", f"{address}:{PORT}"]))
+        program = self.programs[self.count % len(self.programs) if pods <= MANY else 0]
+        command = [self.fairlead, "echo"] if program == OURS else [self.cluster.bin / program]
+        return Pod(name, address, node, program, Process(self.cluster.folder, "pods", [
+            *command, "--listen", f"{address}:{PORT}"]))
 
     def tell(self, pod, mine):
         path = f"/api/v1/namespaces/default/pods/{mine.name}"
@@ -85,12 +93,15 @@ class Kubelet:
         mine = self.pods.get(pod["metadata"]["uid"])
         if mine and not mine.ending:
             mine.process.child.send_signal(signal.SIGTERM)
-            mine.ending = True
+            mine.kill_at = time.monotonic() + pod["metadata"]["deletionGracePeriodSeconds"]
+        if mine and mine.process.alive() and time.monotonic() > mine.kill_at:
+            mine.process.child.kill()
+            mine.killed = True
         if mine and mine.process.alive():
             return
         if mine:
             mine.process.stop()
-            if mine.process.child.returncode != 0:
+            if mine.process.child.returncode != 0 and not mine.killed:
                 raise AssertionError(f"pod {mine.name} ended with {mine.process.child.returncode}")
         path = f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}?gracePeriodSeconds=0"
         try:

@@ -13,8 +13,8 @@ import time
 HERE = pathlib.Path(__file__).parent
 LANES = 2
 # The longest first, so that no lane ends long after the other.
-GROUPS = ["history", "outages", "pods", "network", "rights", "old_etcd", "tokens", "certificates",
-          "faults", "switch", "simulator", "commands", "interop"]
+GROUPS = ["history", "outages", "pods", "faults", "network", "rights", "old_etcd", "tokens", "certificates",
+          "switch", "manager", "simulator", "commands", "interop"]
 # Any address of 10.244.0.0/16 is local there, so that pods have addresses which the API server accepts.
 # The namespace ends with the last process in it.
 IN_NAMESPACE = ["unshare", "--net", "sh", "-c",

@@ -1,4 +1,4 @@
-"""A steady load by tests/peers/driver/peer_load, which tells all the while what became of its calls."""
+"""A steady load by a program of tests/peers/driver, which tells all the while what became of its calls."""
 import json
 import pathlib
 import signal
@@ -10,10 +10,10 @@ from waiting import wait_for
 
 
 class Load:
-    """`options`: of peer_load, as option="value" or option=True."""
+    """`options`: of the program, as option="value" or option=True."""
 
-    def __init__(self, bed, target, **options):
-        program = pathlib.Path(bed.fairlead).parent / "tests" / "peers" / "driver" / "peer_load"
+    def __init__(self, bed, target, program="peer_load", **options):
+        program = pathlib.Path(bed.fairlead).parent / "tests" / "peers" / "driver" / program
         flags = []
         for name, value in options.items():
             flags += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])

@@ -83,8 +83,11 @@ void load_account_end(struct load_account *account, uint64_t number,
         count_outcome(account, result);
         return;
     }
-    if (account->ok++ > 0)
-        account->longest_gap_ms = FL_MAX(account->longest_gap_ms, now_ms - account->last_ok_ms);
+    if (account->ok++ > 0) {
+        int64_t gap_ms = now_ms - account->last_ok_ms;
+        account->longest_gap_ms = FL_MAX(account->longest_gap_ms, gap_ms);
+        if (gap_ms > LOAD_PAUSE_MS) account->resumed_ms = now_ms;
+    }
     account->last_ok_ms = now_ms;
 }
 
@@ -92,9 +95,10 @@ void load_account_print(const struct load_account *account, FILE *out) {
     fprintf(out,
             "\"started\":%" PRIu64 ",\"ended\":%" PRIu64 ",\"ok\":%" PRIu64
             ",\"toRemoved\":%" PRIu64 ",\"toEnding\":%" PRIu64 ",\"retries\":%" PRIu64
-            ",\"sets\":%" PRIu64 ",\"longestGapMs\":%" PRId64 ",\"failures\":{",
+            ",\"sets\":%" PRIu64 ",\"longestGapMs\":%" PRId64 ",\"resumedMs\":%" PRId64
+            ",\"failures\":{",
             account->started, account->ended, account->ok, account->to_removed, account->to_ending,
-            account->retries, account->sets, account->longest_gap_ms);
+            account->retries, account->sets, account->longest_gap_ms, account->resumed_ms);
     for (size_t i = 0; i < account->outcome_count; i++)
         fprintf(out, "%s\"%s\":%" PRIu64, i ? "," : "", account->outcomes[i].text,
                 account->outcomes[i].calls);

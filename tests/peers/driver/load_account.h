@@ -12,6 +12,7 @@
 #define LOAD_PEERS_MAX    4096
 #define LOAD_OUTCOMES_MAX 64
 #define LOAD_NEVER        UINT64_MAX
+#define LOAD_PAUSE_MS     500
 
 struct load_peer {
     char address[300]; /* address:port */
@@ -29,6 +30,7 @@ struct load_outcome {
 struct load_account {
     uint64_t started, ended, ok, to_removed, to_ending, retries, sets, usable;
     int64_t last_ok_ms, longest_gap_ms; /* between two calls that went well */
+    int64_t resumed_ms; /* when calls last went well again after LOAD_PAUSE_MS without */
     struct load_peer peers[LOAD_PEERS_MAX];
     size_t peer_count;
     struct load_outcome outcomes[LOAD_OUTCOMES_MAX];

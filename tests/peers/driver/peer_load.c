@@ -7,21 +7,17 @@
  * Prints what became of them as one line of JSON five times a second and at the end. SIGUSR1 holds
  * new calls back, the next one lets them go on. One thread turns the loop (FL_RUNTIME_POLL). */
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "base/def.h"
-#include "peers/driver/load_account.h"
+#include "peers/driver/load_calls.h"
+#include "peers/driver/load_loop.h"
 #include "peers/driver/load_streams.h"
 
-#define REPORT_MS     200
-#define TURN_MS       1   /* streams and calls look at the clock so often */
-#define WARM_CALLS    100 /* every endpoint is connected by then, and streams spread */
-#define IN_FLIGHT_MAX 9000
+#define REPORT_MS  200
+#define WARM_CALLS 100 /* every endpoint is connected by then, and streams spread */
 
 struct load {
     struct fl_runtime *runtime;
@@ -30,16 +26,9 @@ struct load {
     struct fl_subscription *subscription;
     struct fl_discovery_options from;
     struct fl_channel_options options;
-    struct fl_call_options call;
     const char *target;
-    unsigned rate;
-    struct load_account account;
+    struct load_calls calls;
     struct load_streams streams;
-};
-
-struct pending {
-    struct load *load;
-    uint64_t number;
 };
 
 static volatile sig_atomic_t stopping, held_back;
@@ -51,54 +40,11 @@ static void on_signal(int signal) {
         stopping = 1;
 }
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void turn(struct load *load) {
-    struct pollfd readable = {.fd = fl_runtime_fd(load->runtime), .events = POLLIN};
-    int wait_ms = fl_runtime_deadline_ms(load->runtime);
-    poll(&readable, 1, wait_ms < 0 || wait_ms > TURN_MS ? TURN_MS : wait_ms);
-    fl_runtime_turn(load->runtime);
-}
-
-/* --- calls --- */
-
-static void on_end(void *arg, const struct fl_call_result *result) {
-    struct pending *pending = arg;
-    load_account_end(&pending->load->account, pending->number, result, now_ms());
-    free(pending);
-}
-
-static void start_call(struct load *load) {
-    static const char request[] = {10, 4, 'a', 'h', 'o', 'y'};
-    struct pending *pending = malloc(sizeof(*pending));
-    struct fl_error err;
-    if (!pending) abort();
-    *pending = (struct pending){load, load->account.started++};
-    if (fl_call_unary(load->channel, "/grpc.examples.echo.Echo/UnaryEcho", request, sizeof(request),
-                      &load->call, on_end, pending, NULL, &err) != 0)
-        abort();
-}
-
-/* Starts what is due; what could not be started in time is not caught up with. */
-static void start_due(struct load *load, int64_t *last_ms, unsigned *rest) {
-    int64_t now = now_ms();
-    int64_t due = (FL_MIN(now - *last_ms, 100) * load->rate + *rest);
-    *last_ms = now;
-    *rest = (unsigned)(due % 1000);
-    if (held_back) return;
-    for (int64_t i = 0; i < due / 1000; i++)
-        if (load->account.started - load->account.ended < IN_FLIGHT_MAX) start_call(load);
-}
-
 /* --- the run --- */
 
 static void report(const struct load *load) {
     printf("{");
-    load_account_print(&load->account, stdout);
+    load_account_print(&load->calls.account, stdout);
     printf(",");
     load_streams_print(&load->streams, stdout);
     printf("}\n");
@@ -109,7 +55,7 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
                    const struct fl_error *trouble) {
     FL_UNUSED(previous);
     FL_UNUSED(trouble);
-    load_account_set(&((struct load *)arg)->account, set);
+    load_account_set(&((struct load *)arg)->calls.account, set);
 }
 
 /* The channel first: it has taken in a set before the account does. */
@@ -123,35 +69,32 @@ static int open_load(struct load *load, struct fl_error *err) {
     if (rc == 0)
         rc = fl_discovery_subscribe(load->discovery, load->runtime, load->target, on_set, load,
                                     &load->subscription, err);
-    load->streams.channel = load->channel;
+    load->calls.channel = load->streams.channel = load->channel;
     return rc;
 }
 
 static void run(struct load *load) {
-    int64_t last_ms = now_ms(), reported_ms = last_ms;
-    unsigned rest = 0;
+    int64_t reported_ms = load_now_ms();
     while (!stopping) {
-        start_due(load, &last_ms, &rest);
-        if (load->account.ok >= WARM_CALLS) load_streams_step(&load->streams);
-        turn(load);
-        if (now_ms() - reported_ms < REPORT_MS) continue;
-        reported_ms = now_ms();
+        load_calls_step(&load->calls, held_back);
+        if (load->calls.account.ok >= WARM_CALLS) load_streams_step(&load->streams);
+        load_turn(load->runtime);
+        if (load_now_ms() - reported_ms < REPORT_MS) continue;
+        reported_ms = load_now_ms();
         report(load);
     }
-    while (load->account.ended < load->account.started) turn(load);
+    while (!load_calls_ended(&load->calls)) load_turn(load->runtime);
     report(load);
-    while (!load_streams_stop(&load->streams)) turn(load);
+    while (!load_streams_stop(&load->streams)) load_turn(load->runtime);
 }
-
-static void on_closed(void *arg) { *(bool *)arg = true; }
 
 static void close_load(struct load *load) {
     bool closed[3] = {false};
-    fl_subscription_close(load->subscription, on_closed, &closed[0]);
-    fl_channel_close(load->channel, on_closed, &closed[1]);
-    while (!closed[0] || !closed[1]) turn(load);
-    fl_discovery_close(load->discovery, on_closed, &closed[2]);
-    while (!closed[2]) turn(load);
+    fl_subscription_close(load->subscription, load_on_closed, &closed[0]);
+    fl_channel_close(load->channel, load_on_closed, &closed[1]);
+    while (!closed[0] || !closed[1]) load_turn(load->runtime);
+    fl_discovery_close(load->discovery, load_on_closed, &closed[2]);
+    while (!closed[2]) load_turn(load->runtime);
     fl_runtime_free(load->runtime);
 }
 
@@ -171,9 +114,9 @@ static bool read_arguments(struct load *load, int argc, char **argv) {
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         unsigned number = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
         if (option == '?') return false;
-        if (option == 'r') load->rate = number;
+        if (option == 'r') load->calls.rate = number;
         if (option == 's') load->streams.count = FL_MIN(number, LOAD_STREAMS_MAX);
-        if (option == 't') load->call.timeout_ms = number;
+        if (option == 't') load->calls.options.timeout_ms = number;
         if (option == 'k') load->options.keepalive_ms = number;
         if (option == 'a') load->options.keepalive_timeout_ms = number;
         if (option == 'w') load->options.keepalive_without_calls = true;
@@ -185,7 +128,7 @@ static bool read_arguments(struct load *load, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    static struct load load = {.call.timeout_ms = 10000};
+    static struct load load = {.calls.options.timeout_ms = 10000};
     struct fl_error err;
     if (!read_arguments(&load, argc, argv)) {
         fprintf(stderr, "usage: peer_load [OPTIONS] TARGET\n");
