@@ -2,7 +2,7 @@
  *
  *   peer_load [--rate CALLS_PER_S] [--streams N] [--timeout MS] [--keepalive MS]
  *             [--keepalive-timeout MS] [--keepalive-without-calls] [--connect-timeout MS]
- *             [--kubeconfig FILE] [--verbose] TARGET
+ *             [--kubeconfig FILE] TARGET
  *
  * Prints what became of them as one line of JSON five times a second and at the end. SIGUSR1 holds
  * new calls back, the next one lets them go on. One thread turns the loop (FL_RUNTIME_POLL). */
