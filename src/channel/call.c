@@ -259,11 +259,9 @@ void fl_call_begin(struct fl_call *call) {
 /* "/package.Service/Method" in visible ASCII. */
 static bool method_fits(const char *method) {
     if (!method || method[0] != '/') return false;
-    size_t n = 0;
-    for (; method[n]; n++) {
-        if (method[n] <= ' ' || method[n] > '~' || n == METHOD_MAX) return false;
-    }
-    return n > 1;
+    size_t n = 1;
+    while (method[n] > ' ' && method[n] <= '~' && n <= METHOD_MAX) n++;
+    return n > 1 && n <= METHOD_MAX && !method[n];
 }
 
 static int check_trace(const struct fl_call_options *options, struct fl_error *err) {

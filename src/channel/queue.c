@@ -10,18 +10,15 @@
 
 #define TRANSPARENT_RETRIES_MAX 5
 
-static bool has_room(const struct fl_pick *pick) {
-    return fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick)) != NULL;
+static struct fl_transport *usable(const struct fl_pick *pick) {
+    return fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick));
 }
 
-static bool is_fresh_at(const struct fl_subchannel *sub, uint64_t now_us) {
-    const struct fl_transport *transport = fl_subchannel_usable(sub);
-    return transport && !fl_transport_quiet(transport, now_us / 1000);
-}
+static bool has_room(const struct fl_pick *pick) { return usable(pick) != NULL; }
 
 static bool is_fresh(const struct fl_pick *pick) {
-    const struct fl_subchannel *sub = FL_CONTAINER(pick, const struct fl_subchannel, pick);
-    return is_fresh_at(sub, fl_io_now_us(sub->connector->io));
+    const struct fl_transport *transport = usable(pick);
+    return transport && !fl_transport_quiet(transport, fl_io_now_ms(transport->sub->connector->io));
 }
 
 /* The header's values together are one hash, however many there are (gRFC A42). */
@@ -38,30 +35,37 @@ static struct fl_pick_context context_of(const struct fl_channel *channel,
     return context;
 }
 
-/* The endpoint that the caller chose, if it takes the call now. */
-static struct fl_subchannel *chosen(const struct fl_handle *endpoint) {
-    struct fl_subchannel *sub = endpoint->loop_data.sub;
-    if (!sub || !atomic_load(&endpoint->usable) || !has_room(&sub->pick)) return NULL;
-    if (is_fresh(&sub->pick)) return sub;
-    fl_transport_ask(fl_subchannel_usable(sub));
+/* NULL: it must be asked before a call may use it, and is. NULL is allowed. */
+static struct fl_transport *ask_first(struct fl_transport *transport,
+                                      const struct fl_attempt *attempt) {
+    if (!transport || !fl_transport_quiet(transport, fl_attempt_now_us(attempt) / 1000))
+        return transport;
+    fl_transport_ask(transport);
     return NULL;
+}
+
+/* The endpoint that the caller chose, if it takes the call now. */
+static struct fl_transport *chosen(const struct fl_attempt *attempt) {
+    const struct fl_handle *endpoint = attempt->call->endpoint;
+    const struct fl_subchannel *sub = endpoint->loop_data.sub;
+    if (!sub || !atomic_load(&endpoint->usable)) return NULL;
+    return ask_first(fl_subchannel_usable(sub), attempt);
 }
 
 /* Who takes the call now; NULL: it must wait. Whose turn it is after a long quiet is asked first
  * and the call goes to another one; a call that has waited takes who has answered. */
-static struct fl_subchannel *choose(struct fl_channel *channel, const struct fl_attempt *attempt) {
-    if (attempt->call->endpoint) return chosen(attempt->call->endpoint);
+static struct fl_transport *choose(struct fl_channel *channel, const struct fl_attempt *attempt) {
+    if (attempt->call->endpoint) return chosen(attempt);
     struct fl_balancer *balancer = &channel->loop_data.balancer;
     const struct fl_pick_context context = context_of(channel, attempt->call);
     bool waited = attempt->state == FL_ATTEMPT_WAITING;
     struct fl_pick *pick = waited ? fl_balancer_next(balancer, &context, is_fresh) : NULL;
     if (!pick) pick = fl_balancer_next(balancer, &context, has_room);
     if (!pick) return NULL;
-    struct fl_subchannel *sub = FL_CONTAINER(pick, struct fl_subchannel, pick);
-    if (is_fresh_at(sub, fl_attempt_now_us(attempt))) return sub;
-    fl_transport_ask(fl_subchannel_usable(sub));
-    pick = waited ? NULL : fl_balancer_next(balancer, &context, is_fresh);
-    return pick ? FL_CONTAINER(pick, struct fl_subchannel, pick) : NULL;
+    struct fl_transport *transport = ask_first(usable(pick), attempt);
+    if (transport || waited) return transport;
+    pick = fl_balancer_next(balancer, &context, is_fresh);
+    return pick ? usable(pick) : NULL;
 }
 
 /* No server saw this attempt. False: it was one too many, and the call is ending. */
@@ -89,12 +93,12 @@ static void tell_pick(const struct fl_channel *channel, const struct fl_subchann
 /* False: it must wait. */
 static bool try_send(struct fl_channel *channel, struct fl_attempt *attempt) {
     for (;;) {
-        struct fl_subchannel *sub = choose(channel, attempt);
-        if (!sub) return false;
+        struct fl_transport *transport = choose(channel, attempt);
+        if (!transport) return false;
         struct fl_error err = {FL_OK, ""};
-        int rc = fl_attempt_send(attempt, fl_subchannel_usable(sub), &err);
+        int rc = fl_attempt_send(attempt, transport, &err);
         if (rc == 0) {
-            tell_pick(channel, sub);
+            tell_pick(channel, transport->sub);
             return true;
         }
         if (rc == FL_ENOMEM || rc == FL_EUNAUTHORIZED) {
