@@ -49,8 +49,8 @@ bool fl_log_on(enum fl_log_level level);
 void fl_log_write(int64_t wall_ms, enum fl_log_level level, const char *message,
                   const struct fl_log_field *fields, size_t count);
 
-/* A line that is a text and no fields: "2026-11-21T02:54:00.123Z text", as JSON under `message`. Cut
- * and escaped as others are. */
+/* A line that is a text and no fields: "2026-11-21T02:54:00.123Z text", as JSON under `message`.
+ * Cut and escaped as others are. */
 void fl_log_write_text(int64_t wall_ms, enum fl_log_level level, const char *text);
 
 /* RFC 3339 in UTC with milliseconds, "2026-11-21T02:54:00.123Z". */

@@ -1,5 +1,6 @@
-// echo.cc - a pod's process on gRPC C++: answers every method, unary or streaming, with the messages
-// that it gets. At SIGTERM it shuts down gracefully at once, with no sleep before it, and exits.
+// echo.cc - a pod's process on gRPC C++: answers every method, unary or streaming, with the
+// messages that it gets. At SIGTERM it shuts down gracefully at once, with no sleep before it, and
+// exits.
 //
 //   grpc-cpp-echo --listen ADDR
 #include <grpcpp/generic/async_generic_service.h>
@@ -15,7 +16,7 @@ namespace {
 
 // One call: read, write, read, ... until the client has said all.
 class Echo : public grpc::ServerGenericBidiReactor {
-   public:
+  public:
     Echo() { StartRead(&message_); }
     void OnReadDone(bool ok) override {
         if (ok)
@@ -31,19 +32,19 @@ class Echo : public grpc::ServerGenericBidiReactor {
     }
     void OnDone() override { delete this; }
 
-   private:
+  private:
     grpc::ByteBuffer message_;
 };
 
 class Service : public grpc::CallbackGenericService {
-    grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
+    grpc::ServerGenericBidiReactor *CreateReactor(grpc::GenericCallbackServerContext *) override {
         return new Echo;
     }
 };
 
-}  // namespace
+} // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv) {
     if (argc != 3 || std::strcmp(argv[1], "--listen") != 0) {
         std::fprintf(stderr, "usage: grpc-cpp-echo --listen ADDR\n");
         return 2;
@@ -51,7 +52,7 @@ int main(int argc, char** argv) {
     sigset_t term;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &term, nullptr);  // in all threads: one waits for it below
+    pthread_sigmask(SIG_BLOCK, &term, nullptr); // in all threads: one waits for it below
     Service service;
     grpc::ServerBuilder builder;
     int port = 0;
@@ -64,7 +65,7 @@ int main(int argc, char** argv) {
     std::thread waiter([&] {
         int signal;
         sigwait(&term, &signal);
-        server->Shutdown();  // stops listening, says GOAWAY, waits for the calls
+        server->Shutdown(); // stops listening, says GOAWAY, waits for the calls
     });
     server->Wait();
     waiter.join();
