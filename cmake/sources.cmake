@@ -174,7 +174,9 @@ set(FL_SOURCES_channel
   src/channel/frame.c
   src/channel/head.c
   src/channel/health.c
+  src/channel/health_check.c
   src/channel/health_service.c
+  src/channel/health_verdict.c
   src/channel/health_watch.c
   src/channel/idle.c
   src/channel/inbox.c

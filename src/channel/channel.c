@@ -170,7 +170,7 @@ static void begin_close(struct fl_channel *channel) {
 static bool is_empty(struct fl_channel *channel) {
     return !channel->loop_data.subscribed &&
            fl_list_empty(&channel->loop_data.connector.transports) &&
-           fl_list_empty(&channel->loop_data.ending);
+           channel->loop_data.checker.runs == 0 && fl_list_empty(&channel->loop_data.ending);
 }
 
 /* Another thread that has not quite left, or a task that will still run. */
@@ -251,6 +251,7 @@ static void init_loop_data(struct fl_channel *channel) {
         .drain_ms = options->drain_ms,
         .connections_max = options->connections_max,
         .credentials = channel->credentials,
+        .checker = options->health.check.kind ? &channel->loop_data.checker : NULL,
         .health = options->health.grpc_service ? &channel->loop_data.health : NULL,
         .on_state = on_state,
         .on_room = on_room,
@@ -302,17 +303,19 @@ static int read_service_config(struct fl_channel *channel, struct fl_balance_opt
     return 0;
 }
 
-/* Configured is on, or an error (C14). */
 static int open_health(struct fl_channel *channel, struct fl_error *err) {
     struct fl_health_question *question = &channel->loop_data.health;
-    const char *service = channel->options.health.grpc_service;
+    const struct fl_health_options *options = &channel->options.health;
     const struct fl_http_request head = {
         .scheme = channel->credentials ? FL_STR("https") : FL_STR("http"),
         .authority = fl_str_of(channel->authority),
         .headers = {channel->headers, FL_CHANNEL_HEADERS},
     };
-    if (!service) return 0;
-    if (fl_health_question_init(question, channel->io, service, &head) != 0)
+    if (options->check.kind != FL_HEALTH_CHECK_NONE)
+        fl_health_checker_init(&channel->loop_data.checker, channel->io, &options->check, on_empty,
+                               channel);
+    if (!options->grpc_service) return 0;
+    if (fl_health_question_init(question, channel->io, options->grpc_service, &head) != 0)
         return fl_fail_nomem(err);
     question->answer_ms = channel->options.connect_timeout_ms;
     question->backoff = (struct fl_backoff_policy){

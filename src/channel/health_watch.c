@@ -39,10 +39,11 @@ static const uint32_t moves[] = {
 struct fl_health_watch {
     struct fl_health_question *question;
     const char *peer;
-    fl_health_verdict_cb *on_verdict;
+    void (*on_verdict)(void *arg);
     void *arg;
     int state;
     enum fl_channel_state verdict;
+    struct fl_error why; /* of TRANSIENT_FAILURE */
     struct fl_http_conn *conn;
     struct fl_http_stream *stream; /* ASKED, TOLD */
     struct fl_reply reply;         /* of the stream */
@@ -61,7 +62,7 @@ int fl_health_question_init(struct fl_health_question *question, struct fl_io *i
     question->head.path = FL_STR("/grpc.health.v1.Health/Watch");
     question->unhealthy =
         fl_metrics_get(io->metrics, FL_METRIC_GAUGE, "fairlead_channel_unhealthy",
-                       "Connected endpoints that get no calls by their health.", "check=grpc");
+                       "Endpoints that get no calls by their health, by check.", "check=grpc");
     fl_buf_init(&question->message, REQUEST_MAX);
     struct fl_pb_writer writer = fl_pb_writer_of(&question->message);
     fl_pb_put_text(&writer, 1, fl_str_of(service)); /* HealthCheckRequest {string service = 1} */
@@ -97,7 +98,8 @@ static void judge(struct fl_health_watch *watch, enum fl_channel_state verdict,
                   const struct fl_error *why) {
     if (watch->verdict != verdict) log_verdict(watch, verdict, why);
     set_verdict(watch, verdict);
-    watch->on_verdict(watch->arg, verdict, why);
+    watch->why = *why;
+    watch->on_verdict(watch->arg);
 }
 
 /* --- how a stream ends --- */
@@ -287,7 +289,7 @@ static void timer_due(struct fl_timer *timer) {
 }
 
 int fl_health_watch_new(struct fl_health_question *question, const char *peer,
-                        fl_health_verdict_cb *on_verdict, void *arg, struct fl_health_watch **out) {
+                        void (*on_verdict)(void *arg), void *arg, struct fl_health_watch **out) {
     struct fl_health_watch *watch = FL_NEW(struct fl_health_watch);
     if (!watch) return FL_ENOMEM;
     if (fl_io_timer_init(question->io, &watch->timer, timer_due) != 0) {
@@ -330,4 +332,8 @@ void fl_health_watch_stop(struct fl_health_watch *watch) {
 
 enum fl_channel_state fl_health_watch_verdict(const struct fl_health_watch *watch) {
     return watch->verdict;
+}
+
+const struct fl_error *fl_health_watch_why(const struct fl_health_watch *watch) {
+    return &watch->why;
 }

@@ -31,13 +31,9 @@ void fl_health_question_deinit(struct fl_health_question *question); /* zeroed i
 
 struct fl_health_watch;
 
-/* READY: healthy; TRANSIENT_FAILURE: not, with why. Comes again where the why changes. */
-typedef void fl_health_verdict_cb(void *arg, enum fl_channel_state verdict,
-                                  const struct fl_error *why);
-
-/* `peer` is borrowed. FL_ENOMEM. */
+/* `peer` is borrowed. on_verdict: it changed, or why it is what it is. FL_ENOMEM. */
 FL_MUST int fl_health_watch_new(struct fl_health_question *question, const char *peer,
-                                fl_health_verdict_cb *on_verdict, void *arg,
+                                void (*on_verdict)(void *arg), void *arg,
                                 struct fl_health_watch **out);
 /* Behind the end of every connection that it was on. NULL is allowed. */
 void fl_health_watch_free(struct fl_health_watch *watch);
@@ -47,7 +43,8 @@ void fl_health_watch_free(struct fl_health_watch *watch);
 void fl_health_watch_start(struct fl_health_watch *watch, struct fl_http_conn *conn);
 /* The connection is let go: nothing is asked and nothing is known. Twice is allowed. */
 void fl_health_watch_stop(struct fl_health_watch *watch);
-/* CONNECTING: not known yet. */
+/* READY: it is healthy; TRANSIENT_FAILURE: it is not; CONNECTING: not known yet. */
 enum fl_channel_state fl_health_watch_verdict(const struct fl_health_watch *watch);
+const struct fl_error *fl_health_watch_why(const struct fl_health_watch *watch); /* it is not */
 
 #endif

@@ -11,6 +11,7 @@
 #include "channel/channel.h"
 #include "channel/ejection.h"
 #include "channel/handle.h"
+#include "channel/health_check.h"
 #include "channel/health_watch.h"
 #include "channel/idle.h"
 #include "channel/inbox.h"
@@ -38,6 +39,7 @@ struct fl_channel {
     /* The loop's thread only. */
     struct {
         struct fl_connector connector;
+        struct fl_health_checker checker; /* of the connector; zeroed: nobody is checked */
         struct fl_health_question health; /* of the connector; zeroed: nobody is asked */
         struct fl_map subs;               /* by peer: struct fl_subchannel */
         struct fl_list sub_list;

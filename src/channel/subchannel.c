@@ -37,12 +37,45 @@ static const uint32_t moves[] = {
     [FL_CHANNEL_SHUTDOWN] = 0,
 };
 
+/* Who is both asked and checked must pass both. */
+static int healthy_state(const struct fl_subchannel *sub) {
+    if (sub->check && fl_health_check_unhealthy(sub->check)) return FL_CHANNEL_TRANSIENT_FAILURE;
+    return sub->watch ? (int)fl_health_watch_verdict(sub->watch) : FL_CHANNEL_READY;
+}
+
+static bool is_unhealthy(const struct fl_subchannel *sub) {
+    return sub->raw_state == FL_CHANNEL_READY && sub->state == FL_CHANNEL_TRANSIENT_FAILURE;
+}
+
+static const struct fl_error *unhealthy_why(const struct fl_subchannel *sub) {
+    const struct fl_error *why = sub->check ? fl_health_check_unhealthy(sub->check) : NULL;
+    return why ? why : fl_health_watch_why(sub->watch);
+}
+
 /* A connection says nothing of its endpoint's health (gRFC A17). */
 static void show(struct fl_subchannel *sub) {
-    int state = sub->raw_state;
-    if (state == FL_CHANNEL_READY && sub->watch) state = (int)fl_health_watch_verdict(sub->watch);
+    int state = sub->raw_state == FL_CHANNEL_READY ? healthy_state(sub) : sub->raw_state;
     fl_connection_metrics_state(&sub->connector->metrics, sub->state, state);
     sub->state = state;
+    if (state == FL_CHANNEL_READY) sub->failed = false;
+    if (!is_unhealthy(sub)) return;
+    sub->failed = true;
+    sub->why = *unhealthy_why(sub);
+}
+
+static void on_verdict(void *arg) {
+    struct fl_subchannel *sub = arg;
+    show(sub);
+    sub->connector->on_state(sub->connector->arg, sub);
+}
+
+/* Who gets no calls anyway is not checked. */
+static void check_if_used(struct fl_subchannel *sub) {
+    if (!sub->check) return;
+    if (sub->wanted && sub->raw_state == FL_CHANNEL_READY)
+        fl_health_check_start(sub->check);
+    else
+        fl_health_check_stop(sub->check);
 }
 
 static void shift(struct fl_subchannel *sub, enum fl_channel_state to) {
@@ -54,6 +87,7 @@ static void move(struct fl_subchannel *sub, enum fl_channel_state to) {
     shift(sub, to);
     FL_ASSERT((sub->current != NULL) == (to == FL_CHANNEL_CONNECTING || to == FL_CHANNEL_READY));
     FL_ASSERT(fl_timer_is_set(&sub->timer) == (to == FL_CHANNEL_TRANSIENT_FAILURE));
+    check_if_used(sub);
     sub->connector->on_state(sub->connector->arg, sub);
 }
 
@@ -102,14 +136,6 @@ static void backoff_over(struct fl_timer *timer) {
     connect_if_wanted(sub);
 }
 
-static void on_verdict(void *arg, enum fl_channel_state verdict, const struct fl_error *why) {
-    struct fl_subchannel *sub = arg;
-    sub->failed = verdict == FL_CHANNEL_TRANSIENT_FAILURE;
-    if (sub->failed) sub->why = *why;
-    show(sub);
-    sub->connector->on_state(sub->connector->arg, sub);
-}
-
 int fl_subchannel_new(struct fl_connector *connector, const char *host, uint16_t port,
                       const char *peer, struct fl_subchannel **out) {
     struct fl_subchannel *sub = FL_NEW(struct fl_subchannel);
@@ -126,6 +152,9 @@ int fl_subchannel_new(struct fl_connector *connector, const char *host, uint16_t
     sub->peer = fl_strdup(peer);
     if (!sub->host || !sub->peer) goto fail;
     if (fl_io_timer_init(connector->io, &sub->timer, backoff_over) != 0) goto fail;
+    if (connector->checker && fl_health_check_new(connector->checker, sub->host, port, sub->peer,
+                                                  on_verdict, sub, &sub->check) != 0)
+        goto fail;
     if (connector->health &&
         fl_health_watch_new(connector->health, sub->peer, on_verdict, sub, &sub->watch) != 0)
         goto fail;
@@ -144,6 +173,7 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub) {
     fl_connection_metrics_state(&sub->connector->metrics, sub->state, FL_CHANNEL_SHUTDOWN);
     fl_io_timer_deinit(sub->connector->io, &sub->timer);
     fl_health_watch_free(sub->watch);
+    fl_health_check_free(sub->check);
     fl_free(sub->host);
     fl_free(sub->peer);
     fl_free(sub);
@@ -160,15 +190,12 @@ static void forget_failures(struct fl_subchannel *sub) {
     sub->hasty = false;
 }
 
-static bool is_unhealthy(const struct fl_subchannel *sub) {
-    return sub->raw_state == FL_CHANNEL_READY && sub->state == FL_CHANNEL_TRANSIENT_FAILURE;
-}
-
 void fl_subchannel_want(struct fl_subchannel *sub, bool wanted) {
     bool again = wanted && !sub->wanted;
     sub->wanted = wanted;
     if (again) forget_failures(sub);
     if (is_unhealthy(sub)) sub->failed = true;
+    check_if_used(sub);
     if (again && sub->raw_state == FL_CHANNEL_TRANSIENT_FAILURE) {
         fl_io_timer_clear(sub->connector->io, &sub->timer);
         move(sub, FL_CHANNEL_IDLE);
@@ -182,9 +209,15 @@ static void leave_current(struct fl_subchannel *sub) {
     if (sub->watch) fl_health_watch_stop(sub->watch);
 }
 
+/* By our own will: what is known of its health will be old when it is connected again. */
+static void give_up_current(struct fl_subchannel *sub) {
+    leave_current(sub);
+    if (sub->check) fl_health_check_forget(sub->check);
+}
+
 /* Gives every connection up; the caller moves on from CONNECTING or READY. */
 static void let_go(struct fl_subchannel *sub) {
-    leave_current(sub);
+    give_up_current(sub);
     FL_LIST_EACH (&sub->transports, item, next) {
         struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
         if (transport->ready)
@@ -197,7 +230,7 @@ static void let_go(struct fl_subchannel *sub) {
 void fl_subchannel_rest(struct fl_subchannel *sub, const char *cause) {
     bool connected = sub->current != NULL;
     sub->wanted = false;
-    leave_current(sub);
+    give_up_current(sub);
     FL_LIST_EACH (&sub->transports, item, next) {
         struct fl_transport *transport = FL_CONTAINER(item, struct fl_transport, sub_link);
         if (transport->ready)
@@ -288,7 +321,6 @@ void fl_subchannel_on_ready(struct fl_subchannel *sub, struct fl_transport *tran
     }
     FL_LOG(io, sub->failed ? FL_LOG_INFO : FL_LOG_DEBUG, "endpoint is connected",
            FL_LOG_TEXT_OF("peer", sub->peer));
-    if (!sub->watch) sub->failed = false;
     sub->ready_at_ms = fl_io_now_ms(io);
     fl_backoff_success(&sub->backoff, sub->ready_at_ms);
     move(sub, FL_CHANNEL_READY);

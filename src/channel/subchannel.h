@@ -16,6 +16,7 @@
 #include "channel/candidate.h"
 #include "channel/connection_metrics.h"
 #include "channel/credentials.h"
+#include "channel/health_check.h"
 #include "channel/health_watch.h"
 #include "channel/keepalive.h"
 #include "channel/outlier.h"
@@ -35,6 +36,7 @@ struct fl_connector {
     uint32_t connections_max;                   /* of one endpoint */
     struct fl_keepalive_times keepalive;        /* of connections made from now on */
     struct fl_channel_credentials *credentials; /* borrowed; NULL: cleartext */
+    struct fl_health_checker *checker;          /* borrowed; NULL: nobody is checked */
     struct fl_health_question *health;          /* borrowed; NULL: nobody is asked */
     struct fl_connection_metrics metrics;
     void (*on_state)(void *arg, struct fl_subchannel *sub);
@@ -66,6 +68,7 @@ struct fl_subchannel {
     struct fl_warmth warmth;
     struct fl_outlier_host outlier;
     struct fl_health_watch *watch; /* NULL: it is not asked */
+    struct fl_health_check *check; /* NULL: it is not checked */
     struct fl_list link;           /* the channel's */
     struct fl_transport *current;  /* CONNECTING, READY */
     struct fl_list transports;     /* current, further ones, and those that drain */

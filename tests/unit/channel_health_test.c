@@ -392,6 +392,53 @@ static void test_new_pod_at_the_address_is_asked_itself(void **state) {
     tear_down(&f);
 }
 
+/* Both are asked: each alone takes the endpoint away, and the cause is of who does. */
+static void test_watch_and_checks_together(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up(&f, 1, HEALTHY,
+           &(struct fl_channel_options){
+               .health = {.grpc_service = SERVICE,
+                          .check = {.kind = FL_HEALTH_CHECK_TCP, .interval_ms = 1000}}});
+    assert_int_equal(answering(&f), 1);
+    say(&f, 0, FL_HEALTH_NOT_SERVING);
+    expect_unavailable(&f, "NOT_SERVING");
+    fl_world_run_ms(f.bed.world, 5000); /* passed checks change nothing */
+    expect_unavailable(&f, "NOT_SERVING");
+    say(&f, 0, FL_HEALTH_SERVING);
+    assert_int_equal(answering(&f), 1);
+    tear_down(&f);
+    set_up(&f, 1, HEALTHY,
+           &(struct fl_channel_options){
+               .health = {.grpc_service = SERVICE,
+                          .check = {.kind = FL_HEALTH_CHECK_TCP, .port = 9}}});
+    expect_unavailable(&f, "health check of port 9"); /* whatever it says */
+    say(&f, 0, FL_HEALTH_NOT_SERVING);
+    say(&f, 0, FL_HEALTH_SERVING);
+    expect_unavailable(&f, "health check of port 9");
+    tear_down(&f);
+}
+
+static int64_t unhealthy_gauge(const struct fixture *f) {
+    return fl_metric_value(fl_metrics_get(f->bed.io->metrics, FL_METRIC_GAUGE,
+                                          "fairlead_channel_unhealthy", "", "check=grpc"));
+}
+
+static void test_gauge_goes_up_and_down(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up(&f, 2, HEALTHY, &by_option);
+    say(&f, 0, FL_HEALTH_NOT_SERVING);
+    say(&f, 1, FL_HEALTH_UNKNOWN);
+    say(&f, 1, FL_HEALTH_NOT_SERVING);
+    assert_int_equal(unhealthy_gauge(&f), 2);
+    say(&f, 0, FL_HEALTH_SERVING);
+    assert_int_equal(unhealthy_gauge(&f), 1);
+    fl_bed_close(&f.bed);
+    assert_int_equal(unhealthy_gauge(&f), 0);
+    tear_down(&f);
+}
+
 static void test_opening_with_each_allocation_failing(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -439,6 +486,8 @@ int main(void) {
         cmocka_unit_test(test_a_watch_does_not_keep_a_connection),
         cmocka_unit_test(test_idle_ends_watches_and_a_call_brings_them_back),
         cmocka_unit_test(test_new_pod_at_the_address_is_asked_itself),
+        cmocka_unit_test(test_watch_and_checks_together),
+        cmocka_unit_test(test_gauge_goes_up_and_down),
         cmocka_unit_test(test_opening_with_each_allocation_failing),
         cmocka_unit_test(test_watching_with_each_allocation_failing),
     };

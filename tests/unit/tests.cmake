@@ -107,7 +107,10 @@ fl_unit_test(channel_handle ROOMS sim SOURCES unit/support/bed.c unit/support/ha
   unit/support/peer.c)
 fl_unit_test(channel_health ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_health_check ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c)
 fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(channel_health_verdict ROOMS channel)
 fl_unit_test(channel_http2_interop ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_idle ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
