@@ -4,6 +4,7 @@ Pods run `fairlead echo` and grpc-go in turn, and gRPC C++ where a scenario want
 the pod is deleted and leave as they like, or SIGKILL when its grace period is over. Addresses are never
 used again."""
 import signal
+import socket
 import threading
 import time
 import urllib.error
@@ -25,6 +26,14 @@ class Pod:
         self.program, self.process = program, process
         self.told = self.killed = False
         self.kill_at = None  # it was told to end, and has until then
+
+    def listens(self):
+        """The readiness probe."""
+        try:
+            socket.create_connection((self.address, PORT), 1).close()
+        except OSError:
+            return False
+        return True
 
     @property
     def ending(self):
@@ -66,7 +75,7 @@ class Kubelet:
                 continue
             if uid not in self.pods:
                 self.pods[uid] = self.start(pod["metadata"]["name"], len(pods))
-            if not self.pods[uid].told:
+            if not self.pods[uid].told and self.pods[uid].listens():
                 self.tell(pod, self.pods[uid])
 
     def start(self, name, pods):
