@@ -226,13 +226,28 @@ static void run_line(struct fl_channel *channel, struct fl_list *line) {
 }
 
 /* An endpoint that the policy does not want is connected when somebody waits for it. */
+static void run_line_of(struct fl_channel *channel, struct fl_handle *endpoint) {
+    run_line(channel, &endpoint->loop_data.waiting);
+    fail_hopeless(channel, &endpoint->loop_data.waiting);
+    if (!fl_list_empty(&endpoint->loop_data.waiting))
+        fl_subchannel_connect(endpoint->loop_data.sub);
+}
+
+/* Once each, however lines come and go meanwhile: a call's credentials may start and cancel other
+ * calls. */
 static void run_lines_of_endpoints(struct fl_channel *channel) {
-    FL_LIST_EACH (&channel->loop_data.lines, item, next) {
-        struct fl_handle *endpoint = FL_CONTAINER(item, struct fl_handle, loop_data.line);
-        run_line(channel, &endpoint->loop_data.waiting);
-        fail_hopeless(channel, &endpoint->loop_data.waiting);
-        if (!fl_list_empty(&endpoint->loop_data.waiting))
-            fl_subchannel_connect(endpoint->loop_data.sub);
+    struct fl_list *lines = &channel->loop_data.lines, batch;
+    fl_list_init(&batch);
+    while (!fl_list_empty(lines)) {
+        struct fl_list *line = lines->next;
+        fl_list_remove(line);
+        fl_list_push(&batch, line);
+    }
+    while (!fl_list_empty(&batch)) {
+        struct fl_list *line = batch.next;
+        fl_list_remove(line);
+        fl_list_push(lines, line);
+        run_line_of(channel, FL_CONTAINER(line, struct fl_handle, loop_data.line));
     }
 }
 

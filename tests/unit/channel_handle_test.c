@@ -191,6 +191,35 @@ static void test_waiting_call_ends_when_its_endpoint_leaves(void **state) {
     stop(&bed);
 }
 
+static int cancel_other(void *arg, const char *method, fl_credentials_give *give, void *to,
+                        struct fl_error *err) {
+    const struct fl_bed_call *other = arg;
+    FL_UNUSED(method), FL_UNUSED(give), FL_UNUSED(to), FL_UNUSED(err);
+    fl_call_cancel(other->call);
+    return 0;
+}
+
+/* Two calls wait for an endpoint each; the first, when it is sent, cancels the second. */
+static void test_credentials_may_cancel_another_waiting_call(void **state) {
+    FL_UNUSED(state);
+    struct bed bed;
+    struct fl_bed_call first, second;
+    start(&bed, &(struct fl_channel_options){.balance = {.policy = FL_BALANCE_PICK_FIRST},
+                                             .allow_cleartext_credentials = true});
+    fl_bed_kill(&bed.b, bed.echo[2]);
+    bed.echo[2] = NULL;
+    struct fl_call_options options = {.endpoint = bed.handles.list[1],
+                                      .wait_for_ready = true,
+                                      .credentials = cancel_other,
+                                      .credentials_arg = &second};
+    fl_bed_call(&bed.b, &first, &options);
+    call_to(&bed, &second, bed.handles.list[2], true);
+    fl_bed_expect_ok(&first);
+    assert_int_equal(second.ended, 1);
+    assert_int_equal(second.status, FL_STATUS_CANCELLED);
+    stop(&bed);
+}
+
 static void test_handle_of_another_channel_is_refused(void **state) {
     FL_UNUSED(state);
     struct bed bed, other;
@@ -257,6 +286,7 @@ int main(void) {
         cmocka_unit_test(test_C20_handle_of_a_replaced_pod_ends),
         cmocka_unit_test(test_C24_endpoint_in_backoff_is_hidden),
         cmocka_unit_test(test_waiting_call_ends_when_its_endpoint_leaves),
+        cmocka_unit_test(test_credentials_may_cancel_another_waiting_call),
         cmocka_unit_test(test_handle_of_another_channel_is_refused),
         cmocka_unit_test(test_handles_of_an_idle_channel_follow_discovery),
         cmocka_unit_test(test_no_endpoints_no_handles),
