@@ -188,10 +188,14 @@ set(FL_SOURCES_channel
   src/channel/outbox.c
   src/channel/outlier.c
   src/channel/pick_first.c
+  src/channel/protocol.c
   src/channel/queue.c
   src/channel/reflection.c
   src/channel/rendezvous.c
   src/channel/reply.c
+  src/channel/request.c
+  src/channel/request_wait.c
+  src/channel/response.c
   src/channel/retry.c
   src/channel/ring_hash.c
   src/channel/round.c

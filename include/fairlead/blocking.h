@@ -5,7 +5,7 @@
 #ifndef FAIRLEAD_BLOCKING_H
 #define FAIRLEAD_BLOCKING_H
 
-#include <fairlead/call.h>
+#include <fairlead/request.h>
 
 FL_C_BEGIN
 
@@ -22,6 +22,22 @@ FL_API FL_MUST int fl_call_wait(struct fl_channel *channel, const char *method, 
                                 size_t len, const struct fl_call_options *options,
                                 struct fl_answer *out, struct fl_error *err);
 FL_API void fl_answer_deinit(struct fl_answer *answer); /* a zeroed one is allowed */
+
+/* What came of a request: a copy of one's own, until fl_request_answer_deinit. */
+struct fl_request_answer {
+    struct fl_response response; /* what it points to lies in the rest */
+    struct fl_error why;
+    void *memory;
+};
+
+/* Makes a plain HTTP request and waits for its end: 0 and *out, whatever it is. As
+ * fl_request_start, and FL_EUSAGE on the loop's thread; FL_ENOMEM also if the answer could not be
+ * kept. */
+FL_API FL_MUST int fl_request_wait(struct fl_channel *channel, const struct fl_request *request,
+                                   const struct fl_request_options *options,
+                                   struct fl_request_answer *out, struct fl_error *err);
+FL_API void
+fl_request_answer_deinit(struct fl_request_answer *answer); /* a zeroed one is allowed */
 
 /* A streaming call. One thread may send while another receives; it is freed by one when neither
  * does. */

@@ -1,6 +1,6 @@
 /* channel.h - a connection to a service that one may keep for years.
  *
- * A channel holds HTTP/2 connections to the endpoints that are alive now and gives every call to
+ * A channel holds HTTP connections to the endpoints that are alive now and gives every call to
  * one of them, by default in turn (fairlead/balance.h). It belongs to the loop of its runtime;
  * calls may be started from any thread. */
 #ifndef FAIRLEAD_CHANNEL_H
@@ -31,6 +31,16 @@ enum fl_keepalive {
     FL_KEEPALIVE_EAGER,   /* 10 s, timeout 3 s, without calls as well: for servers that permit it */
 };
 
+/* Which HTTP the endpoints speak. Over HTTP/1.1 a connection carries one request at a time
+ * (fairlead/request.h) and no gRPC call, which ends UNAVAILABLE there. */
+enum fl_channel_protocol {
+    /* What the port's appProtocol says (KEP-3726): "http": as FL_PROTOCOL_HTTP without TLS;
+     * "kubernetes.io/h2c", another one or none: HTTP/2. */
+    FL_PROTOCOL_BY_PORT,
+    FL_PROTOCOL_HTTP_2, /* cleartext: with prior knowledge */
+    FL_PROTOCOL_HTTP,   /* TLS: HTTP/2 or HTTP/1.1 as agreed by ALPN; cleartext: HTTP/1.1 */
+};
+
 /* Of messages (gRPC's compression.md); deflate is zlib's format. */
 enum fl_compression {
     FL_COMPRESSION_DEFAULT, /* the channel's; of a channel: identity */
@@ -39,8 +49,9 @@ enum fl_compression {
     FL_COMPRESSION_DEFLATE,
 };
 
-/* TLS to the endpoints: 1.2 or newer, HTTP/2 agreed by ALPN. Zero-initialised: the defaults in
- * brackets. Files are PEM, and are read again for new connections when they have changed. */
+/* TLS to the endpoints: 1.2 or newer, the version of HTTP agreed by ALPN. Zero-initialised: the
+ * defaults in brackets. Files are PEM, and are read again for new connections when they have
+ * changed. */
 struct fl_channel_tls {
     const char *ca_file;              /* [the system's] authorities that are trusted */
     const char *cert_file, *key_file; /* [none] of this side, for servers that ask for them */
@@ -50,7 +61,8 @@ struct fl_channel_tls {
 
 /* Zero-initialised: the defaults in brackets. */
 struct fl_channel_options {
-    uint32_t connect_timeout_ms; /* [20000] until the peer's SETTINGS frame */
+    enum fl_channel_protocol protocol;
+    uint32_t connect_timeout_ms; /* [20000] until the peer's SETTINGS frame; HTTP/1.1: connected */
     uint32_t backoff_ms_min;     /* [1000] between attempts, x1.6, jitter 20 % */
     uint32_t backoff_ms_max;     /* [120000] */
     uint32_t drain_ms;           /* [5000] for calls without a deadline on an endpoint that left */
@@ -69,9 +81,11 @@ struct fl_channel_options {
     uint32_t keepalive_timeout_ms;
     bool keepalive_without_calls; /* [the profile's] */
     /* [30000] A connection without a byte for so long is asked by a PING before it takes a call,
-     * which goes to another endpoint meanwhile if one is ready. UINT32_MAX: never. */
+     * which goes to another endpoint meanwhile if one is ready. HTTP/1.1 has no PING: such a
+     * connection is replaced by a new one. UINT32_MAX: never. */
     uint32_t ping_before_use_ms;
-    /* [4] per endpoint: another one is opened when calls wait at the peer's limit of streams */
+    /* [4] per endpoint: another one is opened when calls wait at the peer's limit of streams, or,
+     * over HTTP/1.1, while all are busy */
     uint32_t connections_max;
     /* [none] a gRPC service config as JSON (grpc/doc/service_config.md): per method timeout,
      * waiting, limits, retry or hedging; retry throttling; the balancing policy, which goes before

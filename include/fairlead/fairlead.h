@@ -14,6 +14,7 @@
 #include <fairlead/handle.h>
 #include <fairlead/health.h>
 #include <fairlead/log.h>
+#include <fairlead/request.h>
 #include <fairlead/runtime.h>
 #include <fairlead/version.h>
 

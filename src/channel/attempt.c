@@ -7,6 +7,7 @@
 #include "base/sm.h"
 #include "channel/call.h"
 #include "channel/head.h"
+#include "channel/protocol.h"
 #include "channel/state.h"
 
 #define PIECE_MAX   ((size_t)256 * 1024) /* of the outbox, given to the stream at a time */
@@ -60,7 +61,8 @@ static void on_response(void *arg, struct fl_http_stream *stream,
     FL_UNUSED(stream);
     struct fl_attempt *attempt = arg;
     struct fl_error err;
-    if (fl_reply_head(&attempt->reply, head, &err) != 0)
+    attempt->sub->hasty = false; /* the connection was of use, however soon it ends */
+    if (attempt->call->protocol->take_head(&attempt->reply, head, &err) != 0)
         fl_attempt_cancel(attempt, &err);
     else if (fl_reply_commits(&attempt->reply))
         fl_call_on_answer(attempt->call, attempt);
@@ -74,14 +76,16 @@ static void on_data(void *arg, struct fl_http_stream *stream, struct fl_str byte
     }
     fl_http_stream_consume(stream, bytes.n);
     struct fl_error err;
-    if (fl_reply_data(&attempt->reply, bytes, &err) != 0) fl_attempt_cancel(attempt, &err);
+    if (attempt->call->protocol->take_data(&attempt->reply, bytes, &err) != 0)
+        fl_attempt_cancel(attempt, &err);
 }
 
 static void on_trailers(void *arg, struct fl_http_stream *stream, struct fl_http_headers trailers) {
     FL_UNUSED(stream);
     struct fl_attempt *attempt = arg;
     struct fl_error err;
-    if (fl_reply_trailers(&attempt->reply, trailers, &err) != 0) fl_attempt_cancel(attempt, &err);
+    if (attempt->call->protocol->take_trailers(&attempt->reply, trailers, &err) != 0)
+        fl_attempt_cancel(attempt, &err);
 }
 
 /* The server's side is complete, and with it the call, whatever this side still wanted to say: a
@@ -139,7 +143,9 @@ static const struct fl_http_stream_events events = {
 };
 
 void fl_attempt_cancel(struct fl_attempt *attempt, const struct fl_error *why) {
-    if (attempt->stream) fl_http_stream_reset(attempt->stream, H2_CANCEL, why);
+    if (!attempt->stream) return;
+    attempt->sub->hasty = false; /* that HTTP/1.1 ends with its connection is our doing */
+    fl_http_stream_reset(attempt->stream, H2_CANCEL, why);
 }
 
 /* --- to the server --- */
@@ -181,11 +187,15 @@ int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
                     struct fl_error *err) {
     struct fl_call *call = attempt->call;
     struct fl_head head;
+    if (call->protocol->grpc && !transport->multiplexes)
+        return fl_fail(err, FL_EPROTO, "gRPC needs HTTP/2, and %s speaks HTTP/1.1",
+                       transport->sub->peer);
     attempt->began_us = fl_attempt_now_us(attempt);
     int rc = fl_head_init(&head, call, attempt->began_us / 1000, err);
     if (rc != 0) return rc;
-    rc = fl_http_conn_request(transport->conn, &head.request, false, &events, attempt,
+    rc = fl_http_conn_request(transport->conn, &head.request, head.alone, &events, attempt,
                               &attempt->stream, err);
+    bool alone = head.alone;
     fl_head_deinit(&head);
     if (rc != 0) return rc;
     fl_attempt_measure_start(attempt);
@@ -197,7 +207,7 @@ int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
     attempt->sub->pick.active++;
     fl_list_push(&transport->attempts, &attempt->link);
     attempt->sent = attempt->straight = 0;
-    attempt->end_sent = false;
+    attempt->end_sent = alone;
     call->open++;
     call->attempts++;
     fl_attempt_write(attempt);

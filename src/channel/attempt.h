@@ -43,7 +43,8 @@ void fl_attempt_renew(struct fl_attempt *attempt);
 
 /* When it would be sent now: a call's first one, as the call begins, needs no clock for that. */
 uint64_t fl_attempt_now_us(const struct fl_attempt *attempt);
-/* Sends it on a transport that has room. FL_ENOMEM; others: this transport does not take it. */
+/* Sends it on a transport that has room. FL_ENOMEM, FL_EUNAUTHORIZED, FL_EPROTO: it cannot be sent;
+ * others: this transport does not take it. */
 FL_MUST int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
                             struct fl_error *err);
 /* Gives its stream as much of the outbox as it takes; nothing without a stream. */

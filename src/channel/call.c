@@ -11,6 +11,7 @@
 #include "base/sm.h"
 #include "channel/frame.h"
 #include "channel/metadata.h"
+#include "channel/protocol.h"
 #include "channel/service_config.h"
 #include "channel/state.h"
 #include "channel/trace.h"
@@ -86,7 +87,7 @@ static void conclude(struct fl_call *call) {
         result.headers = attempt->reply.headers; /* as far as it came */
         result.trailers = attempt->reply.trailers;
     } else {
-        fl_reply_result(&attempt->reply, why, call->h2_code, &cause, &result);
+        call->protocol->result(&attempt->reply, why, call->h2_code, &cause, &result);
     }
     result.peer = attempt->sub ? attempt->sub->peer : "";
     result.attempts = call->attempts;
@@ -103,6 +104,8 @@ void fl_call_finish(struct fl_call *call) {
     FL_ASSERT(call->state == FL_CALL_ENDING && call->decided);
     conclude(call);
 }
+
+int fl_call_http_status(struct fl_call *call) { return representative(call)->reply.http_status; }
 
 void fl_call_end_if_over(struct fl_call *call) {
     if (call->open > 0 || !(call->decided || (call->last && call->held.len == 0))) return;
@@ -172,9 +175,9 @@ void fl_call_on_answer(struct fl_call *call, struct fl_attempt *attempt) {
     if (call->events.on_headers) call->events.on_headers(call->arg, call, &attempt->reply.headers);
 }
 
-static bool unprocessed(const struct fl_call *call, const struct fl_attempt *attempt, int code) {
+static bool repeats(const struct fl_call *call, const struct fl_attempt *attempt, int code) {
     return !call->committed && !fl_reply_heard(&attempt->reply) &&
-           (code == FL_EGOAWAY || code == FL_ESTREAM_REFUSED);
+           call->protocol->repeats(call, code);
 }
 
 /* The policy goes on with the call after this end of an attempt. */
@@ -191,7 +194,7 @@ void fl_call_on_over(struct fl_call *call, struct fl_attempt *attempt, const str
                      uint32_t h2_code) {
     call->open--;
     bool matters = !call->decided && (!call->committed || call->committed == attempt);
-    if (matters && unprocessed(call, attempt, why->code)) {
+    if (matters && repeats(call, attempt, why->code)) {
         fl_attempt_renew(attempt);
         fl_channel_resubmit(call->channel, attempt, why);
         return;
@@ -244,7 +247,8 @@ void fl_call_begin(struct fl_call *call) {
     }
     fl_sm_move(&call->state, moves, FL_CALL_RUNNING);
     call->began_us = fl_io_now_us(channel->io);
-    call->metrics = fl_call_metrics_get(&channel->loop_data.measured, call->path);
+    if (call->protocol->grpc)
+        call->metrics = fl_call_metrics_get(&channel->loop_data.measured, call->path);
     fl_idle_leave(channel);
     fl_list_push(&channel->loop_data.calls, &call->link);
     if (start_deadline(call) != 0 || (call->config && fl_call_start_policy(call) != 0)) {
@@ -274,17 +278,22 @@ static int check_trace(const struct fl_call_options *options, struct fl_error *e
     return 0;
 }
 
+int fl_call_check(const struct fl_channel *channel, const struct fl_handle *endpoint,
+                  struct fl_error *err) {
+    if (atomic_load(&channel->shared_data.closing))
+        return fl_fail(err, FL_EUSAGE, "the channel was closed");
+    if (endpoint && endpoint->channel != channel)
+        return fl_fail(err, FL_EUSAGE, "%s is an endpoint of another channel",
+                       fl_handle_peer(endpoint));
+    return 0;
+}
+
 static int check(const struct fl_channel *channel, const char *method,
                  const struct fl_call_options *options, fl_call_cb *on_end, struct fl_error *err) {
     if (!method_fits(method))
         return fl_fail(err, FL_EUSAGE, "a method is written /package.Service/Method, not \"%s\"",
                        method ? method : "");
     if (!on_end) return fl_fail(err, FL_EUSAGE, "a call needs a callback");
-    if (atomic_load(&channel->shared_data.closing))
-        return fl_fail(err, FL_EUSAGE, "the channel was closed");
-    if (options->endpoint && options->endpoint->channel != channel)
-        return fl_fail(err, FL_EUSAGE, "%s is an endpoint of another channel",
-                       fl_handle_peer(options->endpoint));
     if (options->compression > FL_COMPRESSION_DEFLATE)
         return fl_fail(err, FL_EUSAGE, "there is no such compression");
     if (options->credentials && !channel->credentials &&
@@ -292,7 +301,8 @@ static int check(const struct fl_channel *channel, const char *method,
         return fl_fail(err, FL_EUSAGE,
                        "credentials are not sent over cleartext; the option "
                        "allow_cleartext_credentials permits it");
-    int rc = check_trace(options, err);
+    int rc = fl_call_check(channel, options->endpoint, err);
+    if (rc == 0) rc = check_trace(options, err);
     return rc == 0 ? fl_metadata_check(&options->metadata, err) : rc;
 }
 
@@ -309,7 +319,8 @@ static uint32_t limit(uint32_t of_call, uint32_t of_channel, bool limits, uint32
 static void configure(struct fl_call *call, const struct fl_call_options *options) {
     static const struct fl_method_config none;
     const struct fl_channel_options *defaults = &call->channel->options;
-    call->config = fl_service_config_method(call->channel->service_config, call->path);
+    if (call->protocol->grpc)
+        call->config = fl_service_config_method(call->channel->service_config, call->path);
     const struct fl_method_config *config = call->config ? call->config : &none;
     call->receive_bytes_max =
         limit(options->receive_bytes_max, defaults->receive_bytes_max, config->limits_response,
@@ -335,19 +346,20 @@ static struct fl_str keep(char **at, struct fl_str text) {
     return fl_str_n(copy, text.n);
 }
 
-/* A call with `extra` bytes behind its texts, which *rest points to. */
-static struct fl_call *call_new(struct fl_channel *channel, const char *method,
-                                const struct fl_call_options *options, size_t extra, char **rest) {
+struct fl_call *fl_call_new(struct fl_channel *channel, const struct fl_protocol *protocol,
+                            const char *method, const struct fl_call_options *options, size_t extra,
+                            char **rest) {
     struct fl_str path = fl_str_of(method);
     struct fl_str parent = fl_str_of(options->traceparent), state = fl_str_of(options->tracestate);
     size_t count = options->metadata.count;
-    size_t metadata_bytes = fl_metadata_wire_bytes(&options->metadata);
+    size_t metadata_bytes = fl_metadata_wire_bytes(&options->metadata, !protocol->grpc);
     struct fl_call *call = fl_alloc(sizeof(*call) + count * sizeof(struct fl_http_header) +
                                     metadata_bytes + path.n + parent.n + state.n + 3 + extra);
     if (!call) return NULL;
     char *at = (char *)(call->metadata + count);
     *call = (struct fl_call){
         .channel = channel,
+        .protocol = protocol,
         .state = FL_CALL_INBOX,
         .tries = 1,
         .endpoint = options->endpoint ? fl_handle_ref(options->endpoint) : NULL,
@@ -356,7 +368,7 @@ static struct fl_call *call_new(struct fl_channel *channel, const char *method,
     fl_list_init(&call->link);
     fl_list_init(&call->resume);
     fl_list_init(&call->others);
-    fl_metadata_encode(&options->metadata, call->metadata, at);
+    fl_metadata_encode(&options->metadata, !protocol->grpc, call->metadata, at);
     at += metadata_bytes;
     call->path = keep(&at, path);
     call->traceparent = keep(&at, parent);
@@ -383,8 +395,7 @@ static int start_from_elsewhere(struct fl_channel *channel, struct fl_call *call
                    (unsigned)channel->options.queued_calls_max);
 }
 
-/* The call is whole and holds no memory but its own. */
-static int start(struct fl_call *call, struct fl_call **out, struct fl_error *err) {
+int fl_call_launch(struct fl_call *call, struct fl_call **out, struct fl_error *err) {
     struct fl_channel *channel = call->channel;
     fl_attempt_init(&call->first, call);
     if (out) *out = call; /* before the loop has it: its callback may come at once */
@@ -421,7 +432,8 @@ int fl_call_unary(struct fl_channel *channel, const char *method, const void *re
     enum fl_compression compression =
         options->compression ? options->compression : channel->options.compression;
     if (fl_frame_init(&frame, compression, fl_str_n(request, len)) != 0) return fl_fail_nomem(err);
-    struct fl_call *call = call_new(channel, method, options, fl_frame_len(&frame), &bytes);
+    struct fl_call *call =
+        fl_call_new(channel, &fl_protocol_grpc, method, options, fl_frame_len(&frame), &bytes);
     if (!call) {
         fl_frame_deinit(&frame);
         return fl_fail_nomem(err);
@@ -434,7 +446,7 @@ int fl_call_unary(struct fl_channel *channel, const char *method, const void *re
     call->messages = 1;
     fl_frame_deinit(&frame);
     if (len > call->send_bytes_max) refuse_large(call, len);
-    return start(call, out, err);
+    return fl_call_launch(call, out, err);
 }
 
 int fl_call_start(struct fl_channel *channel, const char *method,
@@ -445,14 +457,14 @@ int fl_call_start(struct fl_channel *channel, const char *method,
     if (out) *out = NULL;
     int rc = check(channel, method, options, events->on_end, err);
     if (rc != 0) return rc;
-    struct fl_call *call = call_new(channel, method, options, 0, &rest);
+    struct fl_call *call = fl_call_new(channel, &fl_protocol_grpc, method, options, 0, &rest);
     if (!call) return fl_fail_nomem(err);
     call->streaming = true;
     call->events = *events;
     call->arg = arg;
     fl_buf_init(&call->held, SIZE_MAX); /* the stream's window bounds it */
     fl_outbox_init(&call->outbox);
-    return start(call, out, err);
+    return fl_call_launch(call, out, err);
 }
 
 void fl_call_cancel(struct fl_call *call) {

@@ -24,12 +24,15 @@ enum fl_call_state {
     FL_CALL_ENDING,  /* decided; the callback comes with the channel's next wake-up */
 };
 
+struct fl_protocol;
+
 struct fl_call {
     struct fl_list link;   /* RUNNING: the channel's calls; ENDING: those whose callback is due */
     struct fl_list resume; /* in the channel's resuming calls */
     struct fl_list others; /* attempts beside the first */
     struct fl_inbox_item inbox;
     struct fl_channel *channel;
+    const struct fl_protocol *protocol;
     struct fl_call_events events; /* unary: on_end only */
     void *arg;
     int state;
@@ -75,6 +78,20 @@ static inline struct fl_attempt *fl_call_next_attempt(struct fl_call *call, stru
     struct fl_list *link = at == &call->first ? call->others.next : at->sibling.next;
     return link == &call->others ? NULL : FL_CONTAINER(link, struct fl_attempt, sibling);
 }
+
+/* The two steps of a start. A call with `extra` bytes behind its texts, which *rest points to; the
+ * options were checked. NULL: no memory. */
+FL_MUST struct fl_call *fl_call_new(struct fl_channel *channel, const struct fl_protocol *protocol,
+                                    const char *path, const struct fl_call_options *options,
+                                    size_t extra, char **rest);
+/* The call is whole and holds no memory but its own: to the loop with it. Errors, after which it is
+ * gone: FL_EFULL. */
+FL_MUST int fl_call_launch(struct fl_call *call, struct fl_call **out, struct fl_error *err);
+/* May this channel take a call to that endpoint (NULL: any)? FL_EUSAGE. */
+FL_MUST int fl_call_check(const struct fl_channel *channel, const struct fl_handle *endpoint,
+                          struct fl_error *err);
+/* Of the response that the call has; 0: none. */
+int fl_call_http_status(struct fl_call *call);
 
 /* Takes up a call on the loop: its deadline begins and it is queued or sent. */
 void fl_call_begin(struct fl_call *call);

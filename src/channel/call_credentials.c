@@ -16,14 +16,14 @@ static int take(struct asking *asking, const struct fl_metadata *entry) {
     const struct fl_metadata_list one = {entry, 1};
     int rc = fl_metadata_check(&one, asking->err);
     if (rc != 0) return rc;
-    size_t n = fl_metadata_wire_bytes(&one);
+    size_t n = fl_metadata_wire_bytes(&one, false);
     asking->bytes += n;
     if (asking->bytes > FL_METADATA_BYTES_MAX)
         return fl_fail(asking->err, FL_ETOO_LARGE, "metadata of more than %zu bytes",
                        FL_METADATA_BYTES_MAX);
     struct fl_given *given = fl_alloc(sizeof(*given) + n);
     if (!given) return fl_fail_nomem(asking->err);
-    fl_metadata_encode(&one, &given->header, given->bytes);
+    fl_metadata_encode(&one, false, &given->header, given->bytes);
     given->size = n;
     given->next = asking->given;
     asking->given = given;

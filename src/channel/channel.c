@@ -10,7 +10,6 @@
  *
  * Closing: everything is ended, then each wake-up looks whether the last transport, the
  * subscription, the last call and the last thread inside are gone, and only then frees it. */
-#include <fairlead/version.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -59,8 +58,7 @@ static void prepare_headers(struct fl_channel *channel) {
     channel->headers[0] = (struct fl_http_header){FL_STR("te"), FL_STR("trailers")};
     channel->headers[1] =
         (struct fl_http_header){FL_STR("content-type"), FL_STR("application/grpc")};
-    channel->headers[2] =
-        (struct fl_http_header){FL_STR("user-agent"), FL_STR("fairlead/" FL_VERSION)};
+    channel->headers[2] = (struct fl_http_header){FL_STR("user-agent"), FL_CHANNEL_USER_AGENT};
     channel->headers[3] =
         (struct fl_http_header){FL_STR("grpc-accept-encoding"), FL_COMPRESSION_ACCEPTED};
 }
@@ -250,6 +248,7 @@ static void init_loop_data(struct fl_channel *channel) {
         .backoff_ms_max = options->backoff_ms_max,
         .drain_ms = options->drain_ms,
         .connections_max = options->connections_max,
+        .protocol = options->protocol,
         .credentials = channel->credentials,
         .checker = options->health.check.kind ? &channel->loop_data.checker : NULL,
         .health = options->health.grpc_service ? &channel->loop_data.health : NULL,
@@ -282,8 +281,9 @@ static int open_credentials(struct fl_channel *channel, struct fl_error *err) {
     const struct fl_channel_tls *tls = channel->options.tls;
     channel->options.tls = NULL; /* the caller's memory */
     if (!tls) return 0;
-    return fl_channel_credentials_new(channel->io, tls, channel->authority, &channel->credentials,
-                                      err);
+    bool any = channel->options.protocol == FL_PROTOCOL_HTTP;
+    return fl_channel_credentials_new(channel->io, tls, channel->authority, any,
+                                      &channel->credentials, err);
 }
 
 /* What it says of balancing is put into *balance; methods are looked up by calls. */

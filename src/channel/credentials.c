@@ -20,7 +20,7 @@ struct fl_channel_credentials {
     char *files[PARTS]; /* NULL: none */
     struct fl_buf pem[PARTS];
     char *server_name;
-    bool insecure_skip_verify;
+    bool insecure_skip_verify, any_version;
     struct fl_tls *tls;
     uint64_t look_ms; /* when the files are looked at again; 0: nobody has asked yet */
 };
@@ -53,13 +53,13 @@ static int read_files(struct fl_channel_credentials *c, struct fl_buf pem[PARTS]
 
 /* Takes `pem`, also on failure. */
 static int use(struct fl_channel_credentials *c, struct fl_buf pem[PARTS], struct fl_error *err) {
-    static const char *const alpn[] = {"h2", NULL};
+    static const char *const h2[] = {"h2", NULL}, *const any[] = {"h2", "http/1.1", NULL};
     struct fl_tls_config config = {
         .ca_pem = fl_buf_str(&pem[CA]),
         .cert_pem = fl_buf_str(&pem[CERT]),
         .key_pem = fl_buf_str(&pem[KEY]),
         .insecure_skip_verify = c->insecure_skip_verify,
-        .alpn = alpn,
+        .alpn = c->any_version ? any : h2,
     };
     struct fl_tls *tls;
     int rc = fl_io_tls_new(c->io, &config, &tls, err);
@@ -125,12 +125,13 @@ static int copy_options(struct fl_channel_credentials *c, const struct fl_channe
 }
 
 int fl_channel_credentials_new(struct fl_io *io, const struct fl_channel_tls *options,
-                               const char *authority, struct fl_channel_credentials **out,
+                               const char *authority, bool any, struct fl_channel_credentials **out,
                                struct fl_error *err) {
     struct fl_buf pem[PARTS];
     struct fl_channel_credentials *c = FL_NEW(struct fl_channel_credentials);
     if (!c) return fl_fail_nomem(err);
     c->io = io;
+    c->any_version = any;
     int rc = copy_options(c, options, authority);
     if (rc != 0) {
         fl_fail_nomem(err);

@@ -13,10 +13,11 @@
 struct fl_channel_credentials;
 
 /* Reads the files. Certificates must name what the options say, else the host of `authority`.
+ * `any`: HTTP/1.1 is offered beside HTTP/2.
  * FL_ECONFIG (detail: which part, and why not), FL_ENOMEM. */
 FL_MUST int fl_channel_credentials_new(struct fl_io *io, const struct fl_channel_tls *options,
-                                       const char *authority, struct fl_channel_credentials **out,
-                                       struct fl_error *err);
+                                       const char *authority, bool any,
+                                       struct fl_channel_credentials **out, struct fl_error *err);
 void fl_channel_credentials_free(struct fl_channel_credentials *c); /* NULL is allowed */
 /* For a connection that is made now; borrowed for the dial. */
 struct fl_tls *fl_channel_credentials_peek_tls(struct fl_channel_credentials *c);

@@ -90,6 +90,7 @@ static void note_change(void *arg, const struct fl_change *change) {
     sub->pending.ready = change->endpoint.ready;
     sub->pending.serving = change->endpoint.serving;
     sub->pending.terminating = change->endpoint.terminating;
+    sub->pending.http1 = strcmp(change->endpoint.app_protocol, "http") == 0;
 }
 
 /* Who held on to the pod that had the address before has nothing to do with this one. */
@@ -105,7 +106,12 @@ static void change(struct fl_subchannel *sub, const struct fl_pending *pending) 
     sub->ready = pending->ready;
     sub->serving = pending->serving;
     sub->terminating = pending->terminating;
-    if (pending->handle) renew(sub, pending->handle);
+    bool other_version = sub->http1 != pending->http1;
+    sub->http1 = pending->http1;
+    if (pending->handle)
+        renew(sub, pending->handle);
+    else if (other_version)
+        fl_subchannel_renew(sub);
 }
 
 /* Makes what was noted, or unmakes it. `event_us`: of what comes; 0: it did not just come to be. */

@@ -7,11 +7,12 @@
 #include "channel/call.h"
 #include "channel/call_credentials.h"
 #include "channel/compression.h"
+#include "channel/protocol.h"
 #include "channel/state.h"
 
 #define OWN_MAX (FL_CHANNEL_HEADERS + 5) /* of gRPC and of the trace */
 
-static void put(struct fl_head *head, struct fl_str name, struct fl_str value) {
+void fl_head_put(struct fl_head *head, struct fl_str name, struct fl_str value) {
     head->list[head->request.headers.count++] = (struct fl_http_header){name, value};
 }
 
@@ -19,13 +20,13 @@ static void put_timeout(struct fl_head *head, const struct fl_call *call, uint64
     if (call->deadline_ms == 0) return;
     uint64_t left = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
     fl_grpc_timeout_format(left, head->timeout);
-    put(head, FL_STR("grpc-timeout"), fl_str_of(head->timeout));
+    fl_head_put(head, FL_STR("grpc-timeout"), fl_str_of(head->timeout));
 }
 
 static void put_previous(struct fl_head *head, const struct fl_call *call) {
     if (call->tries < 2) return;
     snprintf(head->previous, sizeof(head->previous), "%u", call->tries - 1);
-    put(head, FL_STR("grpc-previous-rpc-attempts"), fl_str_of(head->previous));
+    fl_head_put(head, FL_STR("grpc-previous-rpc-attempts"), fl_str_of(head->previous));
 }
 
 static void put_trace(struct fl_head *head, const struct fl_call *call) {
@@ -33,21 +34,27 @@ static void put_trace(struct fl_head *head, const struct fl_call *call) {
     uint8_t id[FL_TRACE_PARENT_ID];
     fl_io_random(call->channel->io, id, sizeof(id));
     fl_trace_child(call->traceparent, id, head->traceparent);
-    put(head, FL_STR("traceparent"), fl_str_n(head->traceparent, FL_TRACE_PARENT_LEN));
-    if (call->tracestate.p) put(head, FL_STR("tracestate"), call->tracestate);
+    fl_head_put(head, FL_STR("traceparent"), fl_str_n(head->traceparent, FL_TRACE_PARENT_LEN));
+    if (call->tracestate.p) fl_head_put(head, FL_STR("tracestate"), call->tracestate);
 }
 
-static void put_all(struct fl_head *head, const struct fl_call *call, uint64_t now_ms) {
+void fl_head_put_metadata(struct fl_head *head, const struct fl_call *call) {
+    for (size_t i = 0; i < call->metadata_count; i++)
+        fl_head_put(head, call->metadata[i].name, call->metadata[i].value);
+}
+
+void fl_head_fill_grpc(struct fl_head *head, const struct fl_call *call, uint64_t now_ms) {
+    head->request.method = FL_STR("POST");
     memcpy(head->list, call->channel->headers, sizeof(call->channel->headers));
+    head->request.headers.count = FL_CHANNEL_HEADERS;
     if (call->compression != FL_COMPRESSION_IDENTITY)
-        put(head, FL_STR("grpc-encoding"), fl_compression_name(call->compression));
+        fl_head_put(head, FL_STR("grpc-encoding"), fl_compression_name(call->compression));
     put_timeout(head, call, now_ms);
     put_previous(head, call);
     put_trace(head, call);
-    for (size_t i = 0; i < call->metadata_count; i++)
-        put(head, call->metadata[i].name, call->metadata[i].value);
+    fl_head_put_metadata(head, call);
     for (const struct fl_given *given = head->given; given; given = given->next)
-        put(head, given->header.name, given->header.value);
+        fl_head_put(head, given->header.name, given->header.value);
 }
 
 int fl_head_init(struct fl_head *head, const struct fl_call *call, uint64_t now_ms,
@@ -65,14 +72,14 @@ int fl_head_init(struct fl_head *head, const struct fl_call *call, uint64_t now_
         fl_call_credentials_forget(head->given);
         return fl_fail_nomem(err);
     }
+    head->alone = false;
     head->request = (struct fl_http_request){
-        .method = FL_STR("POST"),
         .scheme = call->channel->credentials ? FL_STR("https") : FL_STR("http"),
         .authority = fl_str_of(call->channel->authority),
         .path = call->path,
-        .headers = {head->list, FL_CHANNEL_HEADERS},
+        .headers = {head->list, 0},
     };
-    put_all(head, call, now_ms);
+    call->protocol->fill_head(head, call, now_ms);
     return 0;
 }
 

@@ -57,8 +57,8 @@ static struct fl_str value_of(const struct fl_metadata *entry) {
     return fl_str_n(entry->value, entry->len);
 }
 
-static size_t wire_len(struct fl_str name, size_t len) {
-    return is_binary(name) ? fl_grpc_bin_encoded_len(len) : len;
+static size_t wire_len(struct fl_str name, size_t len, bool plain) {
+    return !plain && is_binary(name) ? fl_grpc_bin_encoded_len(len) : len;
 }
 
 int fl_metadata_check(const struct fl_metadata_list *metadata, struct fl_error *err) {
@@ -78,7 +78,7 @@ int fl_metadata_check(const struct fl_metadata_list *metadata, struct fl_error *
         if (!is_binary(name) && !is_text(value_of(entry)))
             return fl_fail(err, FL_EUSAGE, "the value of metadata \"%s\" is not visible ASCII",
                            entry->name);
-        total += name.n + wire_len(name, entry->len);
+        total += name.n + wire_len(name, entry->len, false);
         if (total > FL_METADATA_BYTES_MAX)
             return fl_fail(err, FL_ETOO_LARGE, "metadata of more than %zu bytes",
                            FL_METADATA_BYTES_MAX);
@@ -86,25 +86,31 @@ int fl_metadata_check(const struct fl_metadata_list *metadata, struct fl_error *
     return 0;
 }
 
-size_t fl_metadata_wire_bytes(const struct fl_metadata_list *metadata) {
+size_t fl_metadata_wire_bytes(const struct fl_metadata_list *metadata, bool plain) {
     size_t total = 0;
     for (size_t i = 0; i < metadata->count; i++) {
         struct fl_str name = fl_str_of(metadata->list[i].name);
-        total += name.n + wire_len(name, metadata->list[i].len);
+        total += name.n + wire_len(name, metadata->list[i].len, plain);
     }
     return total;
 }
 
-void fl_metadata_encode(const struct fl_metadata_list *metadata, struct fl_http_header *headers,
-                        char *bytes) {
+/* HTTP/2 has no upper case in names (RFC 9113 section 8.2.1). */
+static void write_name(char *to, struct fl_str name) {
+    for (size_t i = 0; i < name.n; i++)
+        to[i] = (char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] + ('a' - 'A') : name.p[i]);
+}
+
+void fl_metadata_encode(const struct fl_metadata_list *metadata, bool plain,
+                        struct fl_http_header *headers, char *bytes) {
     for (size_t i = 0; i < metadata->count; i++) {
         struct fl_str name = fl_str_of(metadata->list[i].name);
         struct fl_str value = value_of(&metadata->list[i]);
-        memcpy(bytes, name.p, name.n);
+        write_name(bytes, name);
         headers[i].name = fl_str_n(bytes, name.n);
         bytes += name.n;
         size_t n = value.n;
-        if (is_binary(name))
+        if (!plain && is_binary(name))
             n = fl_grpc_bin_encode(value, bytes);
         else if (n > 0)
             memcpy(bytes, value.p, n);
@@ -120,11 +126,12 @@ struct place {
     struct fl_metadata *list;
     char *text;
     size_t count, bytes;
+    bool plain;
 };
 
 static void put(struct place *place, struct fl_str name, struct fl_str value) {
     size_t len = value.n;
-    bool binary = is_binary(name);
+    bool binary = !place->plain && is_binary(name);
     if (place->list) {
         char *at = place->text + place->bytes, *value_at = at + name.n + 1;
         memcpy(at, name.p, name.n);
@@ -144,8 +151,8 @@ static void put(struct place *place, struct fl_str name, struct fl_str value) {
 static void put_all(struct place *place, struct fl_http_headers headers) {
     for (size_t i = 0; i < headers.count; i++) {
         struct fl_str name = headers.list[i].name, rest = headers.list[i].value, value;
-        if (name.n == 0 || name.p[0] == ':' || is_own(name)) continue;
-        if (!is_binary(name)) {
+        if (name.n == 0 || name.p[0] == ':' || (!place->plain && is_own(name))) continue;
+        if (place->plain || !is_binary(name)) {
             put(place, name, rest);
             continue;
         }
@@ -157,15 +164,15 @@ static void put_all(struct place *place, struct fl_http_headers headers) {
     }
 }
 
-int fl_metadata_decode(struct fl_http_headers headers, struct fl_metadata_list *out) {
-    struct place place = {.list = NULL};
+int fl_metadata_decode(struct fl_http_headers headers, bool plain, struct fl_metadata_list *out) {
+    struct place place = {.plain = plain};
     *out = (struct fl_metadata_list){NULL, 0};
     put_all(&place, headers);
     if (place.count == 0) return 0;
     size_t list_bytes = place.count * sizeof(struct fl_metadata);
     struct fl_metadata *list = fl_alloc(list_bytes + place.bytes);
     if (!list) return FL_ENOMEM;
-    place = (struct place){.list = list, .text = (char *)list + list_bytes};
+    place = (struct place){.list = list, .text = (char *)list + list_bytes, .plain = plain};
     put_all(&place, headers);
     *out = (struct fl_metadata_list){list, place.count};
     return 0;

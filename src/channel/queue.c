@@ -90,6 +90,11 @@ static void tell_pick(const struct fl_channel *channel, const struct fl_subchann
         watcher->on_pick(watcher->arg, fl_set_version(channel->loop_data.applied), sub->peer);
 }
 
+static enum fl_status status_of_refusal(int rc) {
+    if (rc == FL_ENOMEM) return FL_STATUS_RESOURCE_EXHAUSTED;
+    return rc == FL_EUNAUTHORIZED ? FL_STATUS_UNAUTHENTICATED : FL_STATUS_UNAVAILABLE;
+}
+
 /* False: it must wait. */
 static bool try_send(struct fl_channel *channel, struct fl_attempt *attempt) {
     for (;;) {
@@ -101,10 +106,8 @@ static bool try_send(struct fl_channel *channel, struct fl_attempt *attempt) {
             tell_pick(channel, transport->sub);
             return true;
         }
-        if (rc == FL_ENOMEM || rc == FL_EUNAUTHORIZED) {
-            enum fl_status status =
-                rc == FL_ENOMEM ? FL_STATUS_RESOURCE_EXHAUSTED : FL_STATUS_UNAUTHENTICATED;
-            fl_call_lose(attempt->call, attempt, status, &err);
+        if (rc == FL_ENOMEM || rc == FL_EUNAUTHORIZED || rc == FL_EPROTO) {
+            fl_call_lose(attempt->call, attempt, status_of_refusal(rc), &err);
             return true;
         }
         if (!count_retry(channel, attempt, &err)) return true;

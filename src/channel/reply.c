@@ -64,7 +64,7 @@ static void take_status(struct fl_reply *reply, struct fl_http_headers headers) 
 static int take_metadata(struct fl_metadata_list *to, struct fl_http_headers from,
                          struct fl_error *err) {
     fl_metadata_free(to);
-    return fl_metadata_decode(from, to) == 0 ? 0 : fl_fail_nomem(err);
+    return fl_metadata_decode(from, false, to) == 0 ? 0 : fl_fail_nomem(err);
 }
 
 int fl_reply_head(struct fl_reply *reply, const struct fl_http_response *head,

@@ -2,6 +2,7 @@
 #ifndef FL_CHANNEL_STATE_H
 #define FL_CHANNEL_STATE_H
 
+#include <fairlead/version.h>
 #include <stdatomic.h>
 
 #include "base/map.h"
@@ -22,7 +23,8 @@
 #include "channel/throttle.h"
 #include "channel/wanted.h"
 
-#define FL_CHANNEL_HEADERS 4 /* the same of every call */
+#define FL_CHANNEL_HEADERS    4 /* the same of every call */
+#define FL_CHANNEL_USER_AGENT FL_STR("fairlead/" FL_VERSION)
 
 struct fl_channel {
     /* Set once when it is opened. */

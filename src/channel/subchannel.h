@@ -33,7 +33,8 @@ struct fl_transport;
 struct fl_connector {
     struct fl_io *io;
     uint32_t connect_timeout_ms, backoff_ms_min, backoff_ms_max, drain_ms;
-    uint32_t connections_max;                   /* of one endpoint */
+    uint32_t connections_max; /* of one endpoint */
+    enum fl_channel_protocol protocol;
     struct fl_keepalive_times keepalive;        /* of connections made from now on */
     struct fl_channel_credentials *credentials; /* borrowed; NULL: cleartext */
     struct fl_health_checker *checker;          /* borrowed; NULL: nobody is checked */
@@ -50,6 +51,7 @@ struct fl_connector {
 struct fl_pending {
     bool comes, goes, changes;
     bool ready, serving, terminating;
+    bool http1;
     struct fl_handle *handle; /* the address has another identity; NULL: the same */
 };
 
@@ -60,8 +62,9 @@ struct fl_subchannel {
     int state;                        /* as others see it: READY only if it is healthy too */
     bool wanted;                      /* may take calls, so it should be connected */
     bool failed;                      /* since the last READY (gRFC A62) */
-    bool hasty;                       /* the last READY connection was short-lived */
+    bool hasty;                       /* the last READY connection was short-lived and of no use */
     bool ready, serving, terminating; /* the endpoint's conditions */
+    bool http1;                       /* its port says so; of connections made from now on */
     struct fl_pending pending;
     struct fl_pick pick;
     struct fl_place place;

@@ -1,7 +1,8 @@
 /* transport.c - what happens to a connection, told to its subchannel and counted.
  *
  * Before use after a long quiet it is asked by a PING: a node that died, or a NAT that forgot,
- * leaves connections that look READY until somebody needs them. */
+ * leaves connections that look READY until somebody needs them. HTTP/1.1 has no PING; there the
+ * answer is a new connection. */
 #include "channel/transport.h"
 
 #include "base/alloc.h"
@@ -14,9 +15,9 @@
 #define WINDOW_BYTES_MAX  ((uint32_t)16 * 1024 * 1024) /* gRPC's */
 
 static void on_ready(void *arg, struct fl_http_conn *conn) {
-    FL_UNUSED(conn);
     struct fl_transport *transport = arg;
     transport->ready = true;
+    transport->multiplexes = fl_http_conn_is_h2(conn);
     fl_connection_metrics_ready(transport);
     fl_subchannel_on_ready(transport->sub, transport);
 }
@@ -60,8 +61,24 @@ bool fl_transport_quiet(const struct fl_transport *transport, uint64_t now_ms) {
     return now_ms - fl_http_conn_last_read_ms(transport->conn) > transport->keepalive.before_use_ms;
 }
 
+/* Another one of the endpoint's takes the call, once there is one. */
+static void replace(struct fl_transport *transport) {
+    struct fl_subchannel *sub = transport->sub;
+    struct fl_error why;
+    fl_fail(&why, FL_ETIMEOUT, "quiet for too long to be used again");
+    transport->leaving = true;
+    if (!transport->end) transport->end = "quiet";
+    fl_subchannel_on_lost(sub, transport, &why);
+    fl_http_conn_close(transport->conn);
+    sub->connector->on_room(sub->connector->arg);
+}
+
 void fl_transport_ask(struct fl_transport *transport) {
     struct fl_io *io = transport->sub->connector->io;
+    if (!transport->multiplexes) {
+        replace(transport);
+        return;
+    }
     if (fl_timer_is_set(&transport->answer)) return;
     transport->asked_ms = fl_io_now_ms(io);
     fl_io_timer_set(io, &transport->answer, transport->asked_ms + ANSWER_MS);
@@ -130,6 +147,13 @@ static const struct fl_http_conn_events events = {
     .on_close = on_close,
 };
 
+static enum fl_http_version version_of(const struct fl_subchannel *sub) {
+    const struct fl_connector *connector = sub->connector;
+    bool by_port = connector->protocol == FL_PROTOCOL_BY_PORT;
+    bool http1 = by_port && sub->http1 && !connector->credentials;
+    return http1 || connector->protocol == FL_PROTOCOL_HTTP ? FL_HTTP_BY_ALPN : FL_HTTP_2;
+}
+
 int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_transport **out,
                      struct fl_error *err) {
     struct fl_connector *connector = sub->connector;
@@ -140,7 +164,7 @@ int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct fl_tran
         dial.server_name = fl_channel_credentials_server_name(connector->credentials);
     }
     struct fl_http_options options = {
-        .version = FL_HTTP_2,
+        .version = version_of(sub),
         .ready_timeout_ms = connector->connect_timeout_ms,
         .idle_timeout_ms = idle_ms,
         .ping_after_ms = keepalive->after_ms,

@@ -1,4 +1,4 @@
-/* transport.h - one HTTP/2 connection of a subchannel and the attempts on it. It outlives its place
+/* transport.h - one HTTP connection of a subchannel and the attempts on it. It outlives its place
  * in the subchannel when it drains. One loop's thread. */
 #ifndef FL_CHANNEL_TRANSPORT_H
 #define FL_CHANNEL_TRANSPORT_H
@@ -15,8 +15,9 @@ struct fl_transport {
     struct fl_timer drain;   /* see drain.h */
     const char *end;         /* why it ends, for the metric; NULL: see on_close */
     bool ready;
-    bool draining; /* counted as such */
-    bool goaway;   /* the peer said so, with goaway_code */
+    bool multiplexes; /* HTTP/2; once ready */
+    bool draining;    /* counted as such */
+    bool goaway;      /* the peer said so, with goaway_code */
     uint32_t goaway_code;
     bool leaving; /* takes no more calls: GOAWAY, no answer, endpoint gone, closed */
     struct fl_keepalive_times keepalive;
@@ -30,8 +31,8 @@ FL_MUST int fl_transport_new(struct fl_subchannel *sub, uint32_t idle_ms, struct
                              struct fl_error *err);
 /* Has no byte come for so long that it must be asked before a call may use it? */
 bool fl_transport_quiet(const struct fl_transport *transport, uint64_t now_ms);
-/* Asks it (C11). on_room follows with the answer; without one in time the subchannel gives it up,
- * and calls on it are left to their own ends. */
+/* Asks it (C11), or replaces it if it cannot be asked. on_room follows with the answer; without one
+ * in time the subchannel gives it up, and calls on it are left to their own ends. */
 void fl_transport_ask(struct fl_transport *transport);
 /* Ends it at once with all its calls. */
 void fl_transport_close(struct fl_transport *transport);

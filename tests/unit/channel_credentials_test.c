@@ -60,7 +60,7 @@ static const struct fl_channel_tls all = {.ca_file = ca, .cert_file = cert, .key
 static struct fl_channel_credentials *make(struct bench *b, const struct fl_channel_tls *options,
                                            const char *authority) {
     struct fl_channel_credentials *c;
-    assert_int_equal(fl_channel_credentials_new(&b->io, options, authority, &c, NULL), 0);
+    assert_int_equal(fl_channel_credentials_new(&b->io, options, authority, false, &c, NULL), 0);
     return c;
 }
 
@@ -109,7 +109,8 @@ static void expect_refused(struct bench *b, const struct fl_channel_tls *options
                            const char *part) {
     struct fl_channel_credentials *c;
     struct fl_error err;
-    assert_int_equal(fl_channel_credentials_new(&b->io, options, "echo", &c, &err), FL_ECONFIG);
+    assert_int_equal(fl_channel_credentials_new(&b->io, options, "echo", false, &c, &err),
+                     FL_ECONFIG);
     assert_int_equal(err.code, FL_ECONFIG);
     assert_non_null(strstr(err.detail, part));
 }
@@ -160,7 +161,7 @@ static void test_each_allocation_failing(void **state) {
     FL_TEST_EACH_FAILURE(n) {
         struct fl_channel_credentials *c = NULL;
         struct fl_error err;
-        int rc = fl_channel_credentials_new(&b.io, &all, "echo", &c, &err);
+        int rc = fl_channel_credentials_new(&b.io, &all, "echo", false, &c, &err);
         assert_true(rc == 0 || rc == FL_ENOMEM);
         if (rc == 0) fl_channel_credentials_free(c);
     }

@@ -130,6 +130,8 @@ fl_unit_test(channel_reflection ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_options ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_reply ROOMS channel)
+fl_unit_test(channel_request ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c unit/support/site.c)
 fl_unit_test(channel_retry ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_round_robin ROOMS channel)

@@ -106,12 +106,11 @@ void fl_hand_zones(struct fl_hand *hand, const char *(*zone_of)(const char *addr
 }
 
 static struct fl_block *block_of(struct fl_hand *hand, const struct fl_hand_endpoint *given) {
-    struct fl_str name, protocol;
-    if (!fl_str_split(fl_str_of(given->port_name ? given->port_name : "grpc"), '/', &name,
-                      &protocol))
-        protocol = FL_STR("TCP");
+    struct fl_str name, rest, protocol = FL_STR("TCP"), app_protocol = FL_STR("");
+    if (fl_str_split(fl_str_of(given->port_name ? given->port_name : "grpc"), '/', &name, &rest))
+        fl_str_split(rest, '/', &protocol, &app_protocol);
     struct fl_block_port port = {
-        .name = name, .protocol = protocol, .app_protocol = FL_STR(""), .port = given->port};
+        .name = name, .protocol = protocol, .app_protocol = app_protocol, .port = given->port};
     struct fl_block_endpoint endpoint = {
         .flags = given->flags ? given->flags : FL_ENDPOINT_READY | FL_ENDPOINT_SERVING,
         .uid = {given->uid},

@@ -14,7 +14,8 @@ struct fl_hand_endpoint {
     uint16_t port;
     unsigned flags;        /* FL_ENDPOINT_*; 0: ready and serving */
     uint8_t uid;           /* identity */
-    const char *port_name; /* NULL: "grpc"; "dns/UDP": of another protocol than TCP */
+    /* NULL: "grpc"; "dns/UDP": of another protocol than TCP; "web/TCP/http": with appProtocol */
+    const char *port_name;
 };
 
 struct fl_hand *fl_hand_new(void);
