@@ -60,11 +60,11 @@ static void on_accept(void *arg, struct fl_sock *sock) {
     struct pod *pod = arg;
     struct fl_http_conn *conn;
     const struct fl_http_options options = {.version = FL_HTTP_1};
+    int rc = fl_http_conn_take_accepted(pod->io, sock, &options, &conn_events, pod, &conn, NULL);
+    if (rc != 0) return; /* an allocation failed, as the test wants */
     pod->checks++;
     pod->open++;
     pod->open_max = FL_MAX(pod->open_max, pod->open);
-    assert_int_equal(
-        fl_http_conn_take_accepted(pod->io, sock, &options, &conn_events, pod, &conn, NULL), 0);
 }
 
 static void listen_for_checks(struct fixture *f, unsigned i) {
@@ -251,6 +251,33 @@ static void test_verdict_outlives_the_connection(void **state) {
     tear_down(&f);
 }
 
+static int64_t unhealthy_gauge(const struct fixture *f) {
+    return fl_metric_value(fl_metrics_get(f->bed.io->metrics, FL_METRIC_GAUGE,
+                                          "fairlead_channel_unhealthy", "", "check=tcp"));
+}
+
+/* What the pod before had failed is nothing to the new one. */
+static void test_new_pod_at_the_address_is_healthy_at_first(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    const struct fl_hand_endpoint renewed = {.address = "10.0.0.1", .port = FL_BED_PORT, .uid = 2};
+    set_up(&f, 1, &tcp);
+    deny_checks(&f, 0);
+    seconds(&f, 5);
+    assert_int_equal(unhealthy_gauge(&f), 1);
+    assert_int_equal(call(&f).status, FL_STATUS_UNAVAILABLE);
+    listen_for_checks(&f, 0);
+    fl_hand_publish(f.bed.hand, FL_SET_SOME, &renewed, 1);
+    fl_world_run_ms(f.bed.world, 20); /* healthy again would take two checks */
+    assert_int_equal(answering(&f), 1);
+    assert_int_equal(unhealthy_gauge(&f), 0);
+    deny_checks(&f, 0);
+    seconds(&f, 5);
+    fl_bed_close(&f.bed);
+    assert_int_equal(unhealthy_gauge(&f), 0);
+    tear_down(&f);
+}
+
 static void test_idle_channel_checks_nobody(void **state) {
     FL_UNUSED(state);
     struct fixture f;
@@ -289,6 +316,19 @@ static void test_checks_at_once_are_bounded(void **state) {
         assert_true(f.bed.channel->loop_data.checker.runs <= 1);
     }
     for (unsigned i = 0; i < PODS; i++) assert_in_range(f.pods[i].checks, 2, 4);
+    tear_down(&f);
+}
+
+/* The channel is not gone before the check's connection is. */
+static void test_closing_in_the_middle_of_a_check(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    set_up(&f, 0, &http);
+    f.pods[0].echo = fl_bed_echo(&f.bed, 1, 0);
+    listen_for_checks(&f, 0);
+    fl_bed_publish(&f.bed, 1);
+    fl_world_run_ms(f.bed.world, 500);
+    assert_int_equal(f.bed.channel->loop_data.checker.runs, 1);
     tear_down(&f);
 }
 
@@ -336,7 +376,7 @@ static void test_opening_with_each_allocation_failing(void **state) {
 }
 
 /* Every allocation from the set on fails in turn: a check that this side has no memory for takes
- * nobody away for long, and checks go on. */
+ * nobody away, and checks go on. */
 static void test_checking_with_each_allocation_failing(void **state) {
     FL_UNUSED(state);
     for (size_t n = 1, reached = 1; reached; n++) {
@@ -345,12 +385,15 @@ static void test_checking_with_each_allocation_failing(void **state) {
         f.pods[0].echo = fl_bed_echo(&f.bed, 1, 0);
         const struct fl_hand_endpoint one = {.address = "10.0.0.1", .port = FL_BED_PORT};
         fl_hand_publish(f.bed.hand, FL_SET_SOME, &one, 1);
+        listen_for_checks(&f, 0);
         fl_test_alloc_fail_at(n);
-        seconds(&f, 3);
+        for (int i = 0; i < 300; i++) {
+            fl_world_run_ms(f.bed.world, 10);
+            assert_int_equal(unhealthy_gauge(&f), 0);
+        }
         reached = fl_test_alloc_did_fail();
         fl_test_alloc_fail_at(0);
-        listen_for_checks(&f, 0);
-        seconds(&f, 8);
+        seconds(&f, 3);
         assert_int_equal(answering(&f), 1);
         assert_true(f.pods[0].checks > 1);
         tear_down(&f);
@@ -367,8 +410,10 @@ int main(void) {
         cmocka_unit_test(test_C14_pick_first_is_checked_too),
         cmocka_unit_test(test_readiness_comes_first),
         cmocka_unit_test(test_verdict_outlives_the_connection),
+        cmocka_unit_test(test_new_pod_at_the_address_is_healthy_at_first),
         cmocka_unit_test(test_idle_channel_checks_nobody),
         cmocka_unit_test(test_checks_at_once_are_bounded),
+        cmocka_unit_test(test_closing_in_the_middle_of_a_check),
         cmocka_unit_test(test_C14_what_cannot_be_is_an_error_at_creation),
         cmocka_unit_test(test_opening_with_each_allocation_failing),
         cmocka_unit_test(test_checking_with_each_allocation_failing),

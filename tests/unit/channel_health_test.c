@@ -158,7 +158,9 @@ static void follow_health(const struct fl_channel_options *options) {
     assert_non_null(strstr(sub_of(&f, 1)->why.detail, "NOT_SERVING"));
     assert_non_null(sub_of(&f, 1)->current); /* the connection stays */
     say(&f, 0, FL_HEALTH_UNKNOWN);
+    assert_non_null(strstr(sub_of(&f, 0)->why.detail, "UNKNOWN"));
     say(&f, 1, FL_HEALTH_SERVICE_UNKNOWN);
+    assert_non_null(strstr(sub_of(&f, 1)->why.detail, "SERVICE_UNKNOWN"));
     assert_int_equal(answering(&f), 4);
     say(&f, 0, FL_HEALTH_SERVING);
     say(&f, 1, FL_HEALTH_SERVING);
@@ -343,6 +345,10 @@ static void test_readiness_comes_first(void **state) {
     assert_int_equal(answering(&f), 2);
     say(&f, 1, FL_HEALTH_NOT_SERVING);
     expect_unavailable(&f, "NOT_SERVING"); /* not even when nobody else is left */
+    say(&f, 0, FL_HEALTH_NOT_SERVING);
+    fl_bed_publish(&f.bed, 2);
+    fl_world_run_ms(f.bed.world, 10);
+    expect_unavailable(&f, "NOT_SERVING"); /* ready again, and still not healthy */
     tear_down(&f);
 }
 
