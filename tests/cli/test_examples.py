@@ -1,10 +1,45 @@
 """The programs in examples/, run against a simulator as their comments say."""
+import contextlib
+import http.server
 import os
 import subprocess
+import threading
 
 import support
 
 TARGET = "kubernetes:///default/echo:grpc"
+
+
+class Shop(http.server.BaseHTTPRequestHandler):
+    """A JSON service that speaks HTTP/1.1 only."""
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        text = b'{"method":"%s","path":"%s","got":%s}' % (
+            self.command.encode(), self.path.encode(), body or b"null")
+        self.send_response(200 if self.path.startswith("/carts") else 404)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def shop():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class Examples(support.Case):
@@ -49,6 +84,21 @@ class Examples(support.Case):
             lines = self.lines("uv_loop", TARGET, "6", kubeconfig=kubeconfig)
             self.assertEqual(len(lines), 6)
             self.assertTrue(all(line.endswith("is serving") for line in lines), lines)
+
+    def test_http_client(self):
+        with shop() as address:
+            for arguments, status, text in (
+                    (["/carts/7"], 200, '{"method":"GET","path":"/carts/7","got":null}'),
+                    (["/carts", "POST", "[1]"], 200, '{"method":"POST","path":"/carts","got":[1]}'),
+                    (["/none"], 404, '{"method":"GET","path":"/none","got":null}')):
+                answer = self.example("http_client", address, *arguments)
+                self.assertEqual(answer.stdout, f"{address} answered {status}\n{text}\n",
+                                 answer.stderr)
+                self.assertEqual(answer.returncode, 0)
+        self.assertEqual(self.example("http_client", "127.0.0.1:80").returncode, 2)
+        answer = self.example("http_client", "echo", "/")
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn("echo", answer.stderr)
 
     def test_nobody_there(self):
         port = support.free_port()

@@ -26,6 +26,8 @@ struct bed {
     bool channel_closed, discovery_closed, server_closed;
     char scheme[8];
     unsigned ended;
+    int http_status;
+    enum fl_channel_protocol protocol; /* of the channel to be opened */
     enum fl_status status;
     struct fl_error why;
 };
@@ -81,7 +83,8 @@ static void open_to(struct bed *b, uint16_t port, const struct fl_channel_tls *t
                     uint32_t connect_timeout_ms) {
     char target[64];
     snprintf(target, sizeof(target), "127.0.0.1:%u", port);
-    struct fl_channel_options options = {.tls = tls, .connect_timeout_ms = connect_timeout_ms};
+    struct fl_channel_options options = {
+        .tls = tls, .connect_timeout_ms = connect_timeout_ms, .protocol = b->protocol};
     assert_int_equal(fl_channel_new(b->runtime, b->discovery, target, &options, &b->channel, NULL),
                      0);
 }
@@ -192,6 +195,34 @@ static void test_server_without_h2(void **state) {
     stop(&b);
 }
 
+static void on_response(void *arg, const struct fl_response *response) {
+    struct bed *b = arg;
+    b->ended++;
+    b->http_status = response->status;
+    b->why = *response->why;
+}
+
+/* A channel for plain HTTP takes what the server has, gRPC only HTTP/2. */
+static void test_version_by_alpn(void **state) {
+    FL_UNUSED(state);
+    const char *const versions[] = {"h2", "http/1.1"};
+    for (size_t i = 0; i < FL_COUNT(versions); i++) {
+        struct bed b;
+        start(&b, false, versions[i]);
+        b.protocol = FL_PROTOCOL_HTTP;
+        open_tls(&b, &(struct fl_channel_tls){.ca_file = ca, .server_name = "echo.test"});
+        assert_int_equal(fl_request_start(b.channel, &(struct fl_request){.path = "/"}, NULL,
+                                          on_response, &b, NULL, NULL),
+                         0);
+        fl_test_loop_until(b.runtime, has_ended, &b);
+        assert_string_equal(b.why.detail, "");
+        assert_int_equal(b.http_status, 200);
+        call(&b);
+        assert_int_equal(b.why.code, i == 0 ? FL_OK : FL_EPROTO);
+        stop(&b);
+    }
+}
+
 static void test_wrong_file_is_an_error_at_creation(void **state) {
     FL_UNUSED(state);
     struct bed b;
@@ -235,6 +266,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_authority_is_refused),
         cmocka_unit_test(test_mutual_tls),
         cmocka_unit_test(test_server_without_h2),
+        cmocka_unit_test(test_version_by_alpn),
         cmocka_unit_test(test_wrong_file_is_an_error_at_creation),
         cmocka_unit_test(test_handshake_that_stops),
     };
