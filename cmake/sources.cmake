@@ -172,6 +172,8 @@ set(FL_SOURCES_channel
   src/channel/ejection.c
   src/channel/endpoints.c
   src/channel/frame.c
+  src/channel/greeter.c
+  src/channel/handle.c
   src/channel/head.c
   src/channel/health.c
   src/channel/health_check.c
@@ -181,8 +183,6 @@ set(FL_SOURCES_channel
   src/channel/idle.c
   src/channel/inbox.c
   src/channel/keepalive.c
-  src/channel/greeter.c
-  src/channel/handle.c
   src/channel/least_request.c
   src/channel/metadata.c
   src/channel/outbox.c

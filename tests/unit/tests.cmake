@@ -159,17 +159,17 @@ fl_unit_test(channel_widen ROOMS sim SOURCES unit/support/bed.c unit/support/fra
   unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_zone ROOMS channel)
 
-fl_unit_test(registry_freshness ROOMS registry sim SOURCES unit/support/kube_bed.c)
+fl_unit_test(cli_reflect ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c ${PROJECT_SOURCE_DIR}/src/cli/reflect.c
+  ${PROJECT_SOURCE_DIR}/src/cli/proto_schema.cc LIBRARIES PkgConfig::PROTOBUF)
+
 fl_unit_test(registry_endpoints ROOMS registry sim SOURCES unit/support/kube_bed.c)
+fl_unit_test(registry_freshness ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_hold ROOMS registry SOURCES unit/support/sets.c)
 fl_unit_test(registry_kubernetes ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_reach ROOMS registry sim SOURCES unit/support/kube_bed.c)
 fl_unit_test(registry_static ROOMS registry sim SOURCES unit/support/sets.c)
 fl_unit_test(registry_trouble ROOMS registry sim SOURCES unit/support/kube_bed.c)
-
-fl_unit_test(cli_reflect ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
-  unit/support/peer.c ${PROJECT_SOURCE_DIR}/src/cli/reflect.c
-  ${PROJECT_SOURCE_DIR}/src/cli/proto_schema.cc LIBRARIES PkgConfig::PROTOBUF)
 
 fl_unit_test(manager_conn ROOMS manager sim
   SOURCES unit/support/kube_bed.c unit/support/manager_bed.c)
@@ -179,14 +179,14 @@ fl_unit_test(manager_log ROOMS manager sim
   SOURCES unit/support/kube_bed.c unit/support/manager_bed.c)
 target_compile_definitions(manager_log_test PRIVATE
   FL_GOLDEN="${CMAKE_CURRENT_SOURCE_DIR}/unit/golden/k8s-discovery.log")
-
-fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
-fl_unit_test(sim_cluster ROOMS sim)
-fl_unit_test(sim_faults ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(manager_self ROOMS manager sim
   SOURCES unit/support/kube_bed.c unit/support/manager_bed.c LIBRARIES PkgConfig::JANSSON)
 fl_unit_test(manager_threads ROOMS manager loop SOURCES unit/support/hand_provider.c
   LIBRARIES Threads::Threads)
+
+fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
+fl_unit_test(sim_cluster ROOMS sim)
+fl_unit_test(sim_faults ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_host ROOMS sim SOURCES unit/support/pair.c)
 fl_unit_test(sim_shape ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_sim ROOMS sim)
