@@ -92,7 +92,7 @@ def calls_through_a_rebuild(bed):
     expect_unharmed(told)
     streams, fanout = told["streams"], told["fanout"]
     assert (streams["ends"], streams["opened"]) == ({"UNAVAILABLE": 2}, 8), streams
-    assert fanout["rounds"] > rounds and fanout["told"] + fanout["left"] >= 3 * fanout["rounds"] - 3, fanout
+    assert fanout["rounds"] > rounds and fanout["told"] >= 2 * fanout["rounds"], "kept pods hear everything"
     print(f"    {told['ok']} calls, {fanout['told']} messages in {fanout['rounds']} rounds, "
           f"{fanout['left']} to pods just gone, {streams['echoes']} echoes")
 
