@@ -59,6 +59,20 @@ static int tell_everybody(struct fl_channel *channel) {
     return everybody ? 0 : 1;
 }
 
+static void on_closed(void *arg) { sem_post(arg); }
+
+/* In this order, each when the one before is gone. */
+static void close_all(struct fl_runtime *runtime, struct fl_discovery *discovery,
+                      struct fl_channel *channel) {
+    sem_t closed;
+    sem_init(&closed, 0, 0);
+    fl_channel_close(channel, on_closed, &closed);
+    sem_wait(&closed);
+    fl_discovery_close(discovery, on_closed, &closed);
+    sem_wait(&closed);
+    fl_runtime_free(runtime);
+}
+
 int main(int argc, char **argv) {
     struct fl_runtime *runtime = NULL;
     struct fl_discovery *discovery = NULL;
@@ -74,9 +88,11 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s: %s\n", argv[1], err.detail);
         return 1;
     }
-    if (wait_until_ready(channel) != 0) {
+    int failed = 1;
+    if (wait_until_ready(channel) == 0)
+        failed = tell_everybody(channel);
+    else
         fprintf(stderr, "%s: nobody is there\n", argv[1]);
-        return 1;
-    }
-    return tell_everybody(channel);
+    close_all(runtime, discovery, channel);
+    return failed;
 }

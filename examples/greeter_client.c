@@ -6,6 +6,7 @@
  * helloworld.pb-c.h is what protoc-c makes of helloworld.proto. */
 #include <fairlead/fairlead.h>
 #include <fairlead/protobuf_c.h>
+#include <semaphore.h>
 #include <stdio.h>
 
 #include "helloworld/helloworld.pb-c.h"
@@ -39,6 +40,20 @@ static int greet(struct fl_channel *channel, char *name) {
     return failed;
 }
 
+static void on_closed(void *arg) { sem_post(arg); }
+
+/* In this order, each when the one before is gone. */
+static void close_all(struct fl_runtime *runtime, struct fl_discovery *discovery,
+                      struct fl_channel *channel) {
+    sem_t closed;
+    sem_init(&closed, 0, 0);
+    fl_channel_close(channel, on_closed, &closed);
+    sem_wait(&closed);
+    fl_discovery_close(discovery, on_closed, &closed);
+    sem_wait(&closed);
+    fl_runtime_free(runtime);
+}
+
 int main(int argc, char **argv) {
     char everybody[] = "everybody";
     struct fl_runtime *runtime = NULL;
@@ -55,5 +70,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s: %s\n", argv[1], err.detail);
         return 1;
     }
-    return greet(channel, argc > 2 ? argv[2] : everybody);
+    int failed = greet(channel, argc > 2 ? argv[2] : everybody);
+    close_all(runtime, discovery, channel);
+    return failed;
 }

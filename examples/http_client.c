@@ -6,6 +6,7 @@
  * In a cluster the port's appProtocol says which HTTP its pods speak ("http", "kubernetes.io/h2c").
  * For addresses there is nobody to say it; here they speak HTTP/1.1. */
 #include <fairlead/fairlead.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,20 @@ static int ask(struct fl_channel *channel, const struct fl_request *request) {
     int failed = print(&answer.response);
     fl_request_answer_deinit(&answer);
     return failed;
+}
+
+static void on_closed(void *arg) { sem_post(arg); }
+
+/* In this order, each when the one before is gone. */
+static void close_all(struct fl_runtime *runtime, struct fl_discovery *discovery,
+                      struct fl_channel *channel) {
+    sem_t closed;
+    sem_init(&closed, 0, 0);
+    fl_channel_close(channel, on_closed, &closed);
+    sem_wait(&closed);
+    fl_discovery_close(discovery, on_closed, &closed);
+    sem_wait(&closed);
+    fl_runtime_free(runtime);
 }
 
 int main(int argc, char **argv) {
@@ -59,5 +74,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s: %s\n", argv[1], err.detail);
         return 1;
     }
-    return ask(channel, &request);
+    int failed = ask(channel, &request);
+    close_all(runtime, discovery, channel);
+    return failed;
 }

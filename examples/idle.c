@@ -46,6 +46,20 @@ static int call(struct fl_channel *channel) {
     return failed;
 }
 
+static void on_closed(void *arg) { sem_post(arg); }
+
+/* In this order, each when the one before is gone. */
+static void close_all(struct fl_runtime *runtime, struct fl_discovery *discovery,
+                      struct fl_channel *channel) {
+    sem_t closed;
+    sem_init(&closed, 0, 0);
+    fl_channel_close(channel, on_closed, &closed);
+    sem_wait(&closed);
+    fl_discovery_close(discovery, on_closed, &closed);
+    sem_wait(&closed);
+    fl_runtime_free(runtime);
+}
+
 int main(int argc, char **argv) {
     const struct fl_channel_options options = {.idle_timeout_ms = IDLE_MS};
     struct fl_runtime *runtime = NULL;
@@ -67,5 +81,8 @@ int main(int argc, char **argv) {
     }
     int failed = call(channel);
     while (!failed && fl_channel_state(channel) != FL_CHANNEL_IDLE) sem_wait(&idle);
-    return failed || call(channel);
+    if (!failed) failed = call(channel);
+    fl_channel_unwatch_state(watch, NULL, NULL);
+    close_all(runtime, discovery, channel);
+    return failed;
 }
