@@ -12,8 +12,8 @@ struct fl_hand;
 struct fl_hand_endpoint {
     const char *address;
     uint16_t port;
-    unsigned flags;        /* FL_ENDPOINT_*; 0: ready and serving */
-    uint8_t uid;           /* identity */
+    unsigned flags; /* FL_ENDPOINT_*; 0: ready and serving */
+    uint8_t uid;    /* identity */
     /* NULL: "grpc"; "dns/UDP": of another protocol than TCP; "web/TCP/http": with appProtocol */
     const char *port_name;
 };
