@@ -36,6 +36,7 @@ static int read_prefix(const struct fl_grpc_reader *reader, const char *at, size
 }
 
 static int give(struct fl_str framed, struct fl_grpc_message *out) {
+    FL_ASSERT(framed.p); /* a whole message: its prefix at least */
     out->compressed = framed.p[0] == 1;
     out->bytes = fl_str_from(framed, FL_GRPC_PREFIX);
     return 1;
