@@ -1,6 +1,6 @@
 # fl_descriptors(TARGET NAME ROOT file.proto…): compiles the files, named relative to ROOT, into one
 # FileDescriptorSet and gives it to TARGET as the bytes fl_descriptors_NAME (FL_DESCRIPTORS in
-# src/channel/reflection.h declares them).
+# src/server/reflection.h declares them).
 find_program(PROTOC protoc REQUIRED)
 
 function(fl_descriptors target name root)

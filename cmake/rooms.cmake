@@ -18,14 +18,16 @@ endfunction()
 configure_file(include/fairlead/version.h.in include/fairlead/version.h @ONLY)
 
 fl_room(base LIBRARIES Threads::Threads)
-fl_room(wire ROOMS base LIBRARIES PkgConfig::JANSSON PkgConfig::YAML)
+fl_room(wire ROOMS base LIBRARIES PkgConfig::JANSSON PkgConfig::YAML PkgConfig::ZLIB)
 fl_room(loop ROOMS base LIBRARIES PkgConfig::UV PkgConfig::OPENSSL PkgConfig::CARES Threads::Threads)
 fl_room(http ROOMS base wire LIBRARIES PkgConfig::NGHTTP2 fl_llhttp)
 fl_room(admin ROOMS base http)
-fl_room(kube ROOMS base wire http LIBRARIES PkgConfig::JANSSON PkgConfig::ZLIB)
+fl_room(kube ROOMS base wire http LIBRARIES PkgConfig::JANSSON)
 fl_room(discovery ROOMS base)
-fl_room(channel ROOMS base wire http discovery LIBRARIES PkgConfig::JANSSON PkgConfig::ZLIB)
-fl_descriptors(fl_channel channel ${PROJECT_SOURCE_DIR}/src/channel/proto
+fl_room(balance ROOMS base)
+fl_room(channel ROOMS base wire http discovery balance LIBRARIES PkgConfig::JANSSON)
+fl_room(server ROOMS base wire http)
+fl_descriptors(fl_server server ${PROJECT_SOURCE_DIR}/src/server/proto
   grpc/examples/echo/echo.proto
   grpc/health/v1/health.proto
   grpc/reflection/v1/reflection.proto
@@ -33,6 +35,6 @@ fl_descriptors(fl_channel channel ${PROJECT_SOURCE_DIR}/src/channel/proto
   helloworld/helloworld.proto)
 fl_room(registry ROOMS base wire http kube channel discovery)
 fl_room(manager ROOMS base discovery registry channel)
-fl_room(sim ROOMS base wire http kube discovery channel registry LIBRARIES PkgConfig::JANSSON)
+fl_room(sim ROOMS base wire http kube discovery channel registry server LIBRARIES PkgConfig::JANSSON)
 
-set(FL_LIBRARY_ROOMS base wire loop http admin kube discovery channel registry manager)
+set(FL_LIBRARY_ROOMS base wire loop http admin kube discovery balance channel registry manager)

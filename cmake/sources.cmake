@@ -30,6 +30,10 @@ set(FL_SOURCES_base
   src/base/version.c)
 set(FL_SOURCES_wire
   src/wire/grpc.c
+  src/wire/grpc_compression.c
+  src/wire/grpc_frame.c
+  src/wire/grpc_health.c
+  src/wire/gunzip.c
   src/wire/json.c
   src/wire/json_text.c
   src/wire/json_write.c
@@ -99,7 +103,6 @@ set(FL_SOURCES_kube
   src/kube/credentials.c
   src/kube/exec_credential.c
   src/kube/exec_plugin.c
-  src/kube/gunzip.c
   src/kube/incluster.c
   src/kube/kubeconfig.c
   src/kube/kubeconfig_cluster.c
@@ -149,10 +152,21 @@ set(FL_SOURCES_discovery
   src/discovery/watch.c)
 set(FL_SOURCES_admin
   src/admin/admin.c)
+set(FL_SOURCES_balance
+  src/balance/balance.c
+  src/balance/least_request.c
+  src/balance/outlier.c
+  src/balance/pick_first.c
+  src/balance/rendezvous.c
+  src/balance/ring_hash.c
+  src/balance/round.c
+  src/balance/round_robin.c
+  src/balance/subset.c
+  src/balance/weighted_round_robin.c
+  src/balance/zone.c)
 set(FL_SOURCES_channel
   src/channel/answer.c
   src/channel/attempt.c
-  src/channel/balance.c
   src/channel/call.c
   src/channel/call_credentials.c
   src/channel/call_metrics.c
@@ -161,50 +175,30 @@ set(FL_SOURCES_channel
   src/channel/call_wait.c
   src/channel/call_wait_stream.c
   src/channel/channel.c
-  src/channel/compression.c
   src/channel/connection_metrics.c
   src/channel/connectivity.c
   src/channel/credentials.c
-  src/channel/descriptor.c
   src/channel/drain.c
-  src/channel/echo.c
-  src/channel/echo_stream.c
   src/channel/ejection.c
   src/channel/endpoints.c
-  src/channel/frame.c
-  src/channel/greeter.c
   src/channel/handle.c
   src/channel/head.c
   src/channel/health.c
   src/channel/health_check.c
-  src/channel/health_service.c
   src/channel/health_verdict.c
   src/channel/health_watch.c
   src/channel/idle.c
   src/channel/inbox.c
   src/channel/keepalive.c
-  src/channel/least_request.c
   src/channel/metadata.c
   src/channel/outbox.c
-  src/channel/outlier.c
-  src/channel/pick_first.c
   src/channel/protocol.c
   src/channel/queue.c
-  src/channel/reflection.c
-  src/channel/rendezvous.c
   src/channel/reply.c
   src/channel/request.c
   src/channel/request_wait.c
   src/channel/response.c
   src/channel/retry.c
-  src/channel/ring_hash.c
-  src/channel/round.c
-  src/channel/round_robin.c
-  src/channel/server.c
-  src/channel/server_call.c
-  src/channel/server_compression.c
-  src/channel/server_conn.c
-  src/channel/server_reply.c
   src/channel/service_config.c
   src/channel/service_config_balance.c
   src/channel/service_config_part.c
@@ -212,15 +206,24 @@ set(FL_SOURCES_channel
   src/channel/state_watch.c
   src/channel/status.c
   src/channel/subchannel.c
-  src/channel/subset.c
   src/channel/throttle.c
   src/channel/trace.c
   src/channel/transport.c
   src/channel/wanted.c
-  src/channel/weighted_round_robin.c
   src/channel/weights.c
-  src/channel/widen.c
-  src/channel/zone.c)
+  src/channel/widen.c)
+set(FL_SOURCES_server
+  src/server/call.c
+  src/server/compression.c
+  src/server/conn.c
+  src/server/descriptor.c
+  src/server/echo.c
+  src/server/echo_stream.c
+  src/server/greeter.c
+  src/server/health_service.c
+  src/server/reflection.c
+  src/server/reply.c
+  src/server/server.c)
 set(FL_SOURCES_registry
   src/registry/discovery.c
   src/registry/kubernetes.c

@@ -9,12 +9,12 @@
 
 #include "base/alloc.h"
 #include "base/sm.h"
-#include "channel/frame.h"
 #include "channel/metadata.h"
 #include "channel/protocol.h"
 #include "channel/service_config.h"
 #include "channel/state.h"
 #include "channel/trace.h"
+#include "wire/grpc_frame.h"
 
 #define METHOD_MAX        ((size_t)4096)
 #define RECEIVE_BYTES_MAX (4u * 1024 * 1024) /* gRPC's default */

@@ -7,8 +7,8 @@
  * window, and other streams of the connection do not; what is held is given out in a turn of its
  * own, and the end of the call waits for it. */
 #include "channel/call.h"
-#include "channel/frame.h"
 #include "channel/state.h"
+#include "wire/grpc_frame.h"
 
 /* --- to the server --- */
 

@@ -12,11 +12,11 @@
  * subscription, the last call and the last thread inside are gone, and only then frees it. */
 #include <stdio.h>
 
+#include "balance/zone.h"
 #include "base/alloc.h"
-#include "channel/compression.h"
 #include "channel/health.h"
 #include "channel/state.h"
-#include "channel/zone.h"
+#include "wire/grpc_compression.h"
 
 static void fill_in(struct fl_channel_options *options) {
     static const struct fl_channel_options defaults = {

@@ -3,10 +3,10 @@
 #ifndef FL_CHANNEL_EJECTION_H
 #define FL_CHANNEL_EJECTION_H
 
+#include "balance/candidate.h"
+#include "balance/outlier.h"
 #include "base/metrics.h"
 #include "base/timer.h"
-#include "channel/candidate.h"
-#include "channel/outlier.h"
 
 struct fl_channel;
 

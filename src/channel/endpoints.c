@@ -12,11 +12,11 @@
  * applied set stays the old one, and the newest is tried again a little later. */
 #include <stdio.h>
 
+#include "balance/zone.h"
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "channel/state.h"
-#include "channel/zone.h"
 #include "discovery/set.h"
 
 #define AGAIN_MS 500

@@ -6,9 +6,9 @@
 #include "base/alloc.h"
 #include "channel/call.h"
 #include "channel/call_credentials.h"
-#include "channel/compression.h"
 #include "channel/protocol.h"
 #include "channel/state.h"
+#include "wire/grpc_compression.h"
 
 #define OWN_MAX (FL_CHANNEL_HEADERS + 5) /* of gRPC and of the trace */
 

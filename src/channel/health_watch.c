@@ -18,8 +18,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/sm.h"
-#include "channel/health_service.h"
 #include "channel/reply.h"
+#include "wire/grpc_health.h"
 #include "wire/pb.h"
 
 #define REQUEST_MAX ((size_t)4096)
@@ -171,25 +171,11 @@ static void on_response(void *arg, struct fl_http_stream *stream,
         give_up(watch, &err);
 }
 
-static const char *status_name(uint64_t status) {
-    static const char *const names[] = {
-        [FL_HEALTH_UNKNOWN] = "UNKNOWN",
-        [FL_HEALTH_SERVING] = "SERVING",
-        [FL_HEALTH_NOT_SERVING] = "NOT_SERVING",
-        [FL_HEALTH_SERVICE_UNKNOWN] = "SERVICE_UNKNOWN",
-    };
-    return status < FL_COUNT(names) ? names[status] : "of an unknown kind";
-}
-
-/* HealthCheckResponse {ServingStatus status = 1} */
 static int take(struct fl_health_watch *watch, struct fl_str message, struct fl_error *err) {
-    struct fl_parse r = fl_parse_of(message);
-    struct fl_pb_field field;
-    uint64_t status = FL_HEALTH_UNKNOWN;
+    uint64_t status;
     struct fl_io *io = watch->question->io;
-    while (fl_pb_next(&r, &field))
-        if (field.tag == FL_PB_VARINT(1)) status = field.value;
-    if (r.bad) return fl_fail(err, FL_EPROTO, "malformed HealthCheckResponse");
+    if (!fl_health_read_response(message, &status))
+        return fl_fail(err, FL_EPROTO, "malformed HealthCheckResponse");
     uint64_t now = fl_io_now_ms(io);
     if (watch->state == ASKED) {
         watch->told_ms = now;
@@ -200,7 +186,7 @@ static int take(struct fl_health_watch *watch, struct fl_str message, struct fl_
     struct fl_error why = {FL_OK, ""};
     if (status != FL_HEALTH_SERVING)
         fl_fail(&why, FL_EUNHEALTHY, "the endpoint says that its health is %s",
-                status_name(status));
+                fl_health_status_name(status));
     judge(watch, status == FL_HEALTH_SERVING ? FL_CHANNEL_READY : FL_CHANNEL_TRANSIENT_FAILURE,
           &why);
     return 0;

@@ -26,8 +26,6 @@ FL_MUST int fl_outbox_add(struct fl_outbox *outbox, struct fl_str prefix, struct
 /* Everything from place `at` on; `at` is not before what was dropped. Borrowed until it changes. */
 struct fl_str fl_outbox_from(const struct fl_outbox *outbox, uint64_t at);
 void fl_outbox_drop(struct fl_outbox *outbox, uint64_t until);
-/* An attempt can begin at the first byte. */
-static inline bool fl_outbox_replays(const struct fl_outbox *outbox) { return outbox->start == 0; }
 /* More is kept than an uncommitted call may. */
 static inline bool fl_outbox_overfull(const struct fl_outbox *outbox) {
     return outbox->bytes.len > FL_OUTBOX_REPLAY_MAX;

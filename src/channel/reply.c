@@ -6,7 +6,7 @@
 #include "channel/reply.h"
 
 #include "base/error.h"
-#include "channel/compression.h"
+#include "wire/grpc_compression.h"
 
 #define GRPC_MESSAGE_MAX ((size_t)16 * 1024)
 #define INFLATED_KEPT    ((size_t)64 * 1024) /* a larger one gives its memory back */

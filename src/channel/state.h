@@ -5,8 +5,8 @@
 #include <fairlead/version.h>
 #include <stdatomic.h>
 
+#include "balance/balance.h"
 #include "base/map.h"
-#include "channel/balance.h"
 #include "channel/call.h"
 #include "channel/call_metrics.h"
 #include "channel/channel.h"

@@ -10,17 +10,17 @@
 
 #include <fairlead/channel.h>
 
+#include "balance/candidate.h"
+#include "balance/outlier.h"
+#include "balance/round.h"
 #include "base/backoff.h"
 #include "base/io.h"
 #include "base/list.h"
-#include "channel/candidate.h"
 #include "channel/connection_metrics.h"
 #include "channel/credentials.h"
 #include "channel/health_check.h"
 #include "channel/health_watch.h"
 #include "channel/keepalive.h"
-#include "channel/outlier.h"
-#include "channel/round.h"
 #include "channel/weights.h"
 #include "http/conn.h"
 

@@ -11,11 +11,11 @@
 
 #include <stdlib.h>
 
+#include "balance/pick_first.h"
+#include "balance/subset.h"
+#include "balance/zone.h"
 #include "base/alloc.h"
-#include "channel/pick_first.h"
 #include "channel/state.h"
-#include "channel/subset.h"
-#include "channel/zone.h"
 #include "discovery/set.h"
 
 void fl_channel_wanted_init(struct fl_channel *channel) {

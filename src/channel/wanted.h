@@ -2,7 +2,7 @@
 #ifndef FL_CHANNEL_WANTED_H
 #define FL_CHANNEL_WANTED_H
 
-#include "channel/candidate.h"
+#include "balance/candidate.h"
 
 struct fl_channel;
 

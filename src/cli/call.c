@@ -10,7 +10,6 @@
 
 #include "base/alloc.h"
 #include "channel/channel.h"
-#include "channel/reflection.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/load.h"
@@ -20,6 +19,7 @@
 #include "cli/table.h"
 #include "cli/tally.h"
 #include "cli/terminal.h"
+#include "server/reflection.h"
 
 #define SET_MAX         ((size_t)64 * 1024 * 1024)
 #define MESSAGES_MAX    ((size_t)256 * 1024 * 1024)
@@ -95,7 +95,7 @@ static int find_method(struct caller *caller, struct fl_error *err) {
     caller->service = fl_str_dup(service);
     if (!caller->service || fl_schema_new(&caller->schema)) return fl_fail_nomem(err);
     if (wish->reflect) return FL_OK;
-    struct fl_str own = fl_str_n(fl_descriptors_channel, fl_descriptors_channel_len);
+    struct fl_str own = fl_str_n(fl_descriptors_server, fl_descriptors_server_len);
     int rc = wish->proto_set ? read_set(caller, wish->proto_set, err)
                              : fl_schema_add_set(caller->schema, own, err);
     if (!rc && (wish->proto_set || fl_schema_has_service(caller->schema, caller->service)))

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "base/secret.h"
-#include "channel/echo.h"
 #include "cli/command.h"
 #include "loop/loop.h"
+#include "server/echo.h"
 
 #define PEM_MAX ((size_t)64 * 1024)
 

@@ -8,8 +8,5 @@
 
 /* EchoRequest and EchoResponse {string message = 1}. FL_ENOMEM, FL_EFULL. */
 FL_MUST int fl_echo_message_encode(struct fl_buf *out, struct fl_str message);
-/* *message is borrowed from `bytes`. FL_EPROTO. */
-FL_MUST int fl_echo_message_decode(struct fl_str bytes, struct fl_str *message,
-                                   struct fl_error *err);
 
 #endif

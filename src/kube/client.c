@@ -16,8 +16,8 @@
 #include "base/log.h"
 #include "http/pool.h"
 #include "kube/credentials.h"
-#include "kube/gunzip.h"
 #include "kube/retry_after.h"
+#include "wire/gunzip.h"
 
 #define PING_AFTER_MS   30000
 #define PING_TIMEOUT_MS 15000

@@ -10,7 +10,7 @@
 
 #include "base/io.h"
 #include "base/list.h"
-#include "channel/echo.h"
+#include "server/echo.h"
 #include "sim/cluster.h"
 
 enum fl_sim_pod_state {

@@ -1,6 +1,6 @@
 /* sim.h - a whole simulated deployment: cluster, API server and pods that serve gRPC.
  *
- * Each pod is a real echo server (channel/echo.h) on an address of its own; it lives pending,
+ * Each pod is a real echo server (server/echo.h) on an address of its own; it lives pending,
  * running, ready, terminating with grace; a roll replaces the pods one by one, each new one ready
  * before an old one leaves. Runs on any fl_io, so `fairlead sim`, `fairlead demo` and the seeded
  * worlds are the same code. One loop's thread. */

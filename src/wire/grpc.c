@@ -89,20 +89,6 @@ int fl_grpc_reader_next(struct fl_grpc_reader *reader, struct fl_str *bytes,
     return give(framed, out);
 }
 
-int fl_grpc_reader_feed(struct fl_grpc_reader *reader, struct fl_str bytes,
-                        int (*each)(void *arg, struct fl_str message), void *arg,
-                        struct fl_error *err) {
-    struct fl_grpc_message message = {FL_STR_NONE, false};
-    int rc;
-    while ((rc = fl_grpc_reader_next(reader, &bytes, &message, err)) == 1) {
-        if (message.compressed)
-            return fl_fail(err, FL_EPROTO, "gRPC message compressed without agreement");
-        rc = each(arg, message.bytes);
-        if (rc) return rc;
-    }
-    return rc;
-}
-
 void fl_grpc_prefix(uint32_t message_len, uint8_t out[FL_GRPC_PREFIX]) {
     out[0] = 0;
     for (int i = 0; i < 4; i++) out[1 + i] = (uint8_t)(message_len >> (24 - 8 * i));

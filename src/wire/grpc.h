@@ -24,11 +24,6 @@ void fl_grpc_reader_deinit(struct fl_grpc_reader *reader);
  * *bytes moved behind it; 0: *bytes are used up. FL_ETOO_LARGE, FL_EPROTO, FL_ENOMEM. */
 FL_MUST int fl_grpc_reader_next(struct fl_grpc_reader *reader, struct fl_str *bytes,
                                 struct fl_grpc_message *out, struct fl_error *err);
-/* Calls `each` per whole message (borrowed). FL_ETOO_LARGE, FL_EPROTO (compressed without
- * agreement), FL_ENOMEM, or what `each` returned. */
-FL_MUST int fl_grpc_reader_feed(struct fl_grpc_reader *reader, struct fl_str bytes,
-                                int (*each)(void *arg, struct fl_str message), void *arg,
-                                struct fl_error *err);
 bool fl_grpc_reader_partial(const struct fl_grpc_reader *reader); /* in the middle of a message */
 
 #define FL_GRPC_PREFIX 5

@@ -63,15 +63,6 @@ static int read_status(struct fl_k8s_body_state *state, struct fl_str bytes, str
 
 /* --- watch events --- */
 
-/* runtime.RawExtension */
-static bool read_extension(struct fl_str bytes, struct fl_str *raw) {
-    struct fl_parse r = fl_parse_of(bytes);
-    struct fl_pb_field f;
-    while (fl_pb_next(&r, &f))
-        if (f.tag == FL_PB_LEN(1)) *raw = f.bytes;
-    return !r.bad;
-}
-
 static int read_event(struct fl_k8s_body_state *state, struct fl_str bytes, struct fl_error *err) {
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
@@ -80,7 +71,8 @@ static int read_event(struct fl_k8s_body_state *state, struct fl_str bytes, stru
     while (fl_pb_next(&r, &f)) {
         if (f.tag == FL_PB_LEN(1))
             type = f.bytes;
-        else if (f.tag == FL_PB_LEN(2) && !read_extension(f.bytes, &envelope))
+        else if (f.tag == FL_PB_LEN(2) &&
+                 !fl_pb_find_bytes(f.bytes, 1, &envelope)) /* RawExtension */
             r.bad = true;
     }
     if (r.bad) return fl_fail(err, FL_EPROTO, "malformed watch event");

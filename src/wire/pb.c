@@ -50,6 +50,15 @@ bool fl_pb_next_any(struct fl_parse *r, struct fl_pb_field *out) {
     return read_value(r, out);
 }
 
+bool fl_pb_find_bytes(struct fl_str message, unsigned number, struct fl_str *bytes) {
+    struct fl_parse r = fl_parse_of(message);
+    struct fl_pb_field field;
+    *bytes = FL_STR_NONE;
+    while (fl_pb_next(&r, &field))
+        if (field.tag == FL_PB_LEN(number)) *bytes = field.bytes;
+    return !r.bad;
+}
+
 int fl_pb_finish(struct fl_pb_writer *w) {
     if (w->rc) fl_buf_truncate(w->out, w->start);
     return w->rc;

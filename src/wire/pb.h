@@ -82,6 +82,10 @@ static inline bool fl_pb_mistyped(uint32_t tag, uint32_t known_mask) {
     return number < 32 && (known_mask >> number & 1) != 0;
 }
 
+/* The bytes of the last field of this number and wire type LEN, for messages of one field; none if
+ * there is none. False: malformed. */
+FL_MUST bool fl_pb_find_bytes(struct fl_str message, unsigned number, struct fl_str *bytes);
+
 struct fl_pb_writer {
     struct fl_buf *out;
     size_t start; /* length of *out before us, to go back to */

@@ -178,7 +178,7 @@ static int fill(struct stream *s) {
     if (!s->slices && !strstr(s->path, "/services")) return 404;
     if (strstr(s->accept, "as=PartialObjectMetadata")) return 406;
     s->ends = false;
-    if (query && strstr(query, "Selector=")) return 200; /* nothing for now */
+    if (query && strstr(query, "Selector=")) return 200; /* the server has nothing of it */
     if (query && strstr(query, "watch="))
         fill_watch(s);
     else

@@ -4,8 +4,8 @@
  * The first byte chooses the method and how the client behaves, the second is the seed by which the
  * world cuts what is sent, the rest is the request's body. Whatever it is, the call must end once,
  * and the world must be empty at the end. */
-#include "channel/echo.h"
 #include "http/conn.h"
+#include "server/echo.h"
 #include "sim/world.h"
 
 #define HOST FL_STR("127.0.0.1")

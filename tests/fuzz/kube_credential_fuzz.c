@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "kube/exec_credential.h"
-#include "kube/gunzip.h"
 #include "kube/no_proxy.h"
 #include "kube/proxy.h"
 #include "kube/timestamp.h"
+#include "wire/gunzip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

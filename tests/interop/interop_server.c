@@ -9,9 +9,9 @@
 #include <stdio.h>
 
 #include "base/address.h"
-#include "channel/health_service.h"
 #include "interop/interop_service.h"
 #include "loop/loop.h"
+#include "server/health_service.h"
 
 #define GRACE_MS 30000
 #define PEM_MAX  ((size_t)64 * 1024)
@@ -69,7 +69,7 @@ static int serve(struct program *program, struct fl_grpc_server_options *options
     program->reflection = fl_reflection_new();
     if (!program->health || !program->reflection) return fl_fail_nomem(err);
     int rc = fl_reflection_add(program->reflection,
-                               fl_str_n(fl_descriptors_channel, fl_descriptors_channel_len));
+                               fl_str_n(fl_descriptors_server, fl_descriptors_server_len));
     if (!rc)
         rc = fl_reflection_add(program->reflection,
                                fl_str_n(fl_descriptors_interop, fl_descriptors_interop_len));

@@ -3,7 +3,7 @@
 #ifndef FL_TEST_INTEROP_SERVICE_H
 #define FL_TEST_INTEROP_SERVICE_H
 
-#include "channel/reflection.h"
+#include "server/reflection.h"
 
 FL_DESCRIPTORS(interop) /* tests/interop/proto */
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 # room: the rooms it may include, besides itself and the installed headers.
-BELOW_FACES = ["base", "wire", "loop", "http", "kube", "discovery", "channel", "registry", "manager"]
+BELOW_FACES = ["base", "wire", "loop", "http", "kube", "discovery", "balance", "channel", "server", "registry", "manager"]
 MAY = {
     "base": [],
     "wire": ["base"],
@@ -16,7 +16,9 @@ MAY = {
     "admin": ["base", "http"],
     "kube": ["base", "wire", "http"],
     "discovery": ["base"],
-    "channel": ["base", "wire", "http", "discovery"],
+    "balance": ["base"],
+    "channel": ["base", "wire", "http", "discovery", "balance"],
+    "server": ["base", "wire", "http"],
     "registry": ["base", "wire", "http", "kube", "channel", "discovery"],
     "manager": ["base", "discovery", "registry", "channel"],
     "sim": BELOW_FACES,

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "channel/echo.h"
+#include "server/echo.h"
 
 #define ECHO    "/grpc.examples.echo.Echo/"
 #define THREADS 8

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "channel/health_service.h"
 #include "channel/state.h"
+#include "server/health_service.h"
 #include "support/bed.h"
 
 #define PODS    3

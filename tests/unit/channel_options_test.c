@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "channel/compression.h"
-#include "channel/frame.h"
 #include "channel/trace.h"
 #include "support/bed.h"
 #include "support/peer.h"
+#include "wire/grpc_compression.h"
+#include "wire/grpc_frame.h"
 
 #define TRACE_ID "0af7651916cd43dd8448eb211c80319c"
 #define PARENT   "00-" TRACE_ID "-b7ad6b7169203331-01"

@@ -7,7 +7,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 
-#include "channel/echo.h"
+#include "server/echo.h"
 
 #define THREADS 4
 #define CALLS   500 /* of each thread */

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "channel/reflection.h"
 #include "cli/reflect.h"
+#include "server/reflection.h"
 #include "support/bed.h"
 #include "wire/pb.h"
 
@@ -66,8 +66,8 @@ static void ask(struct reflect_bed *bed, const char *service) {
 static void start_ours(struct reflect_bed *bed, size_t from, size_t count) {
     struct fl_grpc_service services[FL_REFLECTION_SERVICES];
     bed->reflection = fl_reflection_new();
-    assert_int_equal(fl_reflection_add(bed->reflection, fl_str_n(fl_descriptors_channel,
-                                                                 fl_descriptors_channel_len)),
+    assert_int_equal(fl_reflection_add(bed->reflection,
+                                       fl_str_n(fl_descriptors_server, fl_descriptors_server_len)),
                      0);
     fl_reflection_services(bed->reflection, services);
     start(bed, services + from, count);

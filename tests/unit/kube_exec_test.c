@@ -6,8 +6,8 @@
 
 #include "kube/base64.h"
 #include "kube/exec_credential.h"
-#include "kube/gunzip.h"
 #include "kube/timestamp.h"
+#include "wire/gunzip.h"
 
 #define V1     "client.authentication.k8s.io/v1"
 #define ANSWER "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1 "\",\"status\":"

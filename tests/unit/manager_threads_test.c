@@ -8,8 +8,8 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
-#include "channel/echo.h"
 #include "discovery/discovery.h"
+#include "server/echo.h"
 #include "support/hand_provider.h"
 
 #define THREADS  8

@@ -93,10 +93,15 @@ fl_unit_test(discovery_snapshot ROOMS discovery sim
 fl_unit_test(discovery_threads ROOMS discovery loop
   SOURCES unit/support/fake_provider.c unit/support/sets.c LIBRARIES Threads::Threads)
 
+fl_unit_test(balance_outlier ROOMS balance)
+fl_unit_test(balance_policies ROOMS balance)
+fl_unit_test(balance_round_robin ROOMS balance)
+fl_unit_test(balance_subset ROOMS balance)
+fl_unit_test(balance_zone ROOMS balance)
+
 fl_unit_test(channel_bad_peer ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
-fl_unit_test(channel_balance ROOMS channel)
-fl_unit_test(channel_blocking ROOMS registry loop LIBRARIES Threads::Threads)
+fl_unit_test(channel_blocking ROOMS registry server loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_call ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_credentials ROOMS channel loop
@@ -109,24 +114,18 @@ fl_unit_test(channel_health ROOMS sim SOURCES unit/support/bed.c unit/support/ha
   unit/support/peer.c)
 fl_unit_test(channel_health_check ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
-fl_unit_test(channel_health_service ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_health_verdict ROOMS channel)
 fl_unit_test(channel_http2_interop ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_idle ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_inbox ROOMS channel LIBRARIES Threads::Threads)
-fl_unit_test(channel_interop ROOMS sim SOURCES unit/support/server_bed.c interop/interop_service.c
-  interop/interop_message.c)
-target_include_directories(channel_interop_test PRIVATE .)
 fl_unit_test(channel_keepalive ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
-fl_unit_test(channel_outlier ROOMS channel)
 fl_unit_test(channel_metrics ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_pick ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
-fl_unit_test(channel_reflection ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_options ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_reply ROOMS channel)
@@ -134,11 +133,6 @@ fl_unit_test(channel_request ROOMS sim SOURCES unit/support/bed.c unit/support/h
   unit/support/peer.c unit/support/site.c)
 fl_unit_test(channel_retry ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
-fl_unit_test(channel_round_robin ROOMS channel)
-fl_unit_test(channel_server ROOMS sim SOURCES unit/support/server_bed.c)
-fl_unit_test(channel_server_compression ROOMS sim SOURCES unit/support/server_bed.c)
-fl_unit_test(channel_server_limits ROOMS sim SOURCES unit/support/server_bed.c)
-fl_unit_test(channel_server_stream ROOMS sim SOURCES unit/support/server_bed.c)
 fl_unit_test(channel_service_config ROOMS channel)
 fl_unit_test(channel_show ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c LIBRARIES PkgConfig::JANSSON)
@@ -147,8 +141,7 @@ fl_unit_test(channel_stream ROOMS sim SOURCES unit/support/bed.c unit/support/ha
 fl_unit_test(channel_stream_frames ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
 fl_unit_test(channel_subchannel ROOMS sim SOURCES unit/support/peer.c)
-fl_unit_test(channel_subset ROOMS channel)
-fl_unit_test(channel_threads ROOMS registry loop LIBRARIES Threads::Threads)
+fl_unit_test(channel_threads ROOMS registry server loop LIBRARIES Threads::Threads)
 fl_unit_test(channel_wait ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
 fl_unit_test(channel_wanted ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
@@ -157,7 +150,16 @@ fl_unit_test(channel_tls ROOMS registry loop
   SOURCES unit/support/loop_peer.c unit/support/loop_certs.c LIBRARIES PkgConfig::OPENSSL)
 fl_unit_test(channel_widen ROOMS sim SOURCES unit/support/bed.c unit/support/frame_peer.c
   unit/support/hand_provider.c unit/support/peer.c)
-fl_unit_test(channel_zone ROOMS channel)
+
+fl_unit_test(server_calls ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(server_compression ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(server_health_service ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(server_interop ROOMS sim SOURCES unit/support/server_bed.c interop/interop_service.c
+  interop/interop_message.c)
+target_include_directories(server_interop_test PRIVATE .)
+fl_unit_test(server_limits ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(server_reflection ROOMS sim SOURCES unit/support/server_bed.c)
+fl_unit_test(server_stream ROOMS sim SOURCES unit/support/server_bed.c)
 
 fl_unit_test(cli_reflect ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c ${PROJECT_SOURCE_DIR}/src/cli/reflect.c
@@ -181,7 +183,7 @@ target_compile_definitions(manager_log_test PRIVATE
   FL_GOLDEN="${CMAKE_CURRENT_SOURCE_DIR}/unit/golden/k8s-discovery.log")
 fl_unit_test(manager_self ROOMS manager sim
   SOURCES unit/support/kube_bed.c unit/support/manager_bed.c LIBRARIES PkgConfig::JANSSON)
-fl_unit_test(manager_threads ROOMS manager loop SOURCES unit/support/hand_provider.c
+fl_unit_test(manager_threads ROOMS manager server loop SOURCES unit/support/hand_provider.c
   LIBRARIES Threads::Threads)
 
 fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)

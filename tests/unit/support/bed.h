@@ -3,7 +3,7 @@
 #define FL_TEST_BED_H
 
 #include "channel/channel.h"
-#include "channel/echo.h"
+#include "server/echo.h"
 #include "sim/world.h"
 #include "support/hand_provider.h"
 #include "support/peer.h"

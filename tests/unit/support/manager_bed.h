@@ -7,7 +7,7 @@
 #include <fairlead/connmgr.h>
 #include <fairlead/log.h>
 
-#include "channel/echo.h"
+#include "server/echo.h"
 #include "support/kube_bed.h"
 
 #define FL_MBED_PODS_MAX 16

@@ -4,8 +4,8 @@
 
 #include "support/alloc.h"
 
-#include "channel/echo.h"
 #include "http/conn.h"
+#include "server/echo.h"
 #include "sim/world.h"
 
 #define HOST "10.0.0.1"
