@@ -54,7 +54,8 @@ struct caller {
     struct fl_tally tally;
     struct fl_error failure; /* the first failed call, or why there were none */
     bool reflected, ended;
-    bool cut; /* streams were cancelled at the user's wish, which is no failure */
+    bool by_server; /* the failure is the server's own status, for which there is no cause */
+    bool cut;       /* streams were cancelled at the user's wish, which is no failure */
 };
 
 /* ---- the method ---- */
@@ -186,10 +187,12 @@ static void on_result(void *arg, const struct fl_call_result *result, uint64_t l
     struct caller *caller = arg;
     fl_tally_add(&caller->tally, result, latency_us);
     bool wanted = caller->cut && result->status == FL_STATUS_CANCELLED;
-    if (result->status != FL_STATUS_OK && !wanted && caller->failure.code == FL_OK)
-        fl_fail(&caller->failure, result->why->code ? result->why->code : FL_ECLOSED, "%s: %s%s%s",
+    if (result->status != FL_STATUS_OK && !wanted && caller->failure.code == FL_OK) {
+        caller->by_server = result->why->code == FL_OK;
+        fl_fail(&caller->failure, caller->by_server ? FL_ECLOSED : result->why->code, "%s: %s%s%s",
                 fl_status_name(result->status), result->message, *result->peer ? " from " : "",
                 result->peer);
+    }
     if (caller->wish->repeat > 1 && caller->tally.calls % 1000 == 0)
         fl_terminal_progress("%" PRIu64 " of %" PRIu64 " calls", caller->tally.calls,
                              caller->wish->repeat);
@@ -327,8 +330,13 @@ static int report(struct caller *caller) {
     }
     json_decref(summary);
     if (caller->failure.code == FL_OK) return FL_EXIT_OK;
+    if (caller->by_server) {
+        fflush(stdout); /* as fl_command_fail does */
+        fprintf(stderr, "fairlead: %s\n", caller->failure.detail);
+        return FL_EXIT_FAILED;
+    }
     int exit_code = fl_command_fail(&caller->failure);
-    return exit_code == FL_EXIT_UNKNOWN ? FL_EXIT_FAILED : exit_code;
+    return exit_code == FL_EXIT_UNKNOWN && !ferror(stdout) ? FL_EXIT_FAILED : exit_code;
 }
 
 static int call(const struct wish *wish) {
@@ -348,6 +356,8 @@ static int check_tls(struct wish *wish, struct fl_error *err) {
                       tls->insecure_skip_verify;
     if (wish->plaintext && wish->with_tls)
         return fl_fail(err, FL_EUSAGE, "--plaintext or an option of TLS, not both");
+    if (!tls->cert_file != !tls->key_file)
+        return fl_fail(err, FL_EUSAGE, "--cert and --key go together");
     if (tls->insecure_skip_verify)
         fprintf(stderr, "fairlead: warning: --insecure-skip-verify: anybody on the way can pose as "
                         "the server\n");
@@ -425,8 +435,8 @@ const struct fl_command fl_command_call = {
     "(grpc.reflection.v1, v1alpha). grpc.examples.echo.Echo and grpc.health.v1.Health are\n"
     "known without either.\n\n"
     "With --repeat there is a summary instead of responses: calls by status and endpoint,\n"
-    "latencies, calls per second. At Ctrl-C no new calls are made, and the running ones end;\n"
-    "streams are cancelled.\n\n"
+    "latencies of those that were OK, calls per second. At Ctrl-C no new calls are made, and\n"
+    "the running ones end; streams are cancelled.\n\n"
     "Exit codes: 0 every call was OK, 1 a call failed, 2 usage, 3 absent, 4 empty,\n"
     "5 not started.",
     run};

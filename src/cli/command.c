@@ -49,7 +49,8 @@ static int set_log(const struct fl_args *args, struct fl_error *err) {
 }
 
 static void print_help(const struct fl_command *self, const struct fl_args *args) {
-    printf("fairlead %s %s\n\n%s.\n", self->name, self->usage, self->summary);
+    printf("fairlead %s%s%s\n\n%s.\n", self->name, *self->usage ? " " : "", self->usage,
+           self->summary);
     if (self->details) printf("\n%s\n", self->details);
     printf("\nOptions:\n");
     fl_args_print(args, stdout);

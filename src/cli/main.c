@@ -1,6 +1,7 @@
 /* main.c - the fairlead command: finds the subcommand and runs it. */
 #include <fairlead/log.h>
 #include <fairlead/version.h>
+#include <fcntl.h>
 #include <signal.h>
 
 #include "cli/command.h"
@@ -24,18 +25,23 @@ static int unknown_command(const char *name) {
     return FL_EXIT_USAGE;
 }
 
+static bool is_help(const char *word) {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int run_help(int argc, char **argv) {
-    if (argc == 0) {
+    if (argc > 1) {
+        fprintf(stderr, "fairlead help: unexpected argument \"%s\"; one command at a time\n",
+                argv[1]);
+        return FL_EXIT_USAGE;
+    }
+    if (argc == 0 || is_help(argv[0])) {
         print_overview(stdout);
         return FL_EXIT_OK;
     }
     const struct fl_command *command = fl_command_find(argv[0]);
     char help[] = "--help", *arguments[] = {help};
     return command ? command->run(command, 1, arguments) : unknown_command(argv[0]);
-}
-
-static bool is_help(const char *word) {
-    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 static int run_version(const struct fl_command *self, int argc, char **argv) {
@@ -49,8 +55,19 @@ static int run_version(const struct fl_command *self, int argc, char **argv) {
 const struct fl_command fl_command_version = {"version", "", "The version of this program", NULL,
                                               run_version};
 
+/* A standard descriptor that the caller closed would be the number of our next socket. In its place
+ * comes one that can be used for the wrong direction only, so that what fails to be written is
+ * told. */
+static bool occupy_standard_descriptors(void) {
+    static const int wrong[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+    for (int fd = 0; fd < (int)FL_COUNT(wrong); fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong[fd]) != fd) return false;
+    return true;
+}
+
 int main(int argc, char **argv) {
     static const struct fl_log_options quiet = {.level = FL_LOG_OFF};
+    if (!occupy_standard_descriptors()) return FL_EXIT_UNKNOWN; /* nowhere to say why */
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
     fl_loop_count_tls_memory();
     fl_log_configure(&quiet); /* until fl_command_parse finds -v */
@@ -66,7 +83,7 @@ int main(int argc, char **argv) {
             fl_command_find(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
         exit_code = command ? command->run(command, argc - 2, argv + 2) : unknown_command(argv[1]);
     }
-    if (fflush(stdout) != 0 && exit_code == FL_EXIT_OK) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && exit_code == FL_EXIT_OK) {
         fprintf(stderr, "fairlead: standard output cannot be written\n");
         exit_code = FL_EXIT_UNKNOWN;
     }

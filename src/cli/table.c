@@ -36,11 +36,15 @@ void fl_table_print(const struct fl_table *table, FILE *out) {
     size_t rows = text ? table->cell_count / table->columns : 0;
     for (size_t row = 0; row < rows; row++) {
         if (row == 0) fputs(fl_colour(out, FL_BOLD), out);
+        int blanks = 0; /* written before the next text only: no line ends with some */
         for (size_t column = 0; column < table->columns; column++) {
-            bool last = column + 1 == table->columns;
-            int width = last ? 0 : (int)(table->widths[column] + COLUMN_GAP);
-            fprintf(out, "%-*s", width, text);
-            text += strlen(text) + 1;
+            size_t length = strlen(text);
+            if (length) {
+                fprintf(out, "%*s%s", blanks, "", text);
+                blanks = 0;
+            }
+            blanks += (int)(table->widths[column] - length) + COLUMN_GAP;
+            text += length + 1;
         }
         if (row == 0) fputs(fl_colour(out, FL_PLAIN), out);
         fputc('\n', out);

@@ -35,13 +35,14 @@ static void count_peer(struct fl_tally *tally, const char *peer) {
     ++*count;
 }
 
-/* Reservoir sampling: each call has the same chance to be among the latencies. */
-static void add_latency(struct fl_tally *tally, uint64_t latency_us) {
+/* Reservoir sampling: each of the `answered` calls has the same chance to be among the latencies.
+ */
+static void add_latency(struct fl_tally *tally, uint64_t latency_us, uint64_t answered) {
     if (tally->latency_count < FL_TALLY_LATENCIES_MAX) {
         tally->latencies_us[tally->latency_count++] = latency_us;
         return;
     }
-    uint64_t place = fl_random_below(&tally->random, tally->calls);
+    uint64_t place = fl_random_below(&tally->random, answered);
     if (place < FL_TALLY_LATENCIES_MAX) tally->latencies_us[place] = latency_us;
 }
 
@@ -51,7 +52,8 @@ void fl_tally_add(struct fl_tally *tally, const struct fl_call_result *result,
     tally->by_status[result->status]++;
     tally->retries += result->transparent_retries;
     if (*result->peer) count_peer(tally, result->peer);
-    add_latency(tally, latency_us);
+    if (result->status == FL_STATUS_OK)
+        add_latency(tally, latency_us, tally->by_status[FL_STATUS_OK]);
 }
 
 uint64_t fl_tally_failures(const struct fl_tally *tally) {

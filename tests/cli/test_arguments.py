@@ -1,5 +1,8 @@
-"""Help, versions and wrong arguments: no cluster is needed."""
-from support import Case, run
+"""Help, versions, wrong arguments and output that nobody takes: no cluster is needed."""
+import os
+import subprocess
+
+from support import FAIRLEAD, Case, run
 
 COMMANDS = ["demo", "get", "watch", "call", "conns", "sim", "echo", "explain", "completion", "manual",
             "version"]
@@ -17,7 +20,8 @@ class Help(Case):
             by_help, by_option = run("help", command), run(command, "--help")
             self.assertEqual(by_help.returncode, 0)
             self.assertEqual(by_help.stdout, by_option.stdout)
-            self.assertIn(f"fairlead {command}", by_help.stdout)
+            self.assertRegex(by_help.stdout, f"^fairlead {command}( [^ ].*)?\n")
+        self.assertEqual(run("help", "help").stdout, run("help").stdout)
 
     def test_no_command_is_usage(self):
         answer = run()
@@ -43,6 +47,7 @@ class Wrong(Case):
     def test_command(self):
         self.usage("gte", word='"gte"')
         self.usage("help", "gte", word='"gte"')
+        self.usage("help", "get", "watch", word='"watch"')
 
     def test_options(self):
         self.usage("get", "--nonsense", word="--nonsense")
@@ -91,6 +96,7 @@ class Wrong(Case):
         self.usage(*call, method, "-H", "nonsense", word="want NAME:VALUE")
         self.usage(*call, method, "-H", "x-bin: !", word="x-bin: the value is not base64")
         self.usage(*call, method, "--reflect", "--proto-set", "x", word="not both")
+        self.usage(*call, method, "--key", "x", word="--cert and --key go together")
         self.usage(*call, method, "--proto-set", "/nonexistent", word="/nonexistent")
         self.usage(*call, method, "--proto-set", __file__, word="no FileDescriptorSet")
 
@@ -101,3 +107,25 @@ class Wrong(Case):
             answer = run("call", target, method)
             self.assertEqual(answer.returncode, 2, f"{target}: {answer.stderr}")
             self.assertEqual(len(answer.stderr.splitlines()), 1, answer.stderr)
+
+
+class Output(Case):
+    WHERE = ("get", "static:1.2.3.4:5")
+
+    def test_no_line_of_a_table_ends_with_blanks(self):
+        lines = run(*self.WHERE).stdout.splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertEqual([line.rstrip() for line in lines], lines)
+
+    def test_a_full_disk_is_told(self):
+        for arguments in (self.WHERE, ("version",), ("completion", "bash")):  # short and long
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                answer = subprocess.run([FAIRLEAD, *arguments], stdout=full, timeout=60, text=True,
+                                        stderr=subprocess.PIPE, check=False)
+            self.fails(answer, 5, "standard output cannot be written")
+
+    def test_closed_descriptors_are_no_sockets(self):
+        for closed, code in ((0, 0), (1, 5), (2, 0)):
+            answer = subprocess.run([FAIRLEAD, *self.WHERE], timeout=60, check=False,
+                                    preexec_fn=lambda: os.close(closed))
+            self.assertEqual(answer.returncode, code, f"descriptor {closed}")

@@ -65,6 +65,18 @@ class Streams(Grpc):
         lines = self.lines(f"{SERVICE}/BidirectionalStreamingEcho", "-d", f"@{path}")
         self.assertEqual(lines, wanted)
 
+    def test_a_status_of_the_server_has_no_cause_of_ours(self):
+        answer = self.call("grpc.health.v1.Health/Check", "-d", '{"service":"nope"}', code=1)
+        self.assertEqual(answer.stderr,
+                         f"fairlead: NOT_FOUND: unknown service from {self.target}\n")
+
+    def test_a_full_disk_is_told(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            answer = subprocess.run([FAIRLEAD, "call", self.target, f"{SERVICE}/ServerStreamingEcho"],
+                                    stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+                                    check=False)
+        self.fails(answer, 5, "standard output cannot be written")
+
     def test_without_a_message(self):
         self.assertEqual(self.lines(f"{SERVICE}/BidirectionalStreamingEcho", "-d", ""), [])
 
