@@ -38,6 +38,15 @@ static void external_name(const struct fl_set *set, struct fl_error *cause) {
             fl_set_service(set), fl_set_external_name(set));
 }
 
+/* What a socket says of its failure begins with its peer already. */
+static void none_answers(const struct fl_channel *channel, const struct fl_subchannel *failed,
+                         struct fl_error *cause) {
+    bool named = fl_str_starts(fl_str_of(failed->why.detail), fl_str_of(failed->peer));
+    fl_fail(cause, failed->why.code, "no endpoint of %s %s; %s%s%s", channel->target,
+            failed->why.code == FL_EUNHEALTHY ? "is healthy" : "can be reached",
+            named ? "" : failed->peer, named ? "" : ": ", failed->why.detail);
+}
+
 static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
                                           struct fl_error *cause) {
     const struct fl_subchannel *failed = NULL;
@@ -59,9 +68,7 @@ static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
         return FL_CHANNEL_CONNECTING;
     }
     if (failed)
-        fl_fail(cause, failed->why.code, "no endpoint of %s %s; %s: %s", channel->target,
-                failed->why.code == FL_EUNHEALTHY ? "is healthy" : "can be reached", failed->peer,
-                failed->why.detail);
+        none_answers(channel, failed, cause);
     else
         fl_fail(cause, FL_EEMPTY, "service %s has no endpoint that may take calls",
                 fl_set_service(channel->loop_data.newest));

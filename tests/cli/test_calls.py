@@ -53,7 +53,8 @@ class Call(Case):
             self.fails(run("call", "kubernetes:///echo:nosuch", METHOD, *config), 2, "PORT",
                        "(80)")
         port = free_port()
-        self.fails(run("call", f"127.0.0.1:{port}", METHOD), 1, "REFUSED", f"127.0.0.1:{port}")
+        self.fails(run("call", f"127.0.0.1:{port}", METHOD), 1, "REFUSED",
+                   f"can be reached; 127.0.0.1:{port}: connection refused")
 
 
 class Echo(Case):
