@@ -36,7 +36,7 @@ static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_e
     if (why->code)
         fetch->why = *why;
     else if (!fetch->why.code && fetch->status != 200)
-        fl_fail(&fetch->why, FL_EHTTP, "HTTP status %d", fetch->status);
+        fl_fail(&fetch->why, FL_EHTTP, "HTTP status %d: no admin endpoint?", fetch->status);
     fl_client_stop(fetch->client);
 }
 
@@ -75,6 +75,7 @@ int fl_fetch(struct fl_client *client, const char *address, const char *path, st
     while (!fetch.closed) fl_client_run(client);
     if (rc || !fetch.why.code) return rc;
     *err = fetch.why;
-    return fl_error_prefix(err, "http://%.*s:%u%s", FL_STR_ARG(options.host),
-                           (unsigned)options.port, path);
+    bool v6 = memchr(options.host.p, ':', options.host.n) != NULL;
+    return fl_error_prefix(err, v6 ? "http://[%.*s]:%u%s" : "http://%.*s:%u%s",
+                           FL_STR_ARG(options.host), (unsigned)options.port, path);
 }

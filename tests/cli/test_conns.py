@@ -62,6 +62,7 @@ class Program(Case):
     def test_nobody_answers(self):
         port = free_port()
         self.fails(run("conns", str(port)), 5, "REFUSED", f"127.0.0.1:{port}")
+        self.fails(run("conns", f"[::1]:{port}"), 5, f"http://[::1]:{port}/conns: ")
         self.fails(run("conns", "nonsense"), 2, "nonsense")
         self.fails(run("conns", "99999"), 2, "99999")
 
