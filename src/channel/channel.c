@@ -424,6 +424,8 @@ const char *fl_channel_state_name(enum fl_channel_state state) {
     return (unsigned)state < FL_COUNT(names) ? names[state] : "?";
 }
 
+uint32_t fl_channel_drain_ms(const struct fl_channel *channel) { return channel->options.drain_ms; }
+
 void fl_channel_watch(struct fl_channel *channel, const struct fl_channel_watcher *watcher) {
     channel->loop_data.watcher = *watcher;
 }

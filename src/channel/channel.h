@@ -13,6 +13,9 @@ FL_MUST int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, co
                             const struct fl_channel_options *options, struct fl_channel **out,
                             struct fl_error *err);
 
+/* fl_channel_options.drain_ms, with its default filled in. Any thread. */
+uint32_t fl_channel_drain_ms(const struct fl_channel *channel);
+
 /* What a test or a picture wants to see; on the channel's loop. */
 struct fl_channel_watcher { /* what is not wanted may be NULL */
     /* A call was given to an endpoint of the set with this version. */

@@ -19,6 +19,7 @@ struct fl_handle {
     atomic_uint refs;
     atomic_int state;                 /* enum fl_channel_state */
     atomic_bool usable;               /* it may take calls, by what discovery says */
+    bool marked;                      /* the loop's: of who compares lists; false in between */
     atomic_uint connections;          /* made for it and not closed yet, draining ones too */
     const struct fl_channel *channel; /* only to be compared */
     struct {

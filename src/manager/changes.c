@@ -41,26 +41,36 @@ void fl_conn_hold(struct fl_handles *to, const struct fl_handles *from) {
     for (size_t i = 0; i < from->count; i++) to->list[to->count++] = fl_handle_ref(from->list[i]);
 }
 
-static bool holds(const struct fl_handles *handles, const struct fl_handle *handle) {
-    for (size_t i = 0; i < handles->count; i++) {
-        if (handles->list[i] == handle) return true;
-    }
-    return false;
+/* Lists are compared by marks, in a step a handle: services have thousands. */
+static void mark(const struct fl_handles *handles, bool on) {
+    for (size_t i = 0; i < handles->count; i++) handles->list[i]->marked = on;
 }
 
-/* Takes out of *handles what is not in `kept`; the places are the caller's then. */
-static struct fl_handles steal_others(struct fl_handles *handles, const struct fl_handles *kept) {
-    struct fl_handles others = {NULL, 0};
+static size_t count_marked(const struct fl_handles *handles) {
     size_t count = 0;
-    for (size_t i = 0; i < handles->count; i++) count += !holds(kept, handles->list[i]);
+    for (size_t i = 0; i < handles->count; i++) count += handles->list[i]->marked;
+    return count;
+}
+
+static bool same(const struct fl_handles *a, const struct fl_handles *b) {
+    mark(b, true);
+    bool all = a->count == b->count && count_marked(a) == a->count;
+    mark(b, false);
+    return all;
+}
+
+/* Takes those without a mark out of *handles; they are the caller's then. */
+static struct fl_handles steal_unmarked(struct fl_handles *handles) {
+    struct fl_handles others = {NULL, 0};
+    size_t stay = 0, count = handles->count - count_marked(handles);
     if (count == 0) return others;
     others.list = fl_alloc(count * sizeof(struct fl_handle *));
     if (!others.list) return others; /* only its end will not be told */
-    size_t stay = 0;
     for (size_t i = 0; i < handles->count; i++) {
-        bool kept_one = holds(kept, handles->list[i]);
-        struct fl_handle **place = kept_one ? &handles->list[stay++] : &others.list[others.count++];
-        *place = handles->list[i];
+        struct fl_handle *handle = handles->list[i];
+        struct fl_handle **place =
+            handle->marked ? &handles->list[stay++] : &others.list[others.count++];
+        *place = handle;
     }
     handles->count = stay;
     return others;
@@ -83,15 +93,9 @@ bool fl_conn_tell_created(const struct fl_conn *conn, const struct fl_handle *ha
     return true;
 }
 
-struct added {
-    const struct fl_conn *conn;
-    const struct fl_handles *before;
-};
-
-static void tell_added(void *arg, struct fl_handle *handle, const struct fl_error *why) {
-    const struct added *added = arg;
-    if (atomic_load(&handle->usable) && !holds(added->before, handle))
-        fl_conn_tell_created(added->conn, handle, why);
+/* Those of before are marked. */
+static void tell_added(void *conn, struct fl_handle *handle, const struct fl_error *why) {
+    if (atomic_load(&handle->usable) && !handle->marked) fl_conn_tell_created(conn, handle, why);
 }
 
 static void tell_name(const struct fl_conn *conn, enum fl_journal_event event) {
@@ -105,23 +109,18 @@ static void tell_name(const struct fl_conn *conn, enum fl_journal_event event) {
 static void follow(struct fl_conn *conn, struct fl_handles *before) {
     const struct fl_journal *journal = &conn->mgr->journal;
     struct fl_handles *now = &conn->loop_data.endpoints;
-    struct added added = {conn, before};
     tell_name(conn, FL_JOURNAL_HANDLING);
-    fl_channel_each_handle(conn->channel, tell_added, &added);
+    mark(before, true);
+    fl_channel_each_handle(conn->channel, tell_added, conn);
+    mark(before, false);
     FL_JOURNAL(journal, MAP_UPDATED, conn->name, FL_LOG_INT("old", before->count),
                FL_LOG_INT("new", now->count));
     if (now->count > 0) fl_conn_hold(&conn->loop_data.held, now);
-    struct fl_handles left = steal_others(before, now);
+    mark(now, true);
+    struct fl_handles left = steal_unmarked(before);
+    mark(now, false);
     if (left.count > 0) fl_departure_start(conn, &left);
     tell_name(conn, FL_JOURNAL_FOLLOWED);
-}
-
-static bool same(const struct fl_handles *a, const struct fl_handles *b) {
-    if (a->count != b->count) return false;
-    for (size_t i = 0; i < a->count; i++) {
-        if (!holds(b, a->list[i])) return false;
-    }
-    return true;
 }
 
 static void tell_synced(struct fl_connmgr *mgr) {
@@ -137,17 +136,16 @@ static void change(struct fl_conn *conn, enum fl_set_state before) {
     bool was_there = before == FL_SET_SOME || before == FL_SET_EMPTY;
     if (fl_conn_usable(conn, &now) != 0) return; /* seen with the next change */
     conn->loop_data.endpoints = now;
+    bool moved = !same(&old, &now);
     tell_synced(conn->mgr);
     if (state == FL_SET_ABSENT) {
         if (was_there) tell_name(conn, FL_JOURNAL_DELETED);
     } else if (!was_there) {
         tell_name(conn, FL_JOURNAL_ADDED);
-    } else if (same(&old, &now)) {
-        tell_name(conn, FL_JOURNAL_NO_CHANGE);
     } else {
-        tell_name(conn, FL_JOURNAL_UPDATED);
+        tell_name(conn, moved ? FL_JOURNAL_UPDATED : FL_JOURNAL_NO_CHANGE);
     }
-    if (!same(&old, &now) || (!was_there && state != FL_SET_ABSENT)) {
+    if (moved || (!was_there && state != FL_SET_ABSENT)) {
         FL_JOURNAL(&conn->mgr->journal, HAS, conn->name, FL_LOG_TEXT_OF("name", conn->name),
                    FL_LOG_INT("count", now.count));
         if (conn->loop_data.initialized) follow(conn, &old);

@@ -6,7 +6,6 @@
 #include "channel/handle.h"
 #include "manager/conn.h"
 
-#define DRAIN_MS  5000 /* the channel's default */
 #define SETTLE_MS 1000
 
 struct departure {
@@ -48,7 +47,7 @@ static void due(struct fl_timer *timer) {
 
 void fl_departure_start(struct fl_conn *conn, struct fl_handles *left) {
     struct fl_connmgr *mgr = conn->mgr;
-    const uint32_t given = fl_connmgr_options(mgr).drain_ms, drain_ms = given ? given : DRAIN_MS;
+    const uint32_t drain_ms = fl_channel_drain_ms(conn->channel);
     FL_JOURNAL(&mgr->journal, OLD, conn->name, FL_LOG_INT("count", left->count));
     FL_JOURNAL(&mgr->journal, DELAYED, conn->name, FL_LOG_INT("count", left->count),
                FL_LOG_INT("seconds", drain_ms / 1000));

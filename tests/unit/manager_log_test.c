@@ -209,6 +209,22 @@ static void test_four_filters(void **state) {
     assert_int_equal(grep("K8s Discovery", "Watcher"), fl_mbed_log_count("[Watcher] "));
 }
 
+/* Options are those of channels made from then on, and so is what is told of their drain. */
+static void test_delay_is_that_of_the_channel(void **state) {
+    FL_UNUSED(state);
+    struct fl_mbed bed;
+    const struct fl_channel_options slow = {.drain_ms = 60000};
+    fl_mbed_log_start();
+    fl_mbed_start(&bed, NULL, 3);
+    get(&bed, 3);
+    fl_connmgr_set_channel_options(bed.mgr, &slow);
+    fl_mbed_remove_pod(&bed, 1);
+    fl_mbed_run(&bed, 10000);
+    fl_mbed_stop(&bed);
+    assert_int_equal(fl_mbed_log_count("1 old connections (5 seconds delay)"), 1);
+    assert_int_equal(fl_mbed_log_count("Closed 1/1 old connections"), 1);
+}
+
 /* The same facts as fields, in the style of all other lines. */
 static void test_default_style_carries_the_facts_as_fields(void **state) {
     FL_UNUSED(state);
@@ -238,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_three_scenarios_in_lines),
         cmocka_unit_test(test_four_filters),
+        cmocka_unit_test(test_delay_is_that_of_the_channel),
         cmocka_unit_test(test_default_style_carries_the_facts_as_fields),
     };
     return fl_test_run(tests, FL_COUNT(tests));
