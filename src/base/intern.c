@@ -201,10 +201,6 @@ void fl_intern_unref_short_ids(const uint16_t *ids, size_t count) {
     pthread_mutex_unlock(&table.lock);
 }
 
-void fl_intern_ref_id(uint32_t id) {
-    if (id) fl_intern_ref_ids(&id, 1);
-}
-
 void fl_intern_unref(uint32_t id) {
     if (id) fl_intern_unref_ids(&id, 1);
 }
@@ -231,5 +227,3 @@ struct fl_str fl_intern_str(uint32_t id) {
     const struct entry *e = entry_of(id);
     return fl_str_n(e->text, e->len);
 }
-
-const char *fl_intern_text(uint32_t id) { return fl_intern_str(id).p; }

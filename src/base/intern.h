@@ -9,7 +9,6 @@
 
 /* 0 is the empty string and needs no reference. Any thread. */
 FL_MUST int fl_intern_ref(struct fl_str text, uint32_t *id); /* FL_ENOMEM, FL_EFULL */
-void fl_intern_ref_id(uint32_t id);                          /* one more reference to a held id */
 void fl_intern_unref(uint32_t id);
 /* One more, or one less, for each of `count` ids, all under one lock; 0 among them is allowed. */
 void fl_intern_ref_ids(const uint32_t *ids, size_t count);
@@ -22,7 +21,6 @@ void fl_intern_unref_short_ids(const uint16_t *ids, size_t count);
  * way round: what would make it both is passed over. Any thread; reading takes no lock. */
 void fl_intern_set_zone(uint32_t node, uint32_t zone);
 uint32_t fl_intern_zone(uint32_t node);
-const char *fl_intern_text(uint32_t id); /* terminated; valid while the id is held */
-struct fl_str fl_intern_str(uint32_t id);
+struct fl_str fl_intern_str(uint32_t id); /* terminated; valid while the id is held */
 
 #endif

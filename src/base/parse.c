@@ -18,18 +18,6 @@ bool fl_parse_u8(struct fl_parse *r, uint8_t *out) {
     return p != NULL;
 }
 
-bool fl_parse_be16(struct fl_parse *r, uint16_t *out) {
-    const uint8_t *p = take(r, 2);
-    *out = p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
-    return p != NULL;
-}
-
-bool fl_parse_be32(struct fl_parse *r, uint32_t *out) {
-    const uint8_t *p = take(r, 4);
-    *out = p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
-    return p != NULL;
-}
-
 bool fl_parse_le32(struct fl_parse *r, uint32_t *out) {
     const uint8_t *p = take(r, 4);
     *out = p ? (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0] : 0;

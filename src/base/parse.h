@@ -19,8 +19,6 @@ static inline struct fl_parse fl_parse_of(struct fl_str s) {
 static inline size_t fl_parse_left(const struct fl_parse *r) { return (size_t)(r->end - r->p); }
 
 bool fl_parse_u8(struct fl_parse *r, uint8_t *out);
-bool fl_parse_be16(struct fl_parse *r, uint16_t *out);
-bool fl_parse_be32(struct fl_parse *r, uint32_t *out);
 bool fl_parse_le32(struct fl_parse *r, uint32_t *out);
 bool fl_parse_le64(struct fl_parse *r, uint64_t *out);
 bool fl_parse_bytes(struct fl_parse *r, size_t n, struct fl_str *out);

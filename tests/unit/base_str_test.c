@@ -88,17 +88,14 @@ static void test_dup_and_copy_terminate(void **state) {
 
 static void test_parse_reads_in_either_order_of_bytes(void **state) {
     FL_UNUSED(state);
-    struct fl_parse r = fl_parse_of(fl_str_n("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b"
+    struct fl_parse r = fl_parse_of(fl_str_n("\x01\x08\x09\x0a\x0b"
                                              "\x0c\x0d\x0e\x0f\x10\x11\x12\x13xyz!",
-                                             23));
+                                             17));
     uint8_t u8;
-    uint16_t be16;
-    uint32_t be32, le32;
+    uint32_t le32;
     uint64_t le64;
     struct fl_str bytes;
     assert_true(fl_parse_u8(&r, &u8) && u8 == 1);
-    assert_true(fl_parse_be16(&r, &be16) && be16 == 0x0203);
-    assert_true(fl_parse_be32(&r, &be32) && be32 == 0x04050607);
     assert_true(fl_parse_le32(&r, &le32) && le32 == 0x0b0a0908);
     assert_true(fl_parse_le64(&r, &le64) && le64 == 0x131211100f0e0d0cu);
     assert_true(fl_parse_bytes(&r, 3, &bytes) && fl_str_eq(bytes, FL_STR("xyz")));
@@ -113,7 +110,7 @@ static void test_parse_beyond_the_end_stays_bad(void **state) {
     uint32_t u32 = 1;
     uint8_t u8 = 1;
     struct fl_str bytes;
-    assert_false(fl_parse_be32(&r, &u32));
+    assert_false(fl_parse_le32(&r, &u32));
     assert_int_equal(u32, 0);
     assert_true(r.bad);
     assert_false(fl_parse_u8(&r, &u8)); /* there would be a byte */
