@@ -147,8 +147,8 @@ FL_API FL_MUST int fl_connmgr_get_user_gateway_async(struct fl_connmgr *mgr, con
                                                      uint32_t timeout_ms, fl_text_cb *cb, void *arg,
                                                      struct fl_error *err);
 
-/* Nothing is to be done on Kubernetes, where readiness registers a pod. Errors: FL_EUSAGE (other
- * schemes, which cannot yet be registered with). */
+/* Nothing is to be done on Kubernetes, where readiness registers a pod. Errors: FL_EUSAGE (NULL;
+ * other schemes, which cannot be registered with). */
 FL_API FL_MUST int fl_connmgr_register(struct fl_connmgr *mgr, const char *service,
                                        const char *target, struct fl_error *err);
 FL_API FL_MUST int fl_connmgr_unregister(struct fl_connmgr *mgr, const char *service,

@@ -9,6 +9,7 @@
 #define FL_TRACE_PARENT_ID     8  /* bytes */
 #define FL_TRACE_STATE_LEN_MAX ((size_t)512)
 
+/* Is it one that may be sent? */
 FL_MUST bool fl_trace_parent_fits(struct fl_str text);
 FL_MUST bool fl_trace_state_fits(struct fl_str text);
 /* The same trace with another parent: the attempt that is sent. */

@@ -19,9 +19,11 @@ struct fl_echo_options {
     struct fl_grpc_server_limits limits;
 };
 
+/* One loop's thread, as a fl_grpc_server. Errors as fl_grpc_server_new. The caller ends *out with
+ * _drain or _kill, as a server's: it is gone at `done`. */
 FL_MUST int fl_echo_new(struct fl_io *io, const struct fl_echo_options *options,
                         struct fl_echo **out, struct fl_error *err);
-uint16_t fl_echo_port(const struct fl_echo *echo);
+uint16_t fl_echo_port(const struct fl_echo *echo);  /* where it listens */
 uint64_t fl_echo_calls(const struct fl_echo *echo); /* echoes answered */
 void fl_echo_drain(struct fl_echo *echo, uint64_t deadline_ms, void (*done)(void *arg), void *arg);
 void fl_echo_kill(struct fl_echo *echo, void (*done)(void *arg), void *arg);

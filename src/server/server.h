@@ -85,10 +85,12 @@ struct fl_grpc_server_options {
     size_t service_count;
 };
 
+/* Listens from now on. The caller ends *out with _drain or _kill. FL_ENOMEM, FL_EUSAGE (no address;
+ * TLS that is a client's), FL_ESYS (cannot listen there, and why). */
 FL_MUST int fl_grpc_server_new(struct fl_io *io, const struct fl_grpc_server_options *options,
                                struct fl_grpc_server **out, struct fl_error *err);
-uint16_t fl_grpc_server_port(const struct fl_grpc_server *server);
-size_t fl_grpc_server_connections(const struct fl_grpc_server *server);
+uint16_t fl_grpc_server_port(const struct fl_grpc_server *server);      /* where it listens */
+size_t fl_grpc_server_connections(const struct fl_grpc_server *server); /* open ones */
 /* Graceful stop: `done` once when the last connection has ended or, at `deadline_ms`, been cut; the
  * server is gone then. */
 void fl_grpc_server_drain(struct fl_grpc_server *server, uint64_t deadline_ms,
