@@ -71,7 +71,9 @@ struct fl_channel_options {
     /* [none] With a target that names no port: the first port of the service but this one is meant,
      * also when the service's ports change. FL_ENO_PORTS and FL_EPORTS_EXCLUDED are causes then. */
     uint16_t excluded_port;
-    const char *authority;            /* [the service's name, or host:port] the :authority header */
+    /* [the service's name, or host:port] the :authority header, or Host: visible ASCII without / ?
+     * # and @ */
+    const char *authority;
     const struct fl_channel_tls *tls; /* [NULL: cleartext] copied */
     /* What the profile says, unless the next three say otherwise. A server that complains (GOAWAY
      * "too_many_pings") doubles the time for connections made from then on. */

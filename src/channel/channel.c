@@ -54,6 +54,24 @@ static struct fl_str authority_of(const char *target) {
     return head;
 }
 
+/* It stands in the head of every request: nothing that would end it, or begin another line there
+ * (RFC 3986 section 3.2; RFC 9113 section 8.3.1: no userinfo). */
+static bool is_authority(const char *text) {
+    for (const char *p = text; *p; p++) {
+        if (*p <= ' ' || *p > '~' || strchr("/?#@", *p)) return false;
+    }
+    return *text != '\0';
+}
+
+static int check(const char *target, const struct fl_channel_options *options,
+                 struct fl_error *err) {
+    if (!target) return fl_fail(err, FL_EUSAGE, "a channel needs a target");
+    if (options && options->authority && !is_authority(options->authority))
+        return fl_fail(err, FL_EUSAGE,
+                       "authority: visible ASCII without / ? # @, such as echo.example:8080");
+    return 0;
+}
+
 static void prepare_headers(struct fl_channel *channel) {
     channel->headers[0] = (struct fl_http_header){FL_STR("te"), FL_STR("trailers")};
     channel->headers[1] =
@@ -331,8 +349,8 @@ static int open_health(struct fl_channel *channel, struct fl_error *err) {
 int fl_channel_open(struct fl_io *io, struct fl_discovery *discovery, const char *target,
                     const struct fl_channel_options *options, struct fl_channel **out,
                     struct fl_error *err) {
-    int rc = FL_ENOMEM;
-    if (!target) return fl_fail(err, FL_EUSAGE, "a channel needs a target");
+    int rc = check(target, options, err);
+    if (rc != 0) return rc;
     struct fl_channel *channel = FL_NEW(struct fl_channel);
     if (!channel) return fl_fail_nomem(err);
     channel->io = io;

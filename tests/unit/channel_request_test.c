@@ -268,6 +268,10 @@ static void test_server_that_closes_after_each_answer(void **state) {
     stop(&f);
 }
 
+static int64_t opened(const struct fixture *f) {
+    return fl_metric_value(f->bed.channel->loop_data.connector.metrics.succeeded);
+}
+
 /* There is no PING to ask it with. */
 static void test_quiet_connection_is_replaced(void **state) {
     FL_UNUSED(state);
@@ -279,13 +283,13 @@ static void test_quiet_connection_is_replaced(void **state) {
     fl_world_run_ms(f.bed.world, 29000);
     get(&f, &asked);
     wait_for(&asked, 100);
-    assert_int_equal(f.sites[0].conns_max, 1);
+    assert_int_equal(opened(&f), 1);
     fl_world_run_ms(f.bed.world, 31000);
-    fl_world_fault(f.bed.world, FL_STR("10.0.0.1"), FL_WORLD_OK);
     get(&f, &asked);
     wait_for(&asked, 100);
     expect_get(&asked);
     assert_int_equal(asked.attempts, 1);
+    assert_int_equal(opened(&f), 2);
     stop(&f);
 }
 
@@ -488,6 +492,25 @@ static void test_wrong_requests(void **state) {
     stop(&f);
 }
 
+/* Over HTTP/1.1 it is written into the head as it is. */
+static void test_authority_is_checked(void **state) {
+    FL_UNUSED(state);
+    const char *const wrong[] = {"",    "a b",    "a\r\nx: y", "a\n",      "a/b",    "a?b",
+                                 "a#b", "user@a", "a\tb",      "\303\251", " a:8080"};
+    struct fl_bed bed;
+    struct fl_channel *channel;
+    fl_bed_start(&bed, NULL);
+    for (size_t i = 0; i < FL_COUNT(wrong); i++) {
+        struct fl_error err;
+        const struct fl_channel_options options = {.authority = wrong[i]};
+        int rc = fl_channel_open(bed.io, bed.discovery, "hand:///echo", &options, &channel, &err);
+        assert_int_equal(rc, FL_EUSAGE);
+        assert_non_null(strstr(err.detail, "authority"));
+    }
+    fl_bed_open(&bed, &(struct fl_channel_options){.authority = "[::1]:8080"});
+    fl_bed_stop(&bed);
+}
+
 /* --- pods come and go --- */
 
 #define LOAD 2000 /* requests, one each millisecond */
@@ -616,6 +639,7 @@ int main(void) {
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_chosen_endpoint),
         cmocka_unit_test(test_wrong_requests),
+        cmocka_unit_test(test_authority_is_checked),
         cmocka_unit_test(test_rolling_update_fails_no_get),
         cmocka_unit_test(test_pods_that_die_fail_no_get),
         cmocka_unit_test(test_each_allocation_fails),
