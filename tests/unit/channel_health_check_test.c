@@ -319,6 +319,16 @@ static void test_checks_at_once_are_bounded(void **state) {
     tear_down(&f);
 }
 
+/* The world, but for a sock that takes its time to close. */
+static struct {
+    const struct fl_io_ops *ops;
+    struct fl_sock *aborted;
+} slow;
+
+static void abort_later(struct fl_sock *sock) { slow.aborted = sock; }
+
+static void note_closed(void *arg) { ((struct fl_bed *)arg)->channel_closed++; }
+
 /* The channel is not gone before the check's connection is. */
 static void test_closing_in_the_middle_of_a_check(void **state) {
     FL_UNUSED(state);
@@ -329,6 +339,19 @@ static void test_closing_in_the_middle_of_a_check(void **state) {
     fl_bed_publish(&f.bed, 1);
     fl_world_run_ms(f.bed.world, 500);
     assert_int_equal(f.bed.channel->loop_data.checker.runs, 1);
+    slow.ops = f.bed.io->ops;
+    struct fl_io_ops ops = *slow.ops;
+    ops.sock_abort = abort_later;
+    f.bed.io->ops = &ops;
+    fl_channel_close(f.bed.channel, note_closed, &f.bed);
+    f.bed.channel = NULL;
+    fl_world_run_ms(f.bed.world, 3000); /* everything else is gone by then */
+    assert_non_null(slow.aborted);
+    assert_int_equal(f.bed.channel_closed, 0);
+    f.bed.io->ops = slow.ops;
+    slow.ops->sock_abort(slow.aborted);
+    fl_world_run_ms(f.bed.world, 100);
+    assert_int_equal(f.bed.channel_closed, 1);
     tear_down(&f);
 }
 
