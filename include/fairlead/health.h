@@ -37,8 +37,9 @@ struct fl_health_options {
      * over its own connection by grpc.health.v1.Health/Watch (gRFC A17) about this service; "": the
      * server as a whole. It is READY once it says SERVING, and TRANSIENT_FAILURE with the cause
      * FL_EUNHEALTHY while it says anything else or its watch fails. A server without a health
-     * service (UNIMPLEMENTED) counts as healthy, which is said once. With every policy, pick_first
-     * too. */
+     * service (UNIMPLEMENTED), or with which HTTP/1.1 was agreed, counts as healthy, which is said
+     * once; with FL_PROTOCOL_HTTP over cleartext nobody could be asked: FL_EUSAGE. With every
+     * policy, pick_first too. */
     const char *grpc_service;
     /* [none] The same state and cause for who fails its checks. */
     struct fl_health_check_options check;

@@ -333,6 +333,10 @@ static int open_health(struct fl_channel *channel, struct fl_error *err) {
         fl_health_checker_init(&channel->loop_data.checker, channel->io, &options->check, on_empty,
                                channel);
     if (!options->grpc_service) return 0;
+    if (channel->options.protocol == FL_PROTOCOL_HTTP && !channel->credentials)
+        return fl_fail(err, FL_EUSAGE,
+                       "health: grpc_service is asked over HTTP/2, and protocol without tls "
+                       "says HTTP/1.1");
     if (fl_health_question_init(question, channel->io, options->grpc_service, &head) != 0)
         return fl_fail_nomem(err);
     question->answer_ms = channel->options.connect_timeout_ms;

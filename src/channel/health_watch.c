@@ -4,7 +4,7 @@
  *      OFF ────────> ASKED ──────────────> TOLD
  *                    ^   │ ended, silent    │ ended
  *                    │   v                  │
- *                    PAUSED <───────────────┘      UNIMPLEMENTED: EXEMPT
+ *                    PAUSED <───────────────┘      UNIMPLEMENTED, HTTP/1.1: EXEMPT
  *
  * By gRPC's rules: only SERVING is healthy, a watch that ends is not, it is tried again with the
  * backoff of connections, and UNIMPLEMENTED is healthy. Two things gRPC does not say: the first
@@ -29,11 +29,11 @@
 enum { OFF, ASKED, TOLD, PAUSED, EXEMPT };
 
 static const uint32_t moves[] = {
-    [OFF] = FL_TO(ASKED) | FL_TO(PAUSED),
+    [OFF] = FL_TO(ASKED) | FL_TO(PAUSED) | FL_TO(EXEMPT),
     [ASKED] = FL_TO(OFF) | FL_TO(ASKED) | FL_TO(TOLD) | FL_TO(PAUSED) | FL_TO(EXEMPT),
     [TOLD] = FL_TO(OFF) | FL_TO(ASKED) | FL_TO(PAUSED) | FL_TO(EXEMPT),
-    [PAUSED] = FL_TO(OFF) | FL_TO(ASKED) | FL_TO(PAUSED),
-    [EXEMPT] = FL_TO(OFF) | FL_TO(ASKED) | FL_TO(PAUSED),
+    [PAUSED] = FL_TO(OFF) | FL_TO(ASKED) | FL_TO(PAUSED) | FL_TO(EXEMPT),
+    [EXEMPT] = FL_TO(OFF) | FL_TO(ASKED) | FL_TO(PAUSED) | FL_TO(EXEMPT),
 };
 
 struct fl_health_watch {
@@ -132,12 +132,11 @@ static void lose(struct fl_health_watch *watch, const struct fl_error *why) {
     if (!steady) judge(watch, FL_CHANNEL_TRANSIENT_FAILURE, why);
 }
 
-static void exempt(struct fl_health_watch *watch) {
+/* There is nobody to ask: `why`. */
+static void exempt(struct fl_health_watch *watch, const char *why) {
     static const struct fl_error ok;
     if (!watch->question->said)
-        FL_LOG(watch->question->io, FL_LOG_WARN,
-               "server has no health service, endpoints like this one count as healthy",
-               FL_LOG_TEXT_OF("peer", watch->peer));
+        FL_LOG(watch->question->io, FL_LOG_WARN, why, FL_LOG_TEXT_OF("peer", watch->peer));
     watch->question->said = true;
     fl_io_timer_clear(watch->question->io, &watch->timer);
     move(watch, EXEMPT);
@@ -226,7 +225,7 @@ static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_e
     fl_reply_deinit(&watch->reply);
     count_end(watch, result.status);
     if (result.status == FL_STATUS_UNIMPLEMENTED)
-        exempt(watch);
+        exempt(watch, "server has no health service, endpoints like this one count as healthy");
     else
         lose(watch, &why);
 }
@@ -304,7 +303,10 @@ void fl_health_watch_start(struct fl_health_watch *watch, struct fl_http_conn *c
     fl_io_timer_clear(watch->question->io, &watch->timer);
     watch->conn = conn;
     fl_backoff_init(&watch->backoff, &watch->question->backoff);
-    ask(watch);
+    if (fl_http_conn_is_h2(conn))
+        ask(watch);
+    else
+        exempt(watch, "HTTP/1.1 has no gRPC health, endpoints like this one count as healthy");
 }
 
 void fl_health_watch_stop(struct fl_health_watch *watch) {

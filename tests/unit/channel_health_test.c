@@ -217,6 +217,11 @@ static void test_C14_what_cannot_be_is_an_error_at_creation(void **state) {
     int rc = fl_channel_open(bed.io, bed.discovery, "hand:///echo", &options, &channel, &err);
     assert_int_equal(rc, FL_EUSAGE);
     assert_non_null(strstr(err.detail, "health"));
+    options = (struct fl_channel_options){.protocol = FL_PROTOCOL_HTTP,
+                                          .health = {.grpc_service = SERVICE}};
+    rc = fl_channel_open(bed.io, bed.discovery, "hand:///echo", &options, &channel, &err);
+    assert_int_equal(rc, FL_EUSAGE);
+    assert_non_null(strstr(err.detail, "health: grpc_service"));
     options = (struct fl_channel_options){.service_config =
                                               "{\"healthCheckConfig\": {\"serviceName\": 1}}"};
     rc = fl_channel_open(bed.io, bed.discovery, "hand:///echo", &options, &channel, &err);

@@ -268,6 +268,28 @@ static void test_server_that_closes_after_each_answer(void **state) {
     stop(&f);
 }
 
+/* A gRPC health watch cannot be asked there: nobody is sent what is no request of his. */
+static void test_no_gRPC_health_over_http1(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    struct asked asked;
+    const struct fl_hand_endpoint endpoint = {"10.0.0.1", FL_BED_PORT, FL_BED_READY, 1,
+                                              "web/TCP/http"};
+    start(&f, 1, &(struct fl_channel_options){.health = {.grpc_service = ""}});
+    fl_bed_publish(&f.bed, 0);
+    fl_hand_publish(f.bed.hand, FL_SET_SOME, &endpoint, 1);
+    fl_world_run_ms(f.bed.world, 100);
+    unsigned before = f.sites[0].requests;
+    assert_int_equal(fl_channel_state(f.bed.channel), FL_CHANNEL_READY);
+    get(&f, &asked);
+    wait_for(&asked, 100);
+    expect_get(&asked);
+    fl_world_run_ms(f.bed.world, 60000);
+    assert_int_equal(fl_channel_state(f.bed.channel), FL_CHANNEL_READY);
+    assert_int_equal(f.sites[0].requests, before + 1);
+    stop(&f);
+}
+
 static int64_t opened(const struct fixture *f) {
     return fl_metric_value(f->bed.channel->loop_data.connector.metrics.succeeded);
 }
@@ -631,6 +653,7 @@ int main(void) {
         cmocka_unit_test(test_appProtocol_says_the_version),
         cmocka_unit_test(test_pool_of_connections),
         cmocka_unit_test(test_server_that_closes_after_each_answer),
+        cmocka_unit_test(test_no_gRPC_health_over_http1),
         cmocka_unit_test(test_quiet_connection_is_replaced),
         cmocka_unit_test(test_retries),
         cmocka_unit_test(test_retries_are_bounded),
