@@ -3,7 +3,9 @@
  * gRPC's aggregation over the endpoints that may take calls: READY if one is; else CONNECTING while
  * one that has not failed since its last READY is on its way; else TRANSIENT_FAILURE, which a
  * further attempt does not hide (gRFC A62). What discovery says comes first, its four answers kept
- * apart: unknown waits, absent and empty fail fast. */
+ * apart: unknown waits until the source reports trouble and fails fast from then on, as in gRPC
+ * when a name was never resolved; absent and empty fail fast; a set that is known stays in use
+ * whatever trouble its source has. */
 #include "base/log.h"
 #include "channel/state.h"
 #include "discovery/set.h"
@@ -18,9 +20,7 @@ static enum fl_channel_state not_known(const struct fl_channel *channel, struct 
     }
     fl_fail(cause, trouble->code, "the endpoints of %s are not known: %s", channel->target,
             trouble->detail);
-    /* What a person must change does not get better by waiting. */
-    return fl_error_reaction(trouble->code) == FL_REACT_FIX ? FL_CHANNEL_TRANSIENT_FAILURE
-                                                            : FL_CHANNEL_CONNECTING;
+    return FL_CHANNEL_TRANSIENT_FAILURE;
 }
 
 static void several_ports(const struct fl_channel *channel, struct fl_error *cause) {

@@ -49,7 +49,7 @@ static void test_before_anything_is_known(void **state) {
     fl_hand_trouble(bed.hand, FL_EREFUSED, "nobody listens");
     fl_world_run_ms(bed.world, 10);
     channel = look(&bed);
-    assert_string_equal(text_of(channel, "state"), "CONNECTING");
+    assert_string_equal(text_of(channel, "state"), "TRANSIENT_FAILURE");
     assert_string_equal(text_of(channel, "cause"), "REFUSED");
     assert_string_equal(text_of(json_object_get(channel, "set"), "cause"), "REFUSED");
     assert_string_equal(text_of(json_object_get(channel, "set"), "detail"), "nobody listens");

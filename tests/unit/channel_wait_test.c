@@ -97,6 +97,33 @@ static void test_trouble_that_a_person_must_fix(void **state) {
     fl_bed_stop(&bed);
 }
 
+/* Nothing is known, and what keeps it so may last: gRPC's rule for names that do not resolve. */
+static void test_trouble_before_the_first_answer_fails_fast(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call early, call;
+    fl_bed_start(&bed, NULL);
+    struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
+    fl_bed_open(&bed, NULL);
+    fl_bed_call(&bed, &early, NULL);
+    fl_world_run_ms(bed.world, 1000);
+    assert_int_equal(early.ended, 0); /* it may answer yet */
+    fl_hand_trouble(bed.hand, FL_ESYS, "/etc/kubeconfig is a directory");
+    fl_world_run_ms(bed.world, 10);
+    assert_int_equal(early.status, FL_STATUS_UNAVAILABLE);
+    assert_int_equal(early.why, FL_ESYS);
+    expect_fails_fast(&bed, FL_ESYS, "/etc/kubeconfig is a directory");
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 100);
+    fl_hand_trouble(bed.hand, FL_ESYS, "/etc/kubeconfig is a directory");
+    for (int i = 0; i < 10; i++) { /* stale, and as good as any */
+        fl_bed_call_now(&bed, &call, 1000);
+        fl_bed_expect_ok(&call);
+    }
+    fl_bed_kill(&bed, echo);
+    fl_bed_stop(&bed);
+}
+
 static void test_external_name(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
@@ -275,6 +302,7 @@ int main(void) {
         cmocka_unit_test(test_absent_and_empty_fail_fast),
         cmocka_unit_test(test_several_ports_and_none_named),
         cmocka_unit_test(test_trouble_that_a_person_must_fix),
+        cmocka_unit_test(test_trouble_before_the_first_answer_fails_fast),
         cmocka_unit_test(test_external_name),
         cmocka_unit_test(test_fail_fast_only_in_transient_failure),
         cmocka_unit_test(test_refused_endpoint_beside_a_good_one),
