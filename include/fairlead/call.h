@@ -97,8 +97,9 @@ typedef void fl_call_cb(void *arg, const struct fl_call_result *result);
  * request, which are copied. `cb` is called exactly once on the channel's loop, never from within
  * this call; when this is called on another thread, `cb` may run before it has returned. *out
  * (NULL: not wanted) is set before that and may be used for fl_call_cancel until `cb` returned; it
- * is NULL after an error. Any thread. What was not processed by a server (REFUSED_STREAM, above the
- * last stream of a GOAWAY, never sent) is tried again unseen (gRFC A6, transparent retries).
+ * is NULL after an error. Any thread. What was not processed by a server is tried again unseen
+ * (gRFC A6, transparent retries): never sent, always; above the last stream of a GOAWAY, five
+ * times; REFUSED_STREAM, once.
  * Errors, in which case `cb` is not called: FL_ENOMEM, FL_EUSAGE (method, callback, size, an
  * option, a closed channel), FL_ETOO_LARGE (metadata), FL_EFULL (from other threads:
  * queued_calls_max calls are on their way to the loop). */

@@ -21,8 +21,9 @@ struct fl_request {
     size_t body_len; /* 0: no body */
 };
 
-/* When a request may be sent again. Whatever was not processed by a server (REFUSED_STREAM, above
- * the last stream of a GOAWAY, never sent) always is, at most five times. */
+/* When a request may be sent again. What was not processed by a server always is, as a call: never
+ * sent, without a bound; above the last stream of a GOAWAY and by the rules below, five times
+ * together; REFUSED_STREAM, once. */
 enum fl_request_retry {
     /* One whose method is idempotent (RFC 9110 section 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT,
      * DELETE) also when its connection or stream broke and nothing of a response was seen. */

@@ -35,7 +35,7 @@ void fl_attempt_init(struct fl_attempt *attempt, struct fl_call *call) {
     fl_list_init(&attempt->sibling);
     attempt->call = call;
     attempt->state = FL_ATTEMPT_NEW;
-    attempt->end_sent = false;
+    attempt->end_sent = attempt->left = false;
     attempt->sub = NULL;
     attempt->stream = NULL;
     attempt->sent = attempt->straight = 0;
@@ -122,8 +122,8 @@ static void judge(struct fl_attempt *attempt, const struct fl_error *why) {
 
 static void on_close(void *arg, struct fl_http_stream *stream, const struct fl_error *why,
                      uint32_t h2_code) {
-    FL_UNUSED(stream);
     struct fl_attempt *attempt = arg;
+    attempt->left = fl_http_stream_has_left(stream);
     attempt->stream = NULL;
     attempt->sub->pick.active--;
     judge(attempt, why);

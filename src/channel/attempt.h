@@ -27,6 +27,7 @@ struct fl_attempt {
     struct fl_call *call;
     int state;
     bool end_sent;             /* with `sent`, all of the outbox is the stream's */
+    bool left;                 /* OVER: its head had left this side */
     struct fl_subchannel *sub; /* of the last stream, counted; NULL: there was none */
     struct fl_http_stream *stream;
     struct fl_reply reply;

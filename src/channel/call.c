@@ -17,6 +17,7 @@
 #include "wire/grpc_frame.h"
 
 #define METHOD_MAX        ((size_t)4096)
+#define REPEATS_MAX       5
 #define RECEIVE_BYTES_MAX (4u * 1024 * 1024) /* gRPC's default */
 
 static const uint32_t moves[] = {
@@ -175,9 +176,18 @@ void fl_call_on_answer(struct fl_call *call, struct fl_attempt *attempt) {
     if (call->events.on_headers) call->events.on_headers(call->arg, call, &attempt->reply.headers);
 }
 
-static bool repeats(const struct fl_call *call, const struct fl_attempt *attempt, int code) {
+/* Transparent retries of gRFC A6: what never left this side, without a bound; what a server
+ * refused, once. What a GOAWAY leaves unprocessed A6 would repeat once too: here so often that a
+ * rolling update is not seen, and never on the same connection. */
+static bool may_repeat(struct fl_call *call, const struct fl_attempt *attempt, int code) {
+    if (!attempt->left) return true;
+    if (code == FL_ESTREAM_REFUSED) return call->refusals++ == 0;
+    return call->repeats++ < REPEATS_MAX;
+}
+
+static bool repeats(struct fl_call *call, const struct fl_attempt *attempt, int code) {
     return !call->committed && !fl_reply_heard(&attempt->reply) &&
-           call->protocol->repeats(call, code);
+           call->protocol->repeats(call, code) && may_repeat(call, attempt, code);
 }
 
 /* The policy goes on with the call after this end of an attempt. */
@@ -196,7 +206,8 @@ void fl_call_on_over(struct fl_call *call, struct fl_attempt *attempt, const str
     bool matters = !call->decided && (!call->committed || call->committed == attempt);
     if (matters && repeats(call, attempt, why->code)) {
         fl_attempt_renew(attempt);
-        fl_channel_resubmit(call->channel, attempt, why);
+        call->retries++;
+        fl_channel_resubmit(call->channel, attempt);
         return;
     }
     if (matters && tries_again(call, attempt, why, h2_code)) return;

@@ -41,11 +41,12 @@ struct fl_call {
     bool streaming, wait_for_ready;
     bool decided; /* this side ended it: status and why below */
     bool paused, full;
-    unsigned attempts; /* that went to a server */
-    unsigned retries;  /* of these, what no server processed */
-    unsigned open;     /* attempts with a stream */
-    unsigned tries;    /* attempts that a policy counts */
-    unsigned messages; /* written */
+    unsigned attempts;          /* that went to a server */
+    unsigned retries;           /* of these, what no server processed */
+    unsigned refusals, repeats; /* see may_repeat in call.c */
+    unsigned open;              /* attempts with a stream */
+    unsigned tries;             /* attempts that a policy counts */
+    unsigned messages;          /* written */
     uint32_t retry_delay_ms;
     uint64_t began_us, ended_us;       /* on the loop; the last stream's end */
     struct fl_method_metrics *metrics; /* NULL: not measured */

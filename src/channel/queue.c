@@ -8,8 +8,6 @@
 #include "base/hash.h"
 #include "channel/state.h"
 
-#define TRANSPARENT_RETRIES_MAX 5
-
 static struct fl_transport *usable(const struct fl_pick *pick) {
     return fl_subchannel_usable(FL_CONTAINER(pick, const struct fl_subchannel, pick));
 }
@@ -68,22 +66,6 @@ static struct fl_transport *choose(struct fl_channel *channel, const struct fl_a
     return pick ? usable(pick) : NULL;
 }
 
-/* No server saw this attempt. False: it was one too many, and the call is ending. */
-static bool count_retry(struct fl_channel *channel, struct fl_attempt *attempt,
-                        const struct fl_error *why) {
-    struct fl_call *call = attempt->call;
-    if (call->retries == TRANSPARENT_RETRIES_MAX) {
-        struct fl_error last;
-        fl_fail(&last, why->code, "%u attempts were not processed; %s", call->retries + 1,
-                why->detail);
-        fl_call_lose(call, attempt, FL_STATUS_UNAVAILABLE, &last);
-        return false;
-    }
-    call->retries++;
-    fl_metric_add(channel->retries, 1);
-    return true;
-}
-
 static void tell_pick(const struct fl_channel *channel, const struct fl_subchannel *sub) {
     const struct fl_channel_watcher *watcher = &channel->loop_data.watcher;
     if (watcher->on_pick)
@@ -97,21 +79,18 @@ static enum fl_status status_of_refusal(int rc) {
 
 /* False: it must wait. */
 static bool try_send(struct fl_channel *channel, struct fl_attempt *attempt) {
-    for (;;) {
-        struct fl_transport *transport = choose(channel, attempt);
-        if (!transport) return false;
-        struct fl_error err = {FL_OK, ""};
-        int rc = fl_attempt_send(attempt, transport, &err);
-        if (rc == 0) {
-            tell_pick(channel, transport->sub);
-            return true;
-        }
-        if (rc == FL_ENOMEM || rc == FL_EUNAUTHORIZED || rc == FL_EPROTO) {
-            fl_call_lose(attempt->call, attempt, status_of_refusal(rc), &err);
-            return true;
-        }
-        if (!count_retry(channel, attempt, &err)) return true;
+    struct fl_transport *transport = choose(channel, attempt);
+    if (!transport) return false;
+    struct fl_error err = {FL_OK, ""};
+    int rc = fl_attempt_send(attempt, transport, &err);
+    if (rc == 0) {
+        tell_pick(channel, transport->sub);
+        return true;
     }
+    /* Its room went to a call that this one's credentials made: there will be some again. */
+    if (rc != FL_ENOMEM && rc != FL_EUNAUTHORIZED && rc != FL_EPROTO) return false;
+    fl_call_lose(attempt->call, attempt, status_of_refusal(rc), &err);
+    return true;
 }
 
 /* Where it waits. */
@@ -208,9 +187,8 @@ void fl_channel_submit(struct fl_channel *channel, struct fl_attempt *attempt) {
     enqueue(channel, attempt, line);
 }
 
-void fl_channel_resubmit(struct fl_channel *channel, struct fl_attempt *attempt,
-                         const struct fl_error *why) {
-    if (!count_retry(channel, attempt, why)) return;
+void fl_channel_resubmit(struct fl_channel *channel, struct fl_attempt *attempt) {
+    fl_metric_add(channel->retries, 1);
     enqueue(channel, attempt, line_of(channel, attempt)->next);
     fl_channel_pump(channel);
 }

@@ -114,9 +114,8 @@ void fl_channel_refresh(struct fl_channel *channel); /* finds state and cause ou
 /* queue.c */
 /* Sends the attempt, or lets it wait, or ends its call. */
 void fl_channel_submit(struct fl_channel *channel, struct fl_attempt *attempt);
-/* No server processed it: to the front of the queue, or the end of its call. */
-void fl_channel_resubmit(struct fl_channel *channel, struct fl_attempt *attempt,
-                         const struct fl_error *why);
+/* It is repeated unseen: to the front of the queue. */
+void fl_channel_resubmit(struct fl_channel *channel, struct fl_attempt *attempt);
 void fl_channel_run_queue(struct fl_channel *channel);
 void fl_channel_unqueue(struct fl_channel *channel, struct fl_attempt *attempt);
 

@@ -144,6 +144,8 @@ FL_MUST int fl_http_stream_write_parts(struct fl_http_stream *stream, const stru
 /* Ends the body with trailers (HTTP/1.1: chunked trailers). FL_ENOMEM, FL_ETOO_LARGE; FL_ESHUTDOWN
  * and FL_EPROTO as above. */
 FL_MUST int fl_http_stream_trailers(struct fl_http_stream *stream, struct fl_http_headers trailers);
+/* Client: its head has left this side. */
+bool fl_http_stream_has_left(const struct fl_http_stream *stream);
 /* Body bytes queued and not yet handed to the sock. */
 size_t fl_http_stream_queued(const struct fl_http_stream *stream);
 /* Gives `n` received bytes back to the peer's window. */

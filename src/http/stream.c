@@ -284,6 +284,8 @@ int fl_http_stream_trailers(struct fl_http_stream *stream, struct fl_http_header
     return 0;
 }
 
+bool fl_http_stream_has_left(const struct fl_http_stream *stream) { return stream->now.sent; }
+
 size_t fl_http_stream_queued(const struct fl_http_stream *stream) { return stream->out.len; }
 
 void fl_http_stream_consume(struct fl_http_stream *stream, size_t n) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "channel/call.h"
 #include "support/bed.h"
 
 static void test_headers(void **state) {
@@ -39,7 +40,15 @@ static void reset_refused(struct fl_peer *peer, struct fl_http_stream *stream,
 
 static void reset_first_refused(struct fl_peer *peer, struct fl_http_stream *stream,
                                 const struct fl_http_request *head) {
-    if (peer->requests <= 3)
+    if (peer->requests <= 1)
+        reset_refused(peer, stream, head);
+    else
+        fl_peer_answer_echo(peer, stream, head);
+}
+
+static void reset_first_two_refused(struct fl_peer *peer, struct fl_http_stream *stream,
+                                    const struct fl_http_request *head) {
+    if (peer->requests <= 2)
         reset_refused(peer, stream, head);
     else
         fl_peer_answer_echo(peer, stream, head);
@@ -90,7 +99,7 @@ static void test_bad_answers(void **state) {
         int why;
         unsigned requests;
     } rows[] = {
-        {reset_refused, FL_STATUS_UNAVAILABLE, FL_ESTREAM_REFUSED, 6},
+        {reset_refused, FL_STATUS_UNAVAILABLE, FL_ESTREAM_REFUSED, 2},
         {reset_internal, FL_STATUS_INTERNAL, FL_ESTREAM_RESET, 1},
         {answer_html, FL_STATUS_UNAVAILABLE, FL_EHTTP, 1},
         {answer_compressed, FL_STATUS_INTERNAL, FL_EPROTO, 1},
@@ -114,7 +123,8 @@ static void test_bad_answers(void **state) {
     }
 }
 
-static void test_refused_streams_are_tried_again_unseen(void **state) {
+/* Once (gRFC A6); test_bad_answers has the second refusal. */
+static void test_refused_stream_is_tried_again_unseen(void **state) {
     FL_UNUSED(state);
     struct fl_bed bed;
     struct fl_bed_call call;
@@ -125,7 +135,30 @@ static void test_refused_streams_are_tried_again_unseen(void **state) {
     fl_bed_publish(&bed, 1);
     fl_bed_call_now(&bed, &call, 1000);
     fl_bed_expect_ok(&call);
-    assert_int_equal(call.retries, 3);
+    assert_int_equal(call.retries, 1);
+    fl_bed_stop_peer(&bed, &peer);
+}
+
+/* A second refusal is the policy's affair. */
+static void test_refused_twice_is_retried_by_policy(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_peer peer;
+    fl_bed_start_peer(&bed, &peer, NULL);
+    peer.on_request = reset_first_two_refused;
+    fl_bed_open(&bed, &(struct fl_channel_options){
+                          .service_config =
+                              "{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{"
+                              "\"maxAttempts\":2,\"initialBackoff\":\"0.1s\",\"maxBackoff\":\"1s\","
+                              "\"backoffMultiplier\":2,\"retryableStatusCodes\":"
+                              "[\"UNAVAILABLE\"]}}]}"});
+    fl_bed_publish(&bed, 1);
+    fl_bed_call_now(&bed, &call, 1000);
+    fl_bed_expect_ok(&call);
+    assert_int_equal(call.retries, 1);
+    assert_int_equal(peer.requests, 3);
+    assert_in_range(call.ended_ms - call.started_ms, 80, 130); /* its backoff */
     fl_bed_stop_peer(&bed, &peer);
 }
 
@@ -184,6 +217,95 @@ static void test_C8_goaway_in_one_step_retries(void **state) {
         fl_bed_stop_peer(&bed, &peer);
     }
     assert_int_equal(retries, 30 * 5);
+}
+
+static void run_until_attempt(struct fl_bed *bed, const struct fl_bed_call *call, unsigned n) {
+    while (call->call->attempts < n) {
+        assert_true(fl_world_step(bed->world));
+        assert_int_equal(call->ended, 0);
+    }
+}
+
+/* However many servers in a row take leave: five are not seen, with the sixth the call ends. */
+static void test_C8_goaways_in_a_row_are_bounded(void **state) {
+    FL_UNUSED(state);
+    for (unsigned servers = 5; servers <= 6; servers++) {
+        struct fl_bed bed;
+        struct fl_bed_call call;
+        struct fl_peer peer;
+        fl_bed_start_peer(&bed, &peer, NULL);
+        peer.on_request = fl_peer_answer_echo;
+        fl_bed_open(&bed, NULL);
+        fl_bed_publish(&bed, 1);
+        fl_world_run_ms(bed.world, 2000);
+        fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+        for (unsigned n = 1; n <= servers; n++) {
+            run_until_attempt(&bed, &call, n);
+            fl_peer_close(&peer); /* before it has arrived */
+        }
+        fl_world_run_ms(bed.world, 60000);
+        assert_int_equal(call.retries, 5);
+        if (servers == 5) {
+            fl_bed_expect_ok(&call);
+        } else {
+            assert_int_equal(call.status, FL_STATUS_UNAVAILABLE);
+            assert_int_equal(call.why, FL_EGOAWAY);
+        }
+        fl_bed_stop_peer(&bed, &peer);
+    }
+}
+
+/* The world, but for socks that can be made to take nothing. */
+static struct {
+    const struct fl_io_ops *ops;
+    bool on;
+} full;
+
+static size_t sock_queued(const struct fl_sock *sock) {
+    return full.on ? FL_SOCK_QUEUE_HIGH : full.ops->sock_queued(sock);
+}
+
+static void make_full(void *arg, uint64_t version, const char *peer) {
+    FL_UNUSED(arg);
+    FL_UNUSED(version);
+    FL_UNUSED(peer);
+    full.on = true;
+}
+
+/* What never left this side is no server's: it is sent again for as long as there are servers. */
+static void test_C8_never_sent_is_repeated_without_bound(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_bed_call call;
+    struct fl_peer peer;
+    const struct fl_channel_watcher watcher = {.on_pick = make_full};
+    fl_bed_start_peer(&bed, &peer, NULL);
+    peer.on_request = fl_peer_answer_echo;
+    full.ops = bed.io->ops;
+    struct fl_io_ops ops = *full.ops;
+    ops.sock_queued = sock_queued;
+    bed.io->ops = &ops;
+    fl_bed_open(&bed, NULL);
+    fl_bed_publish(&bed, 1);
+    fl_world_run_ms(bed.world, 2000);
+    fl_channel_watch(bed.channel, &watcher);
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+    for (unsigned n = 1; n <= 20; n++) {
+        run_until_attempt(&bed, &call, n);
+        fl_world_cut(bed.world, FL_STR("10.0.0.1"));
+        do {
+            assert_true(fl_world_step(bed.world));
+            assert_int_equal(call.ended, 0);
+        } while (call.call->retries < n);
+        full.on = false;
+    }
+    fl_channel_watch(bed.channel, &(struct fl_channel_watcher){.on_pick = NULL});
+    fl_world_run_ms(bed.world, 200000);
+    fl_bed_expect_ok(&call);
+    assert_int_equal(call.retries, 20);
+    assert_int_equal(peer.requests, 1);
+    bed.io->ops = full.ops;
+    fl_bed_stop_peer(&bed, &peer);
 }
 
 static void test_killed_server(void **state) {
@@ -420,9 +542,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_bad_answers),
-        cmocka_unit_test(test_refused_streams_are_tried_again_unseen),
+        cmocka_unit_test(test_refused_stream_is_tried_again_unseen),
         cmocka_unit_test(test_C8_goaway_is_unseen),
         cmocka_unit_test(test_C8_goaway_in_one_step_retries),
+        cmocka_unit_test(test_C8_goaways_in_a_row_are_bounded),
+        cmocka_unit_test(test_C8_never_sent_is_repeated_without_bound),
+        cmocka_unit_test(test_refused_twice_is_retried_by_policy),
         cmocka_unit_test(test_killed_server),
         cmocka_unit_test(test_deadline_of_an_answer_that_never_comes),
         cmocka_unit_test(test_cancel_in_every_state),

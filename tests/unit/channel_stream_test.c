@@ -584,7 +584,7 @@ static void test_refused_stream_is_sent_again_whole(void **state) {
         struct fl_bed bed;
         struct client client;
         start(&bed, NULL);
-        server.refuse = 2;
+        server.refuse = 1;
         server.refuse_late = late;
         open_call(&bed, &client, NULL);
         for (unsigned char i = 0; i < 10; i++) {
@@ -596,8 +596,8 @@ static void test_refused_stream_is_sent_again_whole(void **state) {
         assert_int_equal(client.messages, 10);
         assert_true(client.in_order);
         assert_int_equal(client.status, FL_STATUS_OK);
-        assert_int_equal(client.attempts, 3);
-        assert_int_equal(client.retries, 2);
+        assert_int_equal(client.attempts, 2);
+        assert_int_equal(client.retries, 1);
         stop(&bed);
     }
 }
