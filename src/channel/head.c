@@ -53,8 +53,10 @@ void fl_head_fill_grpc(struct fl_head *head, const struct fl_call *call, uint64_
     put_previous(head, call);
     put_trace(head, call);
     fl_head_put_metadata(head, call);
-    for (const struct fl_given *given = head->given; given; given = given->next)
+    for (const struct fl_given *given = head->given; given; given = given->next) {
         fl_head_put(head, given->header.name, given->header.value);
+        head->request.secrets++;
+    }
 }
 
 int fl_head_init(struct fl_head *head, const struct fl_call *call, uint64_t now_ms,

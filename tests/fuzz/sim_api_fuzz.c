@@ -59,7 +59,8 @@ static void ask(struct bench *b, uint8_t how, struct fl_str url, struct fl_str b
                                          FL_STR("http"),
                                          FL_STR("sim"),
                                          url,
-                                         {headers, FL_COUNT(headers)}};
+                                         {headers, FL_COUNT(headers)},
+                                         0};
     if (!b->conn ||
         fl_http_conn_request(b->conn, &head, false, &stream_events, b, &b->stream, NULL))
         return;

@@ -2,6 +2,8 @@
  * no library would choose, and it takes no more than the first window of what is sent. */
 #include "support/alloc.h"
 
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -40,6 +42,80 @@ static void stop(struct fixture *f) {
     fl_frame_peer_stop(&f->peer);
     fl_bed_stop(&f->bed);
 }
+
+/* --- what of a head may be remembered --- */
+
+static char never_indexed[256], others[1024];
+
+static void inflate(const struct fl_frame *frame) {
+    nghttp2_hd_inflater *inflater;
+    assert_int_equal(nghttp2_hd_inflate_new(&inflater), 0);
+    const uint8_t *at = (const uint8_t *)frame->payload.p, *end = at + frame->payload.n;
+    while (at < end) {
+        nghttp2_nv nv;
+        int flags = 0;
+        ssize_t n = nghttp2_hd_inflate_hd2(inflater, &nv, &flags, at, (size_t)(end - at), true);
+        assert_true(n >= 0);
+        at += n;
+        if (!(flags & NGHTTP2_HD_INFLATE_EMIT)) continue;
+        char *list = nv.flags & NGHTTP2_NV_FLAG_NO_INDEX ? never_indexed : others;
+        size_t size = list == never_indexed ? sizeof(never_indexed) : sizeof(others);
+        size_t used = strlen(list);
+        snprintf(list + used, size - used, "%.*s;", (int)nv.namelen, (const char *)nv.name);
+    }
+    nghttp2_hd_inflate_del(inflater);
+}
+
+static void note_head(struct fl_frame_conn *conn, const struct fl_frame *frame) {
+    if (frame->type != FRAME_HEADERS) return;
+    inflate(frame);
+    fl_frame_head(conn, frame->id);
+    fl_frame_message(conn, frame->id, FL_STR("x"));
+    fl_frame_status_ok(conn, frame->id);
+}
+
+static int credentials(void *arg, const char *method, fl_credentials_give *give, void *to,
+                       struct fl_error *err) {
+    FL_UNUSED(arg);
+    FL_UNUSED(method);
+    FL_UNUSED(err);
+    give(to, &(struct fl_metadata){"x-token", "geheim", 6});
+    give(to, &(struct fl_metadata){"x-key-bin", "\1\2", 2});
+    return 0;
+}
+
+static void test_secrets_are_never_indexed(void **state) {
+    FL_UNUSED(state);
+    static const char cookie[] = "session=0123456789012345678901234567890123456789";
+    const struct fl_metadata metadata[] = {{"x-plain", "a", 1},
+                                           {"authorization", "Bearer x", 8},
+                                           {"cookie", cookie, sizeof(cookie) - 1},
+                                           {"proxy-authorization", "Basic x", 7},
+                                           {"x-other", "b", 1}};
+    struct fl_bed bed;
+    struct fl_frame_peer peer;
+    struct fl_bed_call call;
+    never_indexed[0] = others[0] = '\0';
+    fl_bed_start(&bed, NULL);
+    fl_frame_peer_start(&peer, bed.io, "10.0.0.1", FL_BED_PORT);
+    peer.on_frame = note_head;
+    fl_bed_open(&bed, &(struct fl_channel_options){.allow_cleartext_credentials = true});
+    fl_bed_publish(&bed, 1);
+    fl_bed_call(&bed, &call,
+                &(struct fl_call_options){.metadata = {metadata, FL_COUNT(metadata)},
+                                          .credentials = credentials});
+    fl_world_run_ms(bed.world, 100);
+    assert_int_equal(call.status, FL_STATUS_OK);
+    assert_string_equal(never_indexed,
+                        "authorization;cookie;proxy-authorization;x-key-bin;x-token;");
+    assert_non_null(strstr(others, ":path;"));
+    assert_non_null(strstr(others, "user-agent;"));
+    assert_non_null(strstr(others, "x-plain;x-other;"));
+    fl_frame_peer_stop(&peer);
+    fl_bed_stop(&bed);
+}
+
+/* --- answers in unusual orders --- */
 
 static void on_message(void *arg, struct fl_call *call, const void *bytes, size_t len) {
     struct client *client = arg;
@@ -150,6 +226,7 @@ static void test_answer_before_the_request_is_sent(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_secrets_are_never_indexed),
         cmocka_unit_test(test_write_that_commits_a_hedged_call),
         cmocka_unit_test(test_messages_behind_a_status),
         cmocka_unit_test(test_answer_before_the_request_is_sent),

@@ -106,8 +106,8 @@ static struct answer *begin(struct bench *b, const char *method, const char *pat
     if (type) headers[n++] = (struct fl_http_header){FL_STR("content-type"), fl_str_of(type)};
     if (b->token)
         headers[n++] = (struct fl_http_header){FL_STR("authorization"), fl_str_of(b->token)};
-    struct fl_http_request head = {
-        fl_str_of(method), FL_STR("http"), FL_STR("sim"), fl_str_of(path), {headers, n}};
+    struct fl_http_request head = {fl_str_of(method), FL_STR("http"), FL_STR("sim"),
+                                   fl_str_of(path),   {headers, n},   0};
     assert_true(b->asked < ASKED);
     struct answer *a = &b->answers[b->asked++];
     a->bench = b;
