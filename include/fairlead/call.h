@@ -37,9 +37,12 @@ enum fl_status {
 /* "OK", "UNAVAILABLE", …; static storage; any thread. */
 FL_API const char *fl_status_name(enum fl_status status);
 
-/* One entry of metadata (gRPC's PROTOCOL-HTTP2.md, Custom-Metadata). Names are lower case. The
- * value of a name that ends in "-bin" is any bytes, others visible ASCII with spaces within.
- * Received values are followed by a zero byte that `len` does not count. */
+/* One entry of metadata (gRPC's PROTOCOL-HTTP2.md, Custom-Metadata). Names are lower case; those
+ * that HTTP or gRPC write themselves are refused with FL_EUSAGE: "grpc-…", content-type,
+ * content-length, te, user-agent, host and those of the connection. The value of a name that ends
+ * in "-bin" is any bytes, others visible ASCII with spaces within. Received values are followed by
+ * a zero byte that `len` does not count. What credentials give, authorization and cookie are sent
+ * so that no table of header compression keeps them (RFC 7541 section 7.1.3). */
 struct fl_metadata {
     const char *name;
     const void *value;
@@ -65,7 +68,8 @@ struct fl_call_options {
      * the smaller one. */
     uint32_t receive_bytes_max, send_bytes_max;
     /* W3C trace context of the caller's span; NULL: none. Each attempt is sent as a child of it:
-     * the same trace with a parent id of its own. */
+     * the same trace with a parent id of its own. Who writes traceparent as metadata sends it as it
+     * is, and leaves these NULL. */
     const char *traceparent, *tracestate;
     /* Called on the channel's loop before each attempt, where it must not wait: gives metadata by
      * `give(to, …)` any number of times and returns 0, or an error, which ends the call with

@@ -286,6 +286,13 @@ static int check_trace(const struct fl_call_options *options, struct fl_error *e
     if (state.p && (!parent.p || !fl_trace_state_fits(state)))
         return fl_fail(err, FL_EUSAGE, "tracestate goes with a traceparent, at most %zu bytes",
                        FL_TRACE_STATE_LEN_MAX);
+    if (!parent.p) return 0;
+    for (size_t i = 0; i < options->metadata.count; i++) {
+        struct fl_str name = fl_str_of(options->metadata.list[i].name);
+        if (fl_str_eq(name, FL_STR("traceparent")) || fl_str_eq(name, FL_STR("tracestate")))
+            return fl_fail(err, FL_EUSAGE, "metadata \"%s\" beside the option traceparent",
+                           options->metadata.list[i].name);
+    }
     return 0;
 }
 

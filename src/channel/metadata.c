@@ -70,7 +70,7 @@ int fl_metadata_check(const struct fl_metadata_list *metadata, struct fl_error *
             return fl_fail(err, FL_EUSAGE, "metadata name \"%s\": lower-case letters, digits, _-.",
                            entry->name ? entry->name : "");
         if (is_own(name) || fl_str_starts(name, FL_STR("grpc-")) || fl_fields_hop_by_hop(name) ||
-            fl_str_eq(name, FL_STR("host")))
+            fl_str_eq(name, FL_STR("host")) || fl_str_eq(name, FL_STR("content-length")))
             return fl_fail(err, FL_EUSAGE, "metadata name \"%s\" is gRPC's own", entry->name);
         if (entry->len > FL_METADATA_BYTES_MAX || (entry->len > 0 && !entry->value))
             return fl_fail(err, FL_EUSAGE, "metadata \"%s\" has no value of such a size",

@@ -500,6 +500,24 @@ static void test_each_attempt_is_a_child(void **state) {
     assert_true(fl_trace_parent_fits(fl_str_n(out, sizeof(out))));
 }
 
+/* Instrumentation that writes it as metadata is let have its way, but not two ways at once. */
+static void test_own_trace_context_as_metadata(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_error err;
+    const struct fl_metadata parent = {"traceparent", PARENT, strlen(PARENT)};
+    struct fl_call_options options = {.metadata = {&parent, 1}};
+    start(&bed, NULL);
+    assert_int_equal(call(&bed, "", 0, &options).status, FL_STATUS_OK);
+    assert_string_equal(server.traceparent, PARENT);
+    options.traceparent = PARENT;
+    assert_int_equal(
+        fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, &options, on_call_end, NULL, NULL, &err),
+        FL_EUSAGE);
+    assert_non_null(strstr(err.detail, "\"traceparent\""));
+    stop(&bed);
+}
+
 static void test_what_is_no_trace_context(void **state) {
     FL_UNUSED(state);
     static const struct {
@@ -545,6 +563,7 @@ int main(void) {
         cmocka_unit_test(test_no_credentials_over_cleartext),
         cmocka_unit_test(test_credentials_without_memory),
         cmocka_unit_test(test_each_attempt_is_a_child),
+        cmocka_unit_test(test_own_trace_context_as_metadata),
         cmocka_unit_test(test_what_is_no_trace_context),
     };
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});

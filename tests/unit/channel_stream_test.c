@@ -385,6 +385,9 @@ static void test_what_is_no_metadata(void **state) {
         {TEXT("content-type", "v"), FL_EUSAGE},
         {TEXT("connection", "v"), FL_EUSAGE},
         {TEXT("host", "v"), FL_EUSAGE},
+        {TEXT("content-length", "1"), FL_EUSAGE},
+        {TEXT("user-agent", "v"), FL_EUSAGE},
+        {TEXT("transfer-encoding", "v"), FL_EUSAGE},
         {TEXT("x", "a\n"), FL_EUSAGE},
         {TEXT("x", "\303\251"), FL_EUSAGE},
         {TEXT("x", " v"), FL_EUSAGE},
@@ -404,6 +407,8 @@ static void test_what_is_no_metadata(void **state) {
         int rc = fl_call_start(bed.channel, METHOD, &options, &call_events, NULL, &call, &err);
         assert_int_equal(rc, rows[i].rc);
         assert_null(call);
+        if (rc == FL_EUSAGE && rows[i].entry.name) /* the key is named */
+            assert_non_null(strstr(err.detail, rows[i].entry.name));
     }
     fl_bed_stop(&bed);
 }
