@@ -206,6 +206,8 @@ int fl_attempt_send(struct fl_attempt *attempt, struct fl_transport *transport,
     attempt->sub = transport->sub;
     attempt->sub->pick.active++;
     fl_list_push(&transport->attempts, &attempt->link);
+    if (call->open == 0 && call->attempts > 0)
+        call->between_us += attempt->began_us - call->ended_us;
     attempt->sent = attempt->straight = 0;
     attempt->end_sent = alone;
     call->open++;

@@ -41,14 +41,14 @@ struct fl_call {
     bool streaming, wait_for_ready;
     bool decided; /* this side ended it: status and why below */
     bool paused, full;
-    unsigned attempts;          /* that went to a server */
-    unsigned retries;           /* of these, what no server processed */
-    unsigned refusals, repeats; /* see may_repeat in call.c */
-    unsigned open;              /* attempts with a stream */
-    unsigned tries;             /* attempts that a policy counts */
-    unsigned messages;          /* written */
-    uint32_t retry_delay_ms;
+    unsigned attempts;                 /* that went to a server */
+    unsigned retries;                  /* of these, what no server processed */
+    unsigned refusals, repeats;        /* see may_repeat in call.c */
+    unsigned open;                     /* attempts with a stream */
+    unsigned tries;                    /* attempts that a policy counts */
+    unsigned messages;                 /* written */
     uint64_t began_us, ended_us;       /* on the loop; the last stream's end */
+    uint64_t between_us;               /* between streams, none being open */
     struct fl_method_metrics *metrics; /* NULL: not measured */
     unsigned backoffs;                 /* retries since the start or the last pushback */
     uint32_t receive_bytes_max, send_bytes_max;

@@ -171,8 +171,8 @@ static void measure_retries(const struct fl_call *call) {
     observe_rare(m, "grpc_client_call_retries", "Retries of a call by its policy.",
                  hedged ? 0 : further);
     observe_rare(m, "grpc_client_call_retry_delay_seconds",
-                 "Time in which a call waited for its next retry.",
-                 hedged ? 0 : (double)call->retry_delay_ms / 1e3);
+                 "Time between a call's attempts, while none was under way.",
+                 (double)call->between_us / 1e6);
 }
 
 uint64_t fl_call_measure_end(struct fl_call *call, enum fl_status status) {

@@ -30,7 +30,6 @@ static bool retries(struct fl_call *call, const struct fl_pushback *pushback, bo
         call->backoffs = 0;
     else
         ms = fl_retry_delay_ms(policy, ++call->backoffs, &call->channel->io->jitter);
-    call->retry_delay_ms += ms;
     try_in(call, ms);
     return true;
 }

@@ -127,6 +127,43 @@ static void test_an_attempt_begins_when_it_is_sent(void **state) {
     fl_bed_stop(&bed);
 }
 
+static void fail_first(struct fl_peer *peer, struct fl_http_stream *stream,
+                       const struct fl_http_request *head) {
+    const struct fl_http_header list[] = {{FL_STR("content-type"), FL_STR("application/grpc")},
+                                          {FL_STR("grpc-status"), FL_STR("14")}};
+    const struct fl_http_response failure = {200, {list, FL_COUNT(list)}};
+    if (peer->requests == 1)
+        assert_int_equal(fl_http_stream_respond(stream, &failure, true), 0);
+    else
+        fl_peer_answer_echo(peer, stream, head);
+}
+
+/* What passed, not what was planned: the second of backoff was over long before a server was there
+ * again. */
+static void test_retry_delay_is_what_passed(void **state) {
+    FL_UNUSED(state);
+    struct fl_bed bed;
+    struct fl_peer peer;
+    struct fl_bed_call call;
+    fl_bed_start_peer(&bed, &peer, NULL);
+    peer.on_request = fail_first;
+    fl_bed_open(&bed, &(struct fl_channel_options){.service_config = RETRY});
+    publish_one(&bed, 1);
+    fl_world_run_ms(bed.world, 10);
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+    fl_world_run_ms(bed.world, 100);
+    fl_hand_publish(bed.hand, FL_SET_EMPTY, NULL, 0);
+    fl_world_run_ms(bed.world, 5000);
+    publish_one(&bed, 1);
+    fl_world_run_ms(bed.world, 1000);
+    fl_bed_expect_ok(&call);
+    assert_int_equal(peer.requests, 2);
+    assert_in_range(value_of(&bed, "grpc_client_call_retry_delay_seconds_sum{" BY_METHOD "}") *
+                        1000,
+                    5090, 5130);
+    fl_bed_stop_peer(&bed, &peer);
+}
+
 /* What callers make up as methods costs a bounded number of series. */
 static void test_methods_are_bounded(void **state) {
     FL_UNUSED(state);
@@ -277,6 +314,7 @@ int main(void) {
         cmocka_unit_test(test_names_of_calls_and_attempts),
         cmocka_unit_test(test_transparent_retries_are_told_apart),
         cmocka_unit_test(test_an_attempt_begins_when_it_is_sent),
+        cmocka_unit_test(test_retry_delay_is_what_passed),
         cmocka_unit_test(test_methods_are_bounded),
         cmocka_unit_test(test_endpoints_by_state),
         cmocka_unit_test(test_draining_is_seen),
