@@ -196,6 +196,7 @@ set(FL_SOURCES_channel
   src/channel/queue.c
   src/channel/reply.c
   src/channel/request.c
+  src/channel/request_metrics.c
   src/channel/request_wait.c
   src/channel/response.c
   src/channel/retry.c

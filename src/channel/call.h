@@ -47,7 +47,7 @@ struct fl_call {
     unsigned open;                     /* attempts with a stream */
     unsigned tries;                    /* attempts that a policy counts */
     unsigned messages;                 /* written */
-    uint64_t began_us, ended_us;       /* on the loop; the last stream's end */
+    uint64_t began_us, ended_us;       /* on the loop; the last stream's end, then its own */
     uint64_t between_us;               /* between streams, none being open */
     struct fl_method_metrics *metrics; /* NULL: not measured */
     unsigned backoffs;                 /* retries since the start or the last pushback */

@@ -178,6 +178,7 @@ static void measure_retries(const struct fl_call *call) {
 uint64_t fl_call_measure_end(struct fl_call *call, enum fl_status status) {
     bool fresh = !call->streaming && !call->decided; /* its stream ended just now */
     uint64_t now_us = fresh ? call->ended_us : fl_io_now_us(call->channel->io);
+    call->ended_us = now_us;
     if (!call->metrics) return now_us;
     observe(call->metrics, status, CALL_SECONDS, seconds(call->began_us, now_us));
     if (call->retries > 0 || call->tries > 1) measure_retries(call);

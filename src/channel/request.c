@@ -174,6 +174,14 @@ static int check(const struct fl_channel *channel, const struct fl_request *requ
 
 /* --- the end --- */
 
+static void measure(const struct sent *sent, int outcome) {
+    const struct fl_call *call = sent->call;
+    struct fl_channel *channel = call->channel;
+    fl_request_measure(&channel->loop_data.requests, channel->io->metrics,
+                       channel->loop_data.measured.target, sent->method, outcome,
+                       (double)(call->ended_us - call->began_us) / 1e6);
+}
+
 static void on_end(void *arg, const struct fl_call_result *result) {
     struct sent *sent = arg;
     bool whole = result->status == FL_STATUS_OK;
@@ -188,6 +196,7 @@ static void on_end(void *arg, const struct fl_call_result *result) {
         .attempts = result->attempts,
         .retries = result->transparent_retries,
     };
+    measure(sent, whole ? response.status : result->why->code);
     sent->cb(sent->arg, &response);
     fl_free(sent);
 }

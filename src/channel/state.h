@@ -16,6 +16,7 @@
 #include "channel/health_watch.h"
 #include "channel/idle.h"
 #include "channel/inbox.h"
+#include "channel/request_metrics.h"
 #include "channel/service_config.h"
 #include "channel/show.h"
 #include "channel/state_watch.h"
@@ -51,6 +52,7 @@ struct fl_channel {
         struct fl_timer warm; /* endpoints warm up; see weights.c */
         struct fl_idle idle;
         struct fl_call_metrics measured;
+        struct fl_request_metrics requests;
         uint64_t order;          /* of the next subchannel */
         struct fl_set *newest;   /* as discovery gave it */
         struct fl_set *applied;  /* what subchannels and picks follow; NULL: nothing yet */

@@ -6,6 +6,7 @@
 #include "support/alloc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -457,6 +458,44 @@ static void test_chosen_endpoint(void **state) {
     stop(&f);
 }
 
+/* --- what is measured --- */
+
+static int64_t measured(const struct fixture *f, const char *labels) {
+    return fl_metric_value(fl_metrics_get(f->bed.io->metrics, FL_METRIC_HISTOGRAM,
+                                          "http_client_request_duration_seconds", "", labels));
+}
+
+#define TARGET "server_address=hand:///echo"
+
+static void test_durations_by_method_and_outcome(void **state) {
+    FL_UNUSED(state);
+    struct fixture f;
+    struct asked asked;
+    start(&f, 1, &http1);
+    for (int i = 0; i < 3; i++) ask_now(&f, &asked, &(struct fl_request){.path = "/"}, NULL);
+    f.sites[0].status = 404;
+    ask_now(&f, &asked, &(struct fl_request){.method = "PURGE", .path = "/"}, NULL);
+    f.sites[0].manner = FL_SITE_SILENT;
+    ask_now(&f, &asked, &(struct fl_request){.method = "POST", .path = "/"},
+            &(struct fl_request_options){.timeout_ms = 50});
+    assert_int_equal(
+        measured(&f, "http_request_method=GET," TARGET ",http_response_status_code=200"), 3);
+    assert_int_equal(measured(&f, "http_request_method=_OTHER," TARGET
+                                  ",http_response_status_code=404,error_type=404"),
+                     1);
+    assert_int_equal(measured(&f, "http_request_method=POST," TARGET ",error_type=DEADLINE"), 1);
+    struct fl_buf text;
+    fl_buf_init(&text, SIZE_MAX);
+    assert_int_equal(fl_metrics_write(f.bed.io->metrics, &text), 0);
+    assert_int_equal(fl_buf_byte(&text, '\0'), 0);
+    const char *sum = strstr(text.data, "http_client_request_duration_seconds_sum{http_request_"
+                                        "method=\"POST\"");
+    assert_non_null(sum);
+    assert_in_range(atof(strchr(sum, ' ')) * 1000, 49, 51);
+    fl_buf_deinit(&text);
+    stop(&f);
+}
+
 /* --- wrong use --- */
 
 static int try(struct fixture *f, const struct fl_request *request) {
@@ -661,6 +700,7 @@ int main(void) {
         cmocka_unit_test(test_deadline_and_cancellation),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_chosen_endpoint),
+        cmocka_unit_test(test_durations_by_method_and_outcome),
         cmocka_unit_test(test_wrong_requests),
         cmocka_unit_test(test_authority_is_checked),
         cmocka_unit_test(test_rolling_update_fails_no_get),
