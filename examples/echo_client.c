@@ -48,7 +48,7 @@ static void on_reply(void *arg, const struct fl_call_result *result) {
 }
 
 static void call(struct client *client) {
-    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = true};
+    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = FL_WAIT_YES};
     unsigned char request[128];
     size_t len = encode_text("hello", request);
     struct fl_error err;

@@ -25,7 +25,7 @@ static int print_reply(const struct fl_answer *answer) {
 }
 
 static int greet(struct fl_channel *channel, char *name) {
-    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = true};
+    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = FL_WAIT_YES};
     Helloworld__HelloRequest request = HELLOWORLD__HELLO_REQUEST__INIT;
     struct fl_answer answer;
     struct fl_error err;

@@ -30,7 +30,7 @@ static double now_ms(void) {
 }
 
 static int call(struct fl_channel *channel) {
-    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = true};
+    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = FL_WAIT_YES};
     struct fl_answer answer;
     struct fl_error err;
     double started = now_ms();

@@ -34,7 +34,7 @@ static void on_health(void *arg, const struct fl_call_result *result) {
 
 static void on_timer(uv_timer_t *timer) {
     struct checker *checker = timer->data;
-    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = true};
+    const struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = FL_WAIT_YES};
     struct fl_error err;
     if (--checker->to_ask == 0) uv_timer_stop(timer);
     if (fl_call_unary(checker->channel, "/grpc.health.v1.Health/Check", NULL, 0, &options,

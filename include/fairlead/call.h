@@ -57,11 +57,17 @@ struct fl_metadata_list {
 /* Takes one entry of metadata, copied. */
 typedef void fl_credentials_give(void *to, const struct fl_metadata *entry);
 
-/* Zero-initialised: no deadline, fail fast, what service config and channel say. All is copied. */
+/* What a call does while no endpoint is ready (grpc/doc/wait-for-ready.md). */
+enum fl_wait_for_ready {
+    FL_WAIT_DEFAULT, /* what the service config's waitForReady says; without it as FL_WAIT_NO */
+    FL_WAIT_YES,     /* waits through failures until an endpoint is ready or the deadline passes */
+    FL_WAIT_NO,      /* fails fast in TRANSIENT_FAILURE, whatever the service config says */
+};
+
+/* Zero-initialised: no deadline, what service config and channel say. All is copied. */
 struct fl_call_options {
     uint32_t timeout_ms; /* 0: the service config's, else none; of both the smaller one */
-    bool wait_for_ready; /* wait through failures until an endpoint is ready or the deadline passes
-                          */
+    enum fl_wait_for_ready wait_for_ready;
     struct fl_metadata_list metadata; /* sent to the server; names may repeat */
     enum fl_compression compression;  /* of what is sent */
     /* A larger message, decompressed: RESOURCE_EXHAUSTED. 0: the channel's; with a service config's

@@ -35,7 +35,7 @@ enum fl_request_retry {
 /* Zero-initialised: no deadline, fail fast, any endpoint. All is copied. */
 struct fl_request_options {
     uint32_t timeout_ms;         /* over all attempts; 0: none */
-    bool wait_for_ready;         /* as in fl_call_options */
+    bool wait_for_ready;         /* true: FL_WAIT_YES, false: FL_WAIT_NO */
     struct fl_handle *endpoint;  /* only that one is tried; as in fl_call_options */
     uint32_t response_bytes_max; /* [the channel's receive_bytes_max] of a body: FL_ETOO_LARGE */
     enum fl_request_retry retry;

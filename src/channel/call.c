@@ -314,6 +314,8 @@ static int check(const struct fl_channel *channel, const char *method,
     if (!on_end) return fl_fail(err, FL_EUSAGE, "a call needs a callback");
     if (options->compression > FL_COMPRESSION_DEFLATE)
         return fl_fail(err, FL_EUSAGE, "there is no such compression");
+    if (options->wait_for_ready > FL_WAIT_NO)
+        return fl_fail(err, FL_EUSAGE, "wait_for_ready is none of enum fl_wait_for_ready");
     if (options->credentials && !channel->credentials &&
         !channel->options.allow_cleartext_credentials)
         return fl_fail(err, FL_EUSAGE,
@@ -346,7 +348,9 @@ static void configure(struct fl_call *call, const struct fl_call_options *option
     call->send_bytes_max = limit(options->send_bytes_max, defaults->send_bytes_max,
                                  config->limits_request, config->request_bytes_max, UINT32_MAX);
     call->compression = options->compression ? options->compression : defaults->compression;
-    call->wait_for_ready = options->wait_for_ready || config->wait_for_ready;
+    call->wait_for_ready = options->wait_for_ready == FL_WAIT_DEFAULT
+                               ? config->wait_for_ready
+                               : options->wait_for_ready == FL_WAIT_YES;
     call->timeout_ms = options->timeout_ms;
     if (config->timeout_ms && (!call->timeout_ms || config->timeout_ms < call->timeout_ms))
         call->timeout_ms = config->timeout_ms;

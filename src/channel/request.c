@@ -228,7 +228,7 @@ int fl_request_start(struct fl_channel *channel, const struct fl_request *reques
     if (rc != 0) return rc;
     const struct fl_call_options of_call = {
         .timeout_ms = options->timeout_ms,
-        .wait_for_ready = options->wait_for_ready,
+        .wait_for_ready = options->wait_for_ready ? FL_WAIT_YES : FL_WAIT_NO,
         .metadata = request->headers,
         .receive_bytes_max = options->response_bytes_max,
         .endpoint = options->endpoint,

@@ -83,8 +83,10 @@ static int start_unary(struct caller *caller, const struct fl_call_options *opti
 static void call(struct caller *caller) {
     struct fl_load *load = caller->load;
     const struct fl_load_options *o = &load->options;
-    const struct fl_call_options options = {
-        .timeout_ms = o->timeout_ms, .wait_for_ready = o->wait_for_ready, .metadata = o->metadata};
+    const struct fl_call_options options = {.timeout_ms = o->timeout_ms,
+                                            .wait_for_ready =
+                                                o->wait_for_ready ? FL_WAIT_YES : FL_WAIT_DEFAULT,
+                                            .metadata = o->metadata};
     struct fl_error err = {0};
     caller->started_us = fl_io_now_us(load->io);
     load->started++;

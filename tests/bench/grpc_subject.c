@@ -97,7 +97,7 @@ static void on_answer(void *arg, const struct fl_call_result *result) {
 
 static void start_call(struct bench *b) {
     static const struct fl_call_options options = {.timeout_ms = PATIENCE_MS,
-                                                   .wait_for_ready = true};
+                                                   .wait_for_ready = FL_WAIT_YES};
     struct fl_error err = {0};
     b->started++;
     if (b->took_ns) b->sent_ns = now_ns();
@@ -157,7 +157,7 @@ static void on_connected(void *arg, const struct fl_call_result *result) {
 
 static void start_stream(struct bench *b) {
     static const struct fl_call_options options = {.timeout_ms = PATIENCE_MS,
-                                                   .wait_for_ready = true};
+                                                   .wait_for_ready = FL_WAIT_YES};
     struct fl_error err = {0};
     if (fl_call_unary(b->channel, UNARY, b->message, ECHO_BYTES, &options, on_connected, b, NULL,
                       &err) < 0)

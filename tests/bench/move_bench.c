@@ -94,7 +94,8 @@ static void on_answer(void *arg, const struct fl_call_result *result) {
 
 static void call(struct bench *b) {
     static const char message[ECHO_BYTES];
-    static const struct fl_call_options options = {.timeout_ms = 10000, .wait_for_ready = true};
+    static const struct fl_call_options options = {.timeout_ms = 10000,
+                                                   .wait_for_ready = FL_WAIT_YES};
     struct fl_error err = {0};
     check(fl_call_unary(b->channel, "/grpc.examples.echo.Echo/UnaryEcho", message, sizeof(message),
                         &options, on_answer, b, NULL, &err),

@@ -10,7 +10,7 @@
 const int32_t interop_request_sizes[INTEROP_SIZES] = {27182, 8, 1828, 45904};
 const int32_t interop_response_sizes[INTEROP_SIZES] = {31415, 9, 2653, 58979};
 
-static const struct fl_call_options usual = {.timeout_ms = CALL_MS, .wait_for_ready = true};
+static const struct fl_call_options usual = {.timeout_ms = CALL_MS, .wait_for_ready = FL_WAIT_YES};
 
 /* --- unary --- */
 
@@ -127,7 +127,7 @@ static bool empty_stream(struct interop_peer *peer) {
 /* --- ends that this side makes --- */
 
 static bool timeout_on_sleeping_server(struct interop_peer *peer) {
-    const struct fl_call_options soon = {.timeout_ms = 1, .wait_for_ready = true};
+    const struct fl_call_options soon = {.timeout_ms = 1, .wait_for_ready = FL_WAIT_YES};
     struct interop_exchange x;
     if (!empty_unary(peer)) return false; /* or the time would pass before there is a connection */
     bool good = interop_start(peer, INTEROP_METHOD("FullDuplexCall"), &soon, &x) &&
@@ -224,7 +224,7 @@ static const struct fl_metadata echoed[] = {
     {"x-grpc-test-echo-trailing-bin", trailing, sizeof(trailing) - 1},
 };
 static const struct fl_call_options with_metadata = {
-    .timeout_ms = CALL_MS, .wait_for_ready = true, .metadata = {echoed, FL_COUNT(echoed)}};
+    .timeout_ms = CALL_MS, .wait_for_ready = FL_WAIT_YES, .metadata = {echoed, FL_COUNT(echoed)}};
 
 static bool has_echoed(struct interop_exchange *x) {
     if (strcmp(x->initial, initial) == 0 && strcmp(x->trailing, trailing) == 0) return true;

@@ -7,9 +7,9 @@
 
 #define CALL_MS 20000
 
-static const struct fl_call_options plain = {.timeout_ms = CALL_MS, .wait_for_ready = true};
+static const struct fl_call_options plain = {.timeout_ms = CALL_MS, .wait_for_ready = FL_WAIT_YES};
 static const struct fl_call_options gzip = {
-    .timeout_ms = CALL_MS, .wait_for_ready = true, .compression = FL_COMPRESSION_GZIP};
+    .timeout_ms = CALL_MS, .wait_for_ready = FL_WAIT_YES, .compression = FL_COMPRESSION_GZIP};
 
 /* A large UnaryCall of which the server is told whether its request is compressed. */
 static bool call_announced(struct interop_peer *peer, bool announced,

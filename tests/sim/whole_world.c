@@ -243,7 +243,7 @@ static void start_call(struct caller *caller) {
     struct whole_world *s = caller->in;
     bool patient = plan_chance(&s->random, 20), fickle = plan_chance(&s->random, 3);
     struct fl_call_options options = {.timeout_ms = patient ? 10000 : 5000,
-                                      .wait_for_ready = patient};
+                                      .wait_for_ready = patient ? FL_WAIT_YES : FL_WAIT_NO};
     struct fl_channel *channel = s->channels[caller->number % CHANNELS].channel;
     int n = snprintf(caller->request + 2, sizeof caller->request - 2, "caller %u round %u",
                      caller->number, ++caller->round);

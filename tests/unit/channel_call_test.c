@@ -238,7 +238,7 @@ static void test_C8_goaways_in_a_row_are_bounded(void **state) {
         fl_bed_open(&bed, NULL);
         fl_bed_publish(&bed, 1);
         fl_world_run_ms(bed.world, 2000);
-        fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+        fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
         for (unsigned n = 1; n <= servers; n++) {
             run_until_attempt(&bed, &call, n);
             fl_peer_close(&peer); /* before it has arrived */
@@ -289,7 +289,7 @@ static void test_C8_never_sent_is_repeated_without_bound(void **state) {
     fl_bed_publish(&bed, 1);
     fl_world_run_ms(bed.world, 2000);
     fl_channel_watch(bed.channel, &watcher);
-    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
     for (unsigned n = 1; n <= 20; n++) {
         run_until_attempt(&bed, &call, n);
         fl_world_cut(bed.world, FL_STR("10.0.0.1"));
@@ -523,7 +523,7 @@ static void test_memory_comes_back(void **state) {
         struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
         fl_hand_publish(bed.hand, FL_SET_SOME, &one, 1);
         fl_test_alloc_fail_at(n);
-        struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = true};
+        struct fl_call_options options = {.timeout_ms = 5000, .wait_for_ready = FL_WAIT_YES};
         int rc = fl_call_unary(bed.channel, FL_BED_METHOD, "", 0, &options, note_size, &sizes, NULL,
                                NULL);
         fl_world_run_ms(bed.world, 10000);

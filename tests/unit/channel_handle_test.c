@@ -209,7 +209,7 @@ static void test_credentials_may_cancel_another_waiting_call(void **state) {
     fl_bed_kill(&bed.b, bed.echo[2]);
     bed.echo[2] = NULL;
     struct fl_call_options options = {.endpoint = bed.handles.list[1],
-                                      .wait_for_ready = true,
+                                      .wait_for_ready = FL_WAIT_YES,
                                       .credentials = cancel_other,
                                       .credentials_arg = &second};
     fl_bed_call(&bed.b, &first, &options);

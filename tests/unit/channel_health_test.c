@@ -257,7 +257,7 @@ static void test_all_unhealthy_is_transient_failure(void **state) {
     say(&f, 1, FL_HEALTH_NOT_SERVING);
     assert_int_equal(fl_channel_state(f.bed.channel), FL_CHANNEL_TRANSIENT_FAILURE);
     expect_unavailable(&f, "NOT_SERVING");
-    fl_bed_call(&f.bed, &patient, &(struct fl_call_options){.wait_for_ready = true});
+    fl_bed_call(&f.bed, &patient, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
     fl_world_run_ms(f.bed.world, 1000);
     assert_int_equal(patient.ended, 0);
     say(&f, 1, FL_HEALTH_SERVING);

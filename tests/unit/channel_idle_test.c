@@ -94,7 +94,7 @@ static void test_a_waiting_call_keeps_it_busy(void **state) {
     struct fl_bed_call call;
     setup(&bed, &(struct fl_channel_options){.idle_timeout_ms = TIMEOUT_MS});
     fl_hand_publish(bed.hand, FL_SET_SOME, NULL, 0);
-    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
     fl_world_run_ms(bed.world, 10 * TIMEOUT_MS);
     struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);
     publish_one(&bed, 1);

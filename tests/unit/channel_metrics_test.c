@@ -150,7 +150,7 @@ static void test_retry_delay_is_what_passed(void **state) {
     fl_bed_open(&bed, &(struct fl_channel_options){.service_config = RETRY});
     publish_one(&bed, 1);
     fl_world_run_ms(bed.world, 10);
-    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
     fl_world_run_ms(bed.world, 100);
     fl_hand_publish(bed.hand, FL_SET_EMPTY, NULL, 0);
     fl_world_run_ms(bed.world, 5000);

@@ -398,6 +398,36 @@ static void test_config_waits_for_ready(void **state) {
     assert_int_equal(waiting.status, FL_STATUS_CANCELLED);
 }
 
+/* What the application says goes before its service config, either way. */
+static void test_call_goes_before_the_config(void **state) {
+    FL_UNUSED(state);
+    static const char waits[] =
+        "{\"methodConfig\":[{\"name\":[{}],\"waitForReady\":true,\"timeout\":\"1s\"}]}";
+    static const struct {
+        enum fl_wait_for_ready wait;
+        const char *config;
+        enum fl_status status;
+    } rows[] = {
+        {FL_WAIT_DEFAULT, NULL, FL_STATUS_UNAVAILABLE},
+        {FL_WAIT_DEFAULT, waits, FL_STATUS_DEADLINE_EXCEEDED},
+        {FL_WAIT_NO, waits, FL_STATUS_UNAVAILABLE},
+        {FL_WAIT_YES, NULL, FL_STATUS_DEADLINE_EXCEEDED},
+    };
+    for (size_t i = 0; i < FL_COUNT(rows); i++) {
+        struct fl_bed bed;
+        struct fl_bed_call one;
+        fl_bed_start(&bed, NULL);
+        fl_bed_open(&bed, &(struct fl_channel_options){.service_config = rows[i].config});
+        fl_hand_publish(bed.hand, FL_SET_ABSENT, NULL, 0);
+        fl_world_run_ms(bed.world, 10);
+        fl_bed_call(&bed, &one,
+                    &(struct fl_call_options){.timeout_ms = 1000, .wait_for_ready = rows[i].wait});
+        fl_world_run_ms(bed.world, 1100);
+        assert_int_equal(one.status, rows[i].status);
+        fl_bed_stop(&bed);
+    }
+}
+
 /* --- credentials --- */
 
 struct keyring {
@@ -559,6 +589,7 @@ int main(void) {
         cmocka_unit_test(test_config_goes_before_the_default),
         cmocka_unit_test(test_open_with_a_config_without_memory),
         cmocka_unit_test(test_config_waits_for_ready),
+        cmocka_unit_test(test_call_goes_before_the_config),
         cmocka_unit_test(test_credentials_of_each_attempt),
         cmocka_unit_test(test_no_credentials_over_cleartext),
         cmocka_unit_test(test_credentials_without_memory),

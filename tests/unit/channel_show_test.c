@@ -99,7 +99,7 @@ static void test_calls_and_connections_that_leave(void **state) {
     fl_world_run_ms(bed.world, 100);
     fl_hand_publish(bed.hand, FL_SET_SOME, NULL, 0);
     fl_world_run_ms(bed.world, 10);
-    fl_bed_call(&bed, &waiting, &(struct fl_call_options){.wait_for_ready = true});
+    fl_bed_call(&bed, &waiting, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
     fl_world_run_ms(bed.world, 100);
     json_t *channel = look(&bed);
     assert_string_equal(text_of(channel, "state"), "TRANSIENT_FAILURE");

@@ -455,7 +455,7 @@ static void test_writer_is_held_back_while_waiting(void **state) {
     start(&bed, NULL);
     server.echo = false;
     fl_hand_publish(bed.hand, FL_SET_UNKNOWN, NULL, 0);
-    open_call(&bed, &client, &(struct fl_call_options){.wait_for_ready = true});
+    open_call(&bed, &client, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
     unsigned taken = 0;
     while (write_message(&client, 0, 64 * 1024) == 0) taken++;
     assert_int_equal(taken, 32);

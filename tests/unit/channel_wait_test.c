@@ -37,7 +37,7 @@ static void expect_fails_fast(struct fl_bed *bed, int why, const char *name) {
     fl_world_run_ms(bed->world, 10);
     assert_int_equal(fl_channel_state(bed->channel), FL_CHANNEL_TRANSIENT_FAILURE);
     fl_bed_call(bed, &patient,
-                &(struct fl_call_options){.timeout_ms = 1000, .wait_for_ready = true});
+                &(struct fl_call_options){.timeout_ms = 1000, .wait_for_ready = FL_WAIT_YES});
     fl_bed_call_now(bed, &fast, 10);
     assert_int_equal(fast.status, FL_STATUS_UNAVAILABLE);
     assert_int_equal(fast.why, why);
@@ -181,7 +181,7 @@ static void test_wait_for_ready_outlives_failures(void **state) {
     fl_bed_start(&bed, NULL);
     fl_bed_open(&bed, NULL);
     fl_bed_publish(&bed, 1); /* refuses */
-    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = true});
+    fl_bed_call(&bed, &call, &(struct fl_call_options){.wait_for_ready = FL_WAIT_YES});
     fl_world_run_ms(bed.world, 10000);
     assert_int_equal(call.ended, 0);
     struct fl_echo *echo = fl_bed_echo(&bed, 1, 0);

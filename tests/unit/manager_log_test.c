@@ -113,7 +113,7 @@ static void sync_and_push_through_a_rebuild(struct fl_mbed *bed) {
 static void scale_to_zero_and_back(struct fl_mbed *bed) {
     struct fl_mbed_conn got;
     struct tally tally = {0, 0, 0};
-    const struct fl_call_options patient = {.wait_for_ready = true};
+    const struct fl_call_options patient = {.wait_for_ready = FL_WAIT_YES};
     fl_mbed_conn_get(bed, &got, "echo");
     for (unsigned i = 2; i <= 4; i++) fl_mbed_remove_pod(bed, i);
     fl_mbed_run(bed, 10000);

@@ -39,7 +39,7 @@ static void on_end(void *arg, const struct fl_call_result *result) {
 
 static void open_stream(struct load_stream *stream) {
     static const struct fl_call_events events = {.on_message = on_message, .on_end = on_end};
-    const struct fl_call_options options = {.wait_for_ready = true};
+    const struct fl_call_options options = {.wait_for_ready = FL_WAIT_YES};
     struct fl_error err;
     if (fl_call_start(stream->all->channel, "/grpc.examples.echo.Echo/BidirectionalStreamingEcho",
                       &options, &events, stream, &stream->call, &err) != 0)
