@@ -9,8 +9,8 @@
 #include "base/area.h"
 #include "loop/loop.h"
 
-static void count(const void *block, int sign) {
-    fl_area_add(FL_AREA_TLS, sign * (ptrdiff_t)malloc_usable_size((void *)block));
+static void count(void *block, int sign) {
+    fl_area_add(FL_AREA_TLS, sign * (ptrdiff_t)malloc_usable_size(block));
 }
 
 static void *counted_malloc(size_t size, const char *file, int line) {
