@@ -82,8 +82,9 @@ struct fl_balance_options {
     uint32_t subset;
     /* [off: neither rule is on] Where less than half of the connected endpoints would be left, all
      * are called: panic, told by a warning and the gauge fairlead_channel_panic. An attempt failed
-     * if it ended with another status than OK; not counted are those that the caller cancelled and
-     * those that no server processed. */
+     * if it ended with another status than OK (plain HTTP: without a response, or with 500 and
+     * above); not counted are those that the caller cancelled and those that no server processed.
+     */
     struct fl_outlier_options outlier;
 };
 

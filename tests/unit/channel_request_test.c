@@ -372,6 +372,39 @@ static void test_retries_are_bounded(void **state) {
     }
 }
 
+/* --- passive health --- */
+
+static void get_many(struct fixture *f, unsigned count) {
+    struct asked asked;
+    for (unsigned i = 0; i < count; i++) {
+        get(f, &asked);
+        wait_for(&asked, 1000);
+    }
+}
+
+/* What a server says of itself by 5xx counts as a failure, what it says of the request does not. */
+static void test_outlier_by_status(void **state) {
+    FL_UNUSED(state);
+    for (size_t i = 0; i < FL_COUNT(both); i++) {
+        struct fixture f;
+        struct fl_channel_options options = *both[i];
+        options.balance.outlier = (struct fl_outlier_options){
+            .interval_ms = 1000,
+            .max_ejection_percent = 50,
+            .failure_percentage = {.on = true, .hosts_min = 3, .requests_min = 5}};
+        start(&f, 3, &options);
+        f.sites[0].status = 503;
+        f.sites[1].status = 404;
+        get_many(&f, 30);
+        fl_world_run_ms(f.bed.world, 1100);
+        unsigned failing = f.sites[0].requests, refusing = f.sites[1].requests;
+        get_many(&f, 20);
+        assert_int_equal(f.sites[0].requests, failing);
+        assert_int_equal(f.sites[1].requests, refusing + 10);
+        stop(&f);
+    }
+}
+
 /* --- ends --- */
 
 static void test_response_too_large(void **state) {
@@ -696,6 +729,7 @@ int main(void) {
         cmocka_unit_test(test_quiet_connection_is_replaced),
         cmocka_unit_test(test_retries),
         cmocka_unit_test(test_retries_are_bounded),
+        cmocka_unit_test(test_outlier_by_status),
         cmocka_unit_test(test_response_too_large),
         cmocka_unit_test(test_deadline_and_cancellation),
         cmocka_unit_test(test_nobody_there),
