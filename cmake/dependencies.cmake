@@ -9,7 +9,7 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1>=0.2.5)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2.11)
 pkg_check_modules(PROTOBUF REQUIRED IMPORTED_TARGET protobuf>=3.21) # of the command alone
-pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4) # of an example alone
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4) # of an example and a test
 pkg_check_modules(XXHASH REQUIRED libxxhash>=0.8) # its header alone: XXH_INLINE_ALL
 
 # llhttp: a packaged library where there is one, else the C sources that Debian's node-llhttp ships.

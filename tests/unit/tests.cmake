@@ -128,6 +128,8 @@ fl_unit_test(channel_pick ROOMS sim SOURCES unit/support/bed.c unit/support/hand
   unit/support/peer.c)
 fl_unit_test(channel_options ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c)
+fl_unit_test(channel_protobuf_c ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
+  unit/support/peer.c LIBRARIES PkgConfig::PROTOBUF_C)
 fl_unit_test(channel_reply ROOMS channel)
 fl_unit_test(channel_request ROOMS sim SOURCES unit/support/bed.c unit/support/hand_provider.c
   unit/support/peer.c unit/support/site.c)
