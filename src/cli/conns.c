@@ -6,6 +6,7 @@
  * arrive, so a difference counts only if it is still there a second later. */
 #include <stdio.h>
 
+#include "base/escape.h"
 #include "cli/command.h"
 #include "cli/fetch.h"
 #include "cli/render.h"
@@ -18,6 +19,7 @@
 #define SETTLE_MS    1000
 #define TRIES        2
 #define PEER_MAX     280 /* address, brackets, port */
+#define TEXT_MAX     1024
 
 struct conns {
     struct fl_client client;
@@ -203,6 +205,20 @@ static int ask(struct conns *conns, bool diff, struct fl_error *err) {
 
 /* ---- showing ---- */
 
+/* What another program said goes to a terminal, which nothing in it may steer. */
+static void escape_all(json_t *value) {
+    const char *key;
+    json_t *item;
+    size_t i;
+    if (json_is_string(value)) {
+        char text[TEXT_MAX];
+        struct fl_str raw = fl_str_n(json_string_value(value), json_string_length(value));
+        json_string_setn(value, text, fl_escape(text, sizeof text, raw, FL_ESCAPE_LINE));
+    }
+    json_array_foreach (value, i, item) escape_all(item);
+    json_object_foreach (value, key, item) escape_all(item);
+}
+
 static const char *text_of(const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
@@ -318,6 +334,7 @@ static int show(const struct conns *conns, bool json) {
         putchar('\n');
         return FL_OK;
     }
+    escape_all(channels);
     if (json_array_size(channels) == 0) puts("no channels");
     int rc = FL_OK;
     json_array_foreach (channels, i, channel) {

@@ -128,6 +128,15 @@ class Stale(Case):
                 file.write("clusters: 1")
             self.fails(run("conns", address, "--diff", "--kubeconfig", path), 5, "CONFIG", path)
 
+    def test_nothing_in_it_steers_the_terminal(self):
+        channel = {"target": "\033[31mred", "state": "READY", "cause": "a\nb", "detail": "\u202e",
+                   "subchannels": [told("\033]0;title\007", pod="p\rq")]}
+        with self.telling({"channels": [channel]}) as address:
+            text = run("conns", address).stdout
+            self.assertEqual(len(text.splitlines()), 4, text)
+            self.assertTrue(text.replace("\n", "").isprintable(), text)
+            self.assertIn("\\x1b[31mred", text)
+
     def test_answers_that_are_none(self):
         for document in (b"", b"nonsense", b"[]", b'{"channels":1}'):
             with self.telling(document) as address:
