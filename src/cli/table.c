@@ -1,6 +1,7 @@
 /* table.c - rows of text in columns. Widths count bytes: names in a cluster are ASCII. */
 #include "cli/table.h"
 
+#include "base/escape.h"
 #include "cli/terminal.h"
 
 #define TABLE_BYTES_MAX ((size_t)1 << 30)
@@ -15,12 +16,17 @@ void fl_table_init(struct fl_table *table, size_t columns) {
 void fl_table_deinit(struct fl_table *table) { fl_buf_deinit(&table->cells); }
 
 int fl_table_cell(struct fl_table *table, const char *text) {
-    size_t length = strlen(text), column = table->cell_count % table->columns;
-    int rc = fl_buf_append(&table->cells, fl_str_n(text, length + 1));
-    if (rc) return rc;
-    table->widths[column] = FL_MAX(table->widths[column], length);
+    size_t before = table->cells.len, column = table->cell_count % table->columns;
+    struct fl_str rest = fl_str_of(text);
+    while (rest.n) {
+        char piece[FL_ESCAPED_MAX];
+        size_t n = fl_escape_next(&rest, FL_ESCAPE_LINE, piece);
+        int rc = fl_buf_append(&table->cells, fl_str_n(piece, n));
+        if (rc) return rc;
+    }
+    table->widths[column] = FL_MAX(table->widths[column], table->cells.len - before);
     table->cell_count++;
-    return FL_OK;
+    return fl_buf_byte(&table->cells, '\0');
 }
 
 int fl_table_row(struct fl_table *table, const char *const *cells) {

@@ -18,7 +18,7 @@ struct fl_table {
 /* `columns`, at most FL_TABLE_COLUMNS_MAX. */
 void fl_table_init(struct fl_table *table, size_t columns);
 void fl_table_deinit(struct fl_table *table);
-/* The next cell, copied, or as many as there are columns. FL_ENOMEM, FL_EFULL. */
+/* The next cell, copied and escaped, or as many as there are columns. FL_ENOMEM, FL_EFULL. */
 FL_MUST int fl_table_cell(struct fl_table *table, const char *text);
 FL_MUST int fl_table_row(struct fl_table *table, const char *const *cells);
 /* Prints whole rows, the first one bold on a terminal. */

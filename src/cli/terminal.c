@@ -1,10 +1,12 @@
-/* terminal.c - colours and progress. */
+/* terminal.c - colours, progress and text from elsewhere. */
 #include "cli/terminal.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/escape.h"
 
 static bool progress_shown;
 
@@ -21,6 +23,14 @@ const char *fl_colour(FILE *out, enum fl_colour colour) {
     const char *no_color = getenv("NO_COLOR");
     if ((no_color && *no_color) || !fl_terminal_is(out)) return "";
     return sequences[colour];
+}
+
+void fl_terminal_put(FILE *out, const char *text) {
+    struct fl_str rest = fl_str_of(text);
+    while (rest.n) {
+        char piece[FL_ESCAPED_MAX];
+        fwrite(piece, 1, fl_escape_next(&rest, FL_ESCAPE_LINE, piece), out);
+    }
 }
 
 void fl_terminal_progress(const char *format, ...) {

@@ -47,7 +47,9 @@ static void print_what(unsigned what) {
 }
 
 static void print_field(const char *name, const char *value) {
-    if (*value) printf("  %s=%s", name, value);
+    if (!*value) return;
+    printf("  %s=", name);
+    fl_terminal_put(stdout, value);
 }
 
 static void print_hints(const char *name, const char *const *hints, size_t count) {

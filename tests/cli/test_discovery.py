@@ -13,6 +13,15 @@ MEMBERS = {"address", "port", "portName", "protocol", "appProtocol", "ready", "s
            "terminating", "node", "zone", "pod"}
 
 
+def create(kubeconfig, path, thing):
+    with open(kubeconfig, encoding="utf-8") as file:
+        server = next(line.split()[-1] for line in file if "server:" in line)
+    request = urllib.request.Request(server + path, json.dumps(thing).encode(),
+                                     {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30):
+        pass
+
+
 class Get(Case):
     def test_json(self):
         with self.simulator() as kubeconfig:
@@ -114,6 +123,24 @@ class Watch(Case):
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=10)
             self.assertEqual(process.returncode, 0)
+
+    def test_names_of_pods_are_no_control_sequences(self):
+        endpoint = {"addresses": ["10.9.9.9"], "zone": "z\n+ zone", "nodeName": "n\033[31m",
+                    "targetRef": {"kind": "Pod", "name": "p\033]0;t\007\n+ pod"}}
+        slice_ = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                  "metadata": {"name": "odd", "labels": {"kubernetes.io/service-name": "echo"}},
+                  "addressType": "IPv4", "ports": [{"name": "grpc", "port": 50051}],
+                  "endpoints": [endpoint]}
+        with self.simulator() as kubeconfig:
+            create(kubeconfig, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice_)
+            process = self.watch(kubeconfig, "echo")
+            shown = "".join(process.stdout.readline() for _ in range(5))
+            process.send_signal(signal.SIGINT)
+            shown += process.communicate(timeout=10)[0]
+            shown += run("get", "echo", "-o", "wide", "--kubeconfig", kubeconfig).stdout
+            self.assertEqual(shown.count("10.9.9.9"), 2, shown)
+            self.assertEqual(len(shown.splitlines()), 10, shown)
+            self.assertTrue(shown.replace("\n", "").isprintable(), shown)
 
     def test_absent_service_is_said_and_waited_for(self):
         with self.simulator() as kubeconfig:
