@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "base/escape.h"
 
 struct cause {
@@ -74,4 +75,35 @@ int fl_error_prefix(struct fl_error *err, const char *format, ...) {
 int fl_error_copy(struct fl_error *err, const struct fl_error *from) {
     if (err) *err = *from;
     return from->code;
+}
+
+static struct fl_error *copy_of(const struct fl_error *err) {
+    struct fl_error *copy = fl_alloc(sizeof(*copy));
+    if (copy) *copy = *err;
+    return copy;
+}
+
+void fl_kept_error_set(struct fl_kept_error *kept, const struct fl_error *err) {
+    int code = err ? err->code : FL_OK;
+    kept->code = code;
+    if (code == FL_OK)
+        fl_kept_error_deinit(kept);
+    else if (kept->own)
+        *kept->own = *err;
+    else
+        kept->own = copy_of(err);
+}
+
+const struct fl_error *fl_kept_error_peek(const struct fl_kept_error *kept) {
+    static const struct fl_error bare[FL_ORDINAL_COUNT] = {
+#define FL_X(name, reaction, text) [FL_ORDINAL_##name] = {FL_E##name, text},
+        FL_ERR_MAP(FL_X)
+#undef FL_X
+    };
+    return kept->own ? kept->own : &bare[-kept->code];
+}
+
+void fl_kept_error_deinit(struct fl_kept_error *kept) {
+    fl_free(kept->own);
+    *kept = (struct fl_kept_error){FL_OK, NULL};
 }

@@ -25,4 +25,18 @@ int fl_error_prefix(struct fl_error *err, const char *format, ...) FL_PRINTF(2, 
 /* *err = *from where err is not NULL; returns from->code. */
 int fl_error_copy(struct fl_error *err, const struct fl_error *from);
 
+/* The last error of something that seldom has one: no text is kept while there is none.
+ * Zero-initialised. */
+struct fl_kept_error {
+    int code;
+    struct fl_error *own; /* NULL: the code says all */
+};
+
+/* In the place of the one before; NULL or code FL_OK: none any more. Without memory the text is
+ * that of the list. */
+void fl_kept_error_set(struct fl_kept_error *kept, const struct fl_error *err);
+/* Never NULL; code FL_OK: none. */
+const struct fl_error *fl_kept_error_peek(const struct fl_kept_error *kept);
+void fl_kept_error_deinit(struct fl_kept_error *kept);
+
 #endif

@@ -234,7 +234,7 @@ static void deadline(struct fl_timer *timer) {
                 ms, representative(call)->sub ? representative(call)->sub->peer : "no endpoint");
     } else {
         fl_channel_refresh(call->channel);
-        const struct fl_error *cause = &call->channel->loop_data.cause;
+        const struct fl_error *cause = fl_kept_error_peek(&call->channel->loop_data.cause);
         fl_fail(&why, FL_EDEADLINE, "%llu ms were over while waiting: %s (%s)", ms, cause->detail,
                 fl_error_name(cause->code));
     }

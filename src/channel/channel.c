@@ -211,6 +211,9 @@ static void channel_free(struct fl_channel *channel) {
     fl_health_question_deinit(&channel->loop_data.health);
     fl_health_options_deinit(&channel->options.health);
     fl_map_deinit(&channel->loop_data.subs);
+    fl_kept_error_deinit(&channel->loop_data.trouble);
+    fl_kept_error_deinit(&channel->loop_data.port_error);
+    fl_kept_error_deinit(&channel->loop_data.cause);
     fl_call_metrics_deinit(&channel->loop_data.measured);
     fl_handle_slot_deinit(&channel->shared_data.handles);
     fl_channel_credentials_free(channel->credentials);

@@ -13,7 +13,7 @@
 #define PORTS_TEXT_MAX 160
 
 static enum fl_channel_state not_known(const struct fl_channel *channel, struct fl_error *cause) {
-    const struct fl_error *trouble = &channel->loop_data.trouble;
+    const struct fl_error *trouble = fl_kept_error_peek(&channel->loop_data.trouble);
     if (trouble->code == FL_OK) {
         fl_fail(cause, FL_EUNKNOWN, "the endpoints of %s are not known yet", channel->target);
         return FL_CHANNEL_CONNECTING;
@@ -41,10 +41,11 @@ static void external_name(const struct fl_set *set, struct fl_error *cause) {
 /* What a socket says of its failure begins with its peer already. */
 static void none_answers(const struct fl_channel *channel, const struct fl_subchannel *failed,
                          struct fl_error *cause) {
-    bool named = fl_str_starts(fl_str_of(failed->why.detail), fl_str_of(failed->peer));
-    fl_fail(cause, failed->why.code, "no endpoint of %s %s; %s%s%s", channel->target,
-            failed->why.code == FL_EUNHEALTHY ? "is healthy" : "can be reached",
-            named ? "" : failed->peer, named ? "" : ": ", failed->why.detail);
+    const struct fl_error *why = fl_kept_error_peek(&failed->why);
+    bool named = fl_str_starts(fl_str_of(why->detail), fl_str_of(failed->peer));
+    fl_fail(cause, why->code, "no endpoint of %s %s; %s%s%s", channel->target,
+            why->code == FL_EUNHEALTHY ? "is healthy" : "can be reached", named ? "" : failed->peer,
+            named ? "" : ": ", why->detail);
 }
 
 static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
@@ -77,7 +78,7 @@ static enum fl_channel_state of_endpoints(const struct fl_channel *channel,
 
 static enum fl_channel_state find_out(const struct fl_channel *channel, struct fl_error *cause) {
     const struct fl_set *set = channel->loop_data.newest;
-    const struct fl_error *trouble = &channel->loop_data.trouble;
+    const struct fl_error *trouble = fl_kept_error_peek(&channel->loop_data.trouble);
     if (channel->loop_data.closing) {
         fl_fail(cause, FL_ESHUTDOWN, "the channel was closed");
         return FL_CHANNEL_SHUTDOWN;
@@ -88,7 +89,7 @@ static enum fl_channel_state find_out(const struct fl_channel *channel, struct f
     }
     if (!set || fl_set_state(set) == FL_SET_UNKNOWN) return not_known(channel, cause);
     if (channel->loop_data.port_error.code != FL_OK) {
-        *cause = channel->loop_data.port_error;
+        *cause = *fl_kept_error_peek(&channel->loop_data.port_error);
         return FL_CHANNEL_TRANSIENT_FAILURE;
     }
     if (trouble->code == FL_EPORT) {
@@ -115,15 +116,16 @@ void fl_channel_refresh(struct fl_channel *channel) {
     fl_channel_want_if_due(channel);
     channel->loop_data.changed = false;
     enum fl_channel_state before = channel->loop_data.state;
-    enum fl_channel_state state = find_out(channel, &channel->loop_data.cause);
+    struct fl_error cause;
+    enum fl_channel_state state = find_out(channel, &cause);
+    fl_kept_error_set(&channel->loop_data.cause, &cause);
     if (state == before) return;
     channel->loop_data.state = state;
     atomic_store(&channel->shared_data.state, (int)state);
     fl_state_watches_tell(channel);
     if (state == FL_CHANNEL_TRANSIENT_FAILURE)
         FL_LOG(channel->io, FL_LOG_WARN, "channel cannot serve calls",
-               FL_LOG_TEXT_OF("service", channel->target),
-               FL_LOG_ERROR_OF(&channel->loop_data.cause));
+               FL_LOG_TEXT_OF("service", channel->target), FL_LOG_ERROR_OF(&cause));
     else
         FL_LOG(channel->io, before == FL_CHANNEL_TRANSIENT_FAILURE ? FL_LOG_INFO : FL_LOG_DEBUG,
                "channel changed its state", FL_LOG_TEXT_OF("service", channel->target),

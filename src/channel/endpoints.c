@@ -145,15 +145,16 @@ static void again(struct fl_timer *timer) {
  * FL_ENOMEM. */
 static int choose_port(struct fl_channel *channel, struct fl_set **out) {
     struct fl_set *newest = channel->loop_data.newest;
-    struct fl_error *err = &channel->loop_data.port_error;
-    *err = (struct fl_error){FL_OK, ""};
+    struct fl_error err = {FL_OK, ""};
+    fl_kept_error_set(&channel->loop_data.port_error, NULL);
     if (channel->options.excluded_port == 0) {
         *out = fl_set_ref(newest);
         return 0;
     }
     int rc = fl_set_select_first(newest, channel->options.excluded_port, channel->loop_data.applied,
-                                 out, err);
+                                 out, &err);
     if (rc == 0 || rc == FL_ENOMEM) return rc;
+    fl_kept_error_set(&channel->loop_data.port_error, &err);
     return fl_set_hide(newest, FL_SET_EMPTY, out);
 }
 
@@ -198,8 +199,8 @@ static void tell_set(const struct fl_channel *channel) {
     struct fl_error several = {FL_EPORT, "several ports, none was named"};
     const struct fl_error *why = channel->loop_data.several_ports ? &several
                                  : channel->loop_data.port_error.code != FL_OK
-                                     ? &channel->loop_data.port_error
-                                     : &channel->loop_data.trouble;
+                                     ? fl_kept_error_peek(&channel->loop_data.port_error)
+                                     : fl_kept_error_peek(&channel->loop_data.trouble);
     if (!watcher->on_set || !(is_applied(channel) || channel->loop_data.several_ports)) return;
     struct fl_set *set =
         channel->loop_data.several_ports ? channel->loop_data.newest : channel->loop_data.applied;
@@ -237,7 +238,7 @@ void fl_channel_on_set(void *arg, struct fl_set *set, struct fl_set *previous,
     struct fl_channel *channel = arg;
     if (channel->loop_data.closing) return;
     fl_idle_start(channel);
-    channel->loop_data.trouble = trouble ? *trouble : (struct fl_error){FL_OK, ""};
+    fl_kept_error_set(&channel->loop_data.trouble, trouble);
     channel->loop_data.changed = true;
     if (set != channel->loop_data.newest) {
         fl_set_unref(channel->loop_data.newest);

@@ -167,6 +167,6 @@ void fl_channel_each_handle(const struct fl_channel *channel,
                             void *arg) {
     FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
         struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
-        each(arg, sub->handle, sub->failed ? &sub->why : NULL);
+        each(arg, sub->handle, sub->failed ? fl_kept_error_peek(&sub->why) : NULL);
     }
 }

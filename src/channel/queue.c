@@ -140,20 +140,20 @@ static bool hopeless(const struct fl_channel *channel, const struct fl_attempt *
 
 static void fail_fast(struct fl_channel *channel, struct fl_attempt *attempt) {
     const struct fl_handle *endpoint = attempt->call->endpoint;
-    const struct fl_error *cause = &channel->loop_data.cause;
+    const struct fl_error *cause = fl_kept_error_peek(&channel->loop_data.cause);
     struct fl_error why, left;
     if (endpoint && has_left(endpoint)) {
         fl_fail(&left, FL_ELEFT, "endpoint %s left the service", endpoint->peer);
         cause = &left;
     } else if (endpoint) {
-        cause = &endpoint->loop_data.sub->why;
+        cause = fl_kept_error_peek(&endpoint->loop_data.sub->why);
     }
     fl_fail(&why, cause->code, "%s (%s)", cause->detail, fl_error_name(cause->code));
     fl_call_lose(attempt->call, attempt, FL_STATUS_UNAVAILABLE, &why);
 }
 
 static void refuse(struct fl_channel *channel, struct fl_attempt *attempt) {
-    const struct fl_error *cause = &channel->loop_data.cause;
+    const struct fl_error *cause = fl_kept_error_peek(&channel->loop_data.cause);
     struct fl_error why;
     fl_fail(&why, FL_EFULL, "%u calls wait already: %s (%s)",
             (unsigned)channel->options.queued_calls_max, cause->detail, fl_error_name(cause->code));
@@ -171,7 +171,8 @@ static bool is_full(const struct fl_channel *channel, const struct fl_attempt *a
 static void enqueue(struct fl_channel *channel, struct fl_attempt *attempt, struct fl_list *place) {
     fl_channel_refresh(channel);
     if (channel->loop_data.closing) {
-        fl_call_give_up(attempt->call, FL_STATUS_CANCELLED, &channel->loop_data.cause);
+        fl_call_give_up(attempt->call, FL_STATUS_CANCELLED,
+                        fl_kept_error_peek(&channel->loop_data.cause));
     } else if (hopeless(channel, attempt)) {
         fail_fast(channel, attempt);
     } else if (is_full(channel, attempt)) {

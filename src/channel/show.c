@@ -59,7 +59,7 @@ static void put_subchannel(struct fl_json_writer *w, const struct fl_subchannel 
     put_text(w, "peer", sub->peer);
     if (sub->handle && *sub->handle->pod) put_text(w, "pod", sub->handle->pod);
     put_text(w, "state", fl_channel_state_name((enum fl_channel_state)sub->state));
-    if (sub->failed) put_cause(w, &sub->why);
+    if (sub->failed) put_cause(w, fl_kept_error_peek(&sub->why));
     if (fl_timer_is_set(&sub->timer))
         put_int(w, "retry_ms", sub->timer.at_ms > now_ms ? sub->timer.at_ms - now_ms : 0);
     put_bool(w, "ready", sub->ready);
@@ -103,7 +103,7 @@ static void put_set(struct fl_json_writer *w, const struct fl_channel *channel) 
     if (set) put_int(w, "version", fl_set_version(set));
     if (set) put_int(w, "stale_ms", fl_set_stale_ms(set));
     if (channel->options.excluded_port) put_int(w, "excluded_port", channel->options.excluded_port);
-    put_cause(w, &channel->loop_data.trouble);
+    put_cause(w, fl_kept_error_peek(&channel->loop_data.trouble));
     fl_json_put_end(w, '}');
 }
 
@@ -124,7 +124,7 @@ int fl_channel_show(struct fl_shown *shown, struct fl_buf *out) {
     put_text(w, "authority", channel->authority);
     put_text(w, "state", fl_channel_state_name(state));
     if (state == FL_CHANNEL_TRANSIENT_FAILURE || state == FL_CHANNEL_CONNECTING)
-        put_cause(w, &channel->loop_data.cause);
+        put_cause(w, fl_kept_error_peek(&channel->loop_data.cause));
     put_set(w, channel);
     put_int(w, "calls", count_calls(&channel->loop_data.calls));
     put_int(w, "waiting", channel->loop_data.waiting_count);

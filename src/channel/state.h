@@ -53,17 +53,17 @@ struct fl_channel {
         struct fl_idle idle;
         struct fl_call_metrics measured;
         struct fl_request_metrics requests;
-        uint64_t order;          /* of the next subchannel */
-        struct fl_set *newest;   /* as discovery gave it */
-        struct fl_set *applied;  /* what subchannels and picks follow; NULL: nothing yet */
-        struct fl_timer apply;   /* tries again to apply the newest; see endpoints.c */
-        bool apply_ready;        /* the timer is registered */
-        bool several_ports;      /* the newest set cannot be used: no port was named */
-        struct fl_error trouble; /* of discovery */
-        struct fl_error
-            port_error; /* no port of the applied set can be chosen; code FL_OK: one is */
+        uint64_t order;               /* of the next subchannel */
+        struct fl_set *newest;        /* as discovery gave it */
+        struct fl_set *applied;       /* what subchannels and picks follow; NULL: nothing yet */
+        struct fl_timer apply;        /* tries again to apply the newest; see endpoints.c */
+        bool apply_ready;             /* the timer is registered */
+        bool several_ports;           /* the newest set cannot be used: no port was named */
+        struct fl_kept_error trouble; /* of discovery */
+        /* No port of the applied set can be chosen; code FL_OK: one is. */
+        struct fl_kept_error port_error;
         enum fl_channel_state state;
-        struct fl_error cause;       /* why calls cannot be sent, when they cannot */
+        struct fl_kept_error cause;  /* why calls cannot be sent, when they cannot */
         bool changed;                /* state and cause must be found out anew */
         struct fl_throttle throttle; /* of the service config */
         struct fl_list calls;        /* all that run */

@@ -33,7 +33,8 @@ static void tell_one(struct fl_channel *channel, struct fl_state_watch *watch) {
     bool trouble = state != FL_CHANNEL_READY && state != FL_CHANNEL_IDLE;
     if (watch->told == (int)state || atomic_load(&watch->ended)) return;
     watch->told = (int)state;
-    watch->changed(watch->arg, state, trouble ? &channel->loop_data.cause : NULL);
+    watch->changed(watch->arg, state,
+                   trouble ? fl_kept_error_peek(&channel->loop_data.cause) : NULL);
 }
 
 static void let_go(struct fl_state_watch *watch) {

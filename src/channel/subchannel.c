@@ -57,10 +57,13 @@ static void show(struct fl_subchannel *sub) {
     int state = sub->raw_state == FL_CHANNEL_READY ? healthy_state(sub) : sub->raw_state;
     fl_connection_metrics_state(&sub->connector->metrics, sub->state, state);
     sub->state = state;
-    if (state == FL_CHANNEL_READY) sub->failed = false;
+    if (state == FL_CHANNEL_READY) {
+        sub->failed = false;
+        fl_kept_error_set(&sub->why, NULL);
+    }
     if (!is_unhealthy(sub)) return;
     sub->failed = true;
-    sub->why = *unhealthy_why(sub);
+    fl_kept_error_set(&sub->why, unhealthy_why(sub));
 }
 
 static void on_verdict(void *arg) {
@@ -109,7 +112,7 @@ static void fail(struct fl_subchannel *sub, const struct fl_error *why) {
     uint64_t delay = fl_backoff_failure(&sub->backoff, now, &io->jitter);
     FL_LOG(io, sub->failed ? FL_LOG_DEBUG : FL_LOG_INFO, "endpoint cannot be reached",
            FL_LOG_TEXT_OF("peer", sub->peer), FL_LOG_INT("retry_ms", delay), FL_LOG_ERROR_OF(why));
-    sub->why = *why;
+    fl_kept_error_set(&sub->why, why);
     sub->failed = true;
     fl_io_timer_set(io, &sub->timer, now + delay);
     move(sub, FL_CHANNEL_TRANSIENT_FAILURE);
@@ -174,6 +177,7 @@ struct fl_subchannel *fl_subchannel_unref(struct fl_subchannel *sub) {
     fl_io_timer_deinit(sub->connector->io, &sub->timer);
     fl_health_watch_free(sub->watch);
     fl_health_check_free(sub->check);
+    fl_kept_error_deinit(&sub->why);
     fl_free(sub->host);
     fl_free(sub->peer);
     fl_free(sub);

@@ -80,8 +80,8 @@ struct fl_subchannel {
     struct fl_backoff backoff;
     struct fl_timer timer; /* TRANSIENT_FAILURE */
     uint64_t ready_at_ms;
-    uint64_t event_us;   /* when it came to be, until it has answered; 0: not known or no more */
-    struct fl_error why; /* the last failure */
+    uint64_t event_us; /* when it came to be, until it has answered; 0: not known or no more */
+    struct fl_kept_error why; /* the last failure, until it is READY */
     uint16_t port;
     char *host, *peer;        /* peer: "host:port", the key in the channel */
     struct fl_handle *handle; /* the channel's, for those who chose this endpoint; NULL: none */

@@ -62,12 +62,13 @@ static void sock_free(struct fl_sock *sock) {
     fl_tls_session_free(sock->tls);
     fl_tls_session_free(sock->outer);
     fl_tunnel_free(sock->tunnel);
+    fl_kept_error_deinit(&sock->why);
     fl_buf_deinit(&sock->queue);
     fl_free(sock);
 }
 
 static void deliver_close(struct fl_sock *sock) {
-    if (sock->events) sock->events->on_close(sock->arg, &sock->why);
+    if (sock->events) sock->events->on_close(sock->arg, fl_kept_error_peek(&sock->why));
     sock->loop->live--;
     fl_metric_add(sock->loop->socks_open, -1);
     sock_free(sock);
@@ -123,7 +124,7 @@ fail:
 void fl_tcp_finish(struct fl_sock *sock, const struct fl_error *why) {
     if (sock->state == FL_SOCK_CLOSED) return;
     fl_tcp_move(sock, FL_SOCK_CLOSED);
-    sock->why = *why;
+    fl_kept_error_set(&sock->why, why);
     fl_io_timer_clear(&sock->loop->io, &sock->deadline);
     fl_list_remove(&sock->service);
     if (sock->listener) fl_listener_forget(sock->listener, sock);

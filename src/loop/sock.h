@@ -49,8 +49,8 @@ struct fl_sock {
     struct fl_timer deadline;     /* of the dial, the handshake or the flush */
     struct fl_task closed;        /* brings on_close when there is no handle that would */
     struct fl_endpoint_address peer;
-    struct fl_error why;
-    size_t counted; /* bytes of FL_AREA_SOCKS */
+    struct fl_kept_error why; /* FL_SOCK_CLOSED */
+    size_t counted;           /* bytes of FL_AREA_SOCKS */
 };
 
 /* sock.c */

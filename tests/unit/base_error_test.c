@@ -104,6 +104,41 @@ static void test_copy_returns_the_code(void **state) {
     assert_string_equal(to.detail, "why");
 }
 
+static void test_an_error_is_kept_until_there_is_none(void **state) {
+    FL_UNUSED(state);
+    struct fl_kept_error kept = {FL_OK, NULL};
+    struct fl_error err;
+    assert_int_equal(fl_kept_error_peek(&kept)->code, FL_OK);
+    fl_fail(&err, FL_EPROTO, "frame of 7");
+    fl_kept_error_set(&kept, &err);
+    fl_fail(&err, FL_EGONE, "another's");
+    assert_int_equal(kept.code, FL_EPROTO);
+    assert_int_equal(fl_kept_error_peek(&kept)->code, FL_EPROTO);
+    assert_string_equal(fl_kept_error_peek(&kept)->detail, "frame of 7");
+    fl_kept_error_set(&kept, &err);
+    assert_int_equal(kept.code, FL_EGONE);
+    assert_string_equal(fl_kept_error_peek(&kept)->detail, "another's");
+    fl_kept_error_set(&kept, NULL);
+    assert_int_equal(fl_test_alloc_outstanding(), 0);
+    assert_int_equal(fl_kept_error_peek(&kept)->code, FL_OK);
+    assert_string_equal(fl_kept_error_peek(&kept)->detail, "");
+    fl_kept_error_deinit(&kept);
+}
+
+static void test_without_memory_the_code_is_kept(void **state) {
+    FL_UNUSED(state);
+    struct fl_kept_error kept = {FL_OK, NULL};
+    struct fl_error err;
+    fl_fail(&err, FL_EPROTO, "frame of 7");
+    fl_test_alloc_fail_at(1);
+    fl_kept_error_set(&kept, &err);
+    assert_true(fl_test_alloc_did_fail());
+    assert_int_equal(kept.code, FL_EPROTO);
+    assert_int_equal(fl_kept_error_peek(&kept)->code, FL_EPROTO);
+    assert_string_equal(fl_kept_error_peek(&kept)->detail, fl_error_text(FL_EPROTO));
+    fl_kept_error_deinit(&kept);
+}
+
 static void test_utf8_is_read_strictly(void **state) {
     FL_UNUSED(state);
     static const struct {
@@ -174,6 +209,8 @@ int main(void) {
         cmocka_unit_test(test_detail_may_be_an_argument),
         cmocka_unit_test(test_nomem_does_not_allocate),
         cmocka_unit_test(test_copy_returns_the_code),
+        cmocka_unit_test(test_an_error_is_kept_until_there_is_none),
+        cmocka_unit_test(test_without_memory_the_code_is_kept),
         cmocka_unit_test(test_utf8_is_read_strictly),
         cmocka_unit_test(test_styles_of_escaping),
         cmocka_unit_test(test_escape_never_cuts_an_escape),
