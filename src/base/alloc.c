@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *system_alloc(void *arg, size_t size) {
     FL_UNUSED(arg);
@@ -50,4 +51,24 @@ char *fl_strdup(const char *text) {
     size_t n = strlen(text) + 1;
     char *copy = fl_alloc(n);
     return copy ? memcpy(copy, text, n) : NULL;
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define OWN_PAGES false
+#else
+#define OWN_PAGES true
+#endif
+
+void *fl_pages_alloc(size_t size) {
+    if (!OWN_PAGES || current.alloc != system_alloc) return NULL;
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return NULL;
+    /* Neighbours become one mapping, in which a huge page would hold memory that nobody uses. */
+    madvise(pages, size, MADV_NOHUGEPAGE);
+    return pages;
+}
+
+void fl_pages_free(void *pages, size_t size) {
+    /* Refused where the process has too many mappings to split one: then it is only emptied. */
+    if (munmap(pages, size) != 0) madvise(pages, size, MADV_DONTNEED);
 }

@@ -32,7 +32,7 @@ static void publish(struct fl_metrics *metrics, const char *label, size_t bytes)
 
 void fl_area_publish(struct fl_metrics *metrics) {
     struct mallinfo2 heap = mallinfo2();
-    size_t all = heap.uordblks + heap.hblkhd, known = 0;
+    size_t all = heap.uordblks + heap.hblkhd + fl_area_bytes(FL_AREA_PAGES), known = 0;
     for (size_t i = 0; i < FL_AREAS; i++) {
         publish(metrics, labels[i], fl_area_bytes((enum fl_area)i));
         known += fl_area_bytes((enum fl_area)i);

@@ -15,6 +15,7 @@
     X(SETS, "sets")     /* endpoint sets, without their blocks */                                  \
     X(NAMES, "names")   /* interned names */                                                       \
     X(HTTP, "http")     /* connections and streams */                                              \
+    X(PAGES, "pages")   /* connections' own, beside the heap */                                    \
     X(SOCKS, "socks")   /* sockets and their queues */                                             \
     X(TLS, "tls")       /* the TLS library's */
 

@@ -83,7 +83,9 @@ static void free_conn(struct fl_http_conn *conn) {
     fl_io_timer_deinit(conn->io, &conn->phase);
     fl_buf_deinit(&conn->sniffed);
     fl_fields_deinit(&conn->fields);
-    fl_http_free(conn);
+    struct fl_http_memory *memory = conn->memory;
+    fl_http_free(memory, conn);
+    fl_http_memory_free(memory);
 }
 
 /* --- the turn --- */
@@ -315,9 +317,11 @@ static struct fl_http_options fill_in(const struct fl_http_options *given) {
 
 static struct fl_http_conn *conn_new(struct fl_io *io, const struct fl_http_options *options,
                                      const struct fl_http_conn_events *events, void *arg) {
-    struct fl_http_conn *conn = FL_HTTP_NEW(struct fl_http_conn);
-    if (!conn) return NULL;
+    struct fl_http_memory *memory = fl_http_memory_new();
+    struct fl_http_conn *conn = FL_HTTP_NEW(memory, struct fl_http_conn);
+    if (!conn) return NULL; /* then there were no pages either */
     conn->io = io;
+    conn->memory = memory;
     conn->events = events;
     conn->arg = arg;
     conn->options = fill_in(options);
@@ -329,7 +333,7 @@ static struct fl_http_conn *conn_new(struct fl_io *io, const struct fl_http_opti
     fl_list_init(&conn->writable);
     fl_task_init(&conn->turn, run_turn);
     fl_buf_init(&conn->sniffed, SNIFFED_MAX);
-    fl_fields_init(&conn->fields, conn->options.header_bytes_max);
+    fl_fields_init(&conn->fields, memory, conn->options.header_bytes_max);
     if (fl_io_timer_init(io, &conn->phase, phase_due) != 0) {
         free_conn(conn);
         return NULL;

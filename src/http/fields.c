@@ -1,20 +1,18 @@
 /* fields.c - see fields.h. */
 #include "http/fields.h"
 
-#include "base/alloc.h"
-
 #define FIELD_OVERHEAD 32 /* RFC 9113 section 6.5.2 */
 #define FIELDS_FIRST   16
 #define BYTES_KEPT     4096 /* a buffer that one list made larger is given back */
 
-void fl_fields_init(struct fl_fields *f, size_t size_max) {
-    *f = (struct fl_fields){.size_max = size_max};
+void fl_fields_init(struct fl_fields *f, struct fl_http_memory *memory, size_t size_max) {
+    *f = (struct fl_fields){.memory = memory, .size_max = size_max};
     fl_buf_init(&f->bytes, size_max);
 }
 
 void fl_fields_deinit(struct fl_fields *f) {
     fl_buf_deinit(&f->bytes);
-    fl_free(f->list);
+    fl_http_free(f->memory, f->list);
     f->list = NULL;
 }
 
@@ -32,7 +30,7 @@ static int take_size(struct fl_fields *f, size_t n) {
 
 static int grow(struct fl_fields *f) {
     size_t cap = f->cap ? 2 * f->cap : FIELDS_FIRST;
-    struct fl_http_header *list = fl_realloc(f->list, cap * sizeof *list);
+    struct fl_http_header *list = fl_http_realloc(f->memory, f->list, cap * sizeof *list);
     if (!list) return FL_ENOMEM;
     f->list = list;
     f->cap = cap;

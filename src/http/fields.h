@@ -8,17 +8,19 @@
 #define FL_HTTP_FIELDS_H
 
 #include "base/buf.h"
+#include "http/memory.h"
 #include "http/message.h"
 
 struct fl_fields {
-    struct fl_buf bytes;         /* name, value, name, value, … */
-    struct fl_http_header *list; /* lengths only, until finished */
+    struct fl_http_memory *memory; /* of the list */
+    struct fl_buf bytes;           /* name, value, name, value, … */
+    struct fl_http_header *list;   /* lengths only, until finished */
     size_t count, cap;
     size_t size, size_max;
     size_t hosts; /* `host` headers that finishing found */
 };
 
-void fl_fields_init(struct fl_fields *f, size_t size_max);
+void fl_fields_init(struct fl_fields *f, struct fl_http_memory *memory, size_t size_max);
 void fl_fields_deinit(struct fl_fields *f);
 void fl_fields_clear(struct fl_fields *f);
 

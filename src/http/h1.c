@@ -373,18 +373,18 @@ static void h1_free(struct fl_http_conn *conn) {
     fl_io_timer_deinit(conn->io, &h1->head_timer);
     fl_buf_deinit(&h1->held);
     fl_buf_deinit(&h1->text);
-    fl_http_free(h1);
+    fl_http_free(conn->memory, h1);
 }
 
 int fl_h1_new(struct fl_http_conn *conn) {
-    struct fl_h1 *h1 = FL_HTTP_NEW(struct fl_h1);
+    struct fl_h1 *h1 = FL_HTTP_NEW(conn->memory, struct fl_h1);
     if (!h1) return FL_ENOMEM;
     h1->conn = conn;
     h1->keep = true;
     fl_buf_init(&h1->held, HELD_MAX);
     fl_buf_init(&h1->text, TEXT_MAX);
     if (fl_io_timer_init(conn->io, &h1->head_timer, head_late) != 0) {
-        fl_http_free(h1);
+        fl_http_free(conn->memory, h1);
         return FL_ENOMEM;
     }
     llhttp_init(&h1->parser, conn->server ? HTTP_REQUEST : HTTP_RESPONSE, &settings);

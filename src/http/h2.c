@@ -17,21 +17,13 @@ struct fl_http_stream *fl_h2_stream(const struct fl_h2 *h2, int32_t id) {
 
 /* --- memory --- */
 
-static void *mem_alloc(size_t size, void *arg) {
-    FL_UNUSED(arg);
-    return fl_http_realloc(NULL, size);
-}
-static void mem_free(void *memory, void *arg) {
-    FL_UNUSED(arg);
-    fl_http_free(memory);
-}
+static void *mem_alloc(size_t size, void *arg) { return fl_http_realloc(arg, NULL, size); }
+static void mem_free(void *memory, void *arg) { fl_http_free(arg, memory); }
 static void *mem_calloc(size_t count, size_t size, void *arg) {
-    FL_UNUSED(arg);
-    return fl_http_calloc(count, size);
+    return fl_http_calloc(arg, count, size);
 }
 static void *mem_realloc(void *old, size_t size, void *arg) {
-    FL_UNUSED(arg);
-    return fl_http_realloc(old, size);
+    return fl_http_realloc(arg, old, size);
 }
 
 /* --- leaving --- */
@@ -151,7 +143,7 @@ static int submit_settings(struct fl_h2 *h2) {
 
 static int session_new(struct fl_h2 *h2, const nghttp2_session_callbacks *callbacks,
                        const nghttp2_option *option) {
-    nghttp2_mem mem = {NULL, mem_alloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_mem mem = {h2->conn->memory, mem_alloc, mem_free, mem_calloc, mem_realloc};
     return h2->conn->server
                ? nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &mem)
                : nghttp2_session_client_new3(&h2->session, callbacks, h2, option, &mem);
@@ -183,12 +175,12 @@ static void h2_free(struct fl_http_conn *conn) {
     fl_io_timer_deinit(conn->io, &h2->drain_timer);
     fl_h2_ping_deinit(h2);
     nghttp2_session_del(h2->session);
-    fl_http_free(h2);
+    fl_http_free(conn->memory, h2);
     conn->h2 = NULL;
 }
 
 int fl_h2_new(struct fl_http_conn *conn) {
-    struct fl_h2 *h2 = FL_HTTP_NEW(struct fl_h2);
+    struct fl_h2 *h2 = FL_HTTP_NEW(conn->memory, struct fl_h2);
     if (!h2) return FL_ENOMEM;
     conn->h2 = h2;
     h2->conn = conn;

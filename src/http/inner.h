@@ -32,7 +32,8 @@ enum fl_http_conn_state {
 
 struct fl_http_conn {
     struct fl_io *io;
-    struct fl_sock *sock;              /* NULL once it said on_close */
+    struct fl_http_memory *memory; /* that it lies in, and what is its own; NULL: the common heap */
+    struct fl_sock *sock;          /* NULL once it said on_close */
     const struct fl_http_proto *proto; /* NULL until the version is known */
     union {
         struct fl_h2 *h2;

@@ -1,48 +1,143 @@
 /* memory.c - see memory.h. Each block has its size in front: nghttp2 gives blocks back without it.
- */
+ *
+ * Pages are given out from their beginning on. A small block that comes back waits in a list of its
+ * size for the next one, which is how streams come and go; a large one is a table that a session
+ * has for life, so that nobody would take it again. */
 #include "http/memory.h"
 
+#include <stdalign.h>
 #include <string.h>
 
 #include "base/area.h"
 
-union header {
-    size_t size; /* of the whole, this included */
-    max_align_t align;
+struct header {
+    alignas(max_align_t) size_t size; /* of the whole, this included */
 };
 
-static void *count(union header *header, size_t size) {
-    if (!header) return NULL;
-    header->size = size;
-    fl_area_add(FL_AREA_HTTP, (ptrdiff_t)size);
-    return header + 1;
+#define GRAIN     sizeof(struct header) /* all sizes in pages are multiples of it */
+#define SMALL_MAX ((size_t)1024)
+
+struct spare {
+    struct header header;
+    struct spare *next;
+};
+
+struct fl_http_memory {
+    alignas(max_align_t) char *unused;           /* from here on */
+    struct spare *spares[SMALL_MAX / GRAIN + 1]; /* by size */
+};
+
+struct fl_http_memory *fl_http_memory_new(void) {
+    struct fl_http_memory *memory = fl_pages_alloc(FL_HTTP_MEMORY_BYTES);
+    if (!memory) return NULL;
+    memory->unused = (char *)(memory + 1);
+    fl_area_add(FL_AREA_PAGES, sizeof(*memory));
+    return memory;
 }
 
-static bool whole_size(size_t count, size_t size, size_t *out) {
-    if (size && count > (SIZE_MAX - sizeof(union header)) / size) return false;
-    *out = count * size + sizeof(union header);
+void fl_http_memory_free(struct fl_http_memory *memory) {
+    if (!memory) return;
+    fl_area_add(FL_AREA_PAGES, -(memory->unused - (char *)memory));
+    fl_pages_free(memory, FL_HTTP_MEMORY_BYTES);
+}
+
+static bool is_within(const struct fl_http_memory *memory, const struct header *block) {
+    return memory && (uintptr_t)block - (uintptr_t)memory < FL_HTTP_MEMORY_BYTES;
+}
+
+static size_t rounded(size_t whole) {
+    return FL_MAX((whole + GRAIN - 1) / GRAIN * GRAIN, sizeof(struct spare));
+}
+
+/* --- pages: NULL if there is no place --- */
+
+static struct header *take_spare(struct fl_http_memory *memory, size_t whole) {
+    if (whole > SMALL_MAX || !memory->spares[whole / GRAIN]) return NULL;
+    struct spare *spare = memory->spares[whole / GRAIN];
+    memory->spares[whole / GRAIN] = spare->next;
+    return &spare->header;
+}
+
+static struct header *take_unused(struct fl_http_memory *memory, size_t whole) {
+    struct header *block = (struct header *)memory->unused;
+    if (whole > FL_HTTP_MEMORY_BYTES - (size_t)(memory->unused - (char *)memory)) return NULL;
+    memory->unused += whole;
+    block->size = whole;
+    fl_area_add(FL_AREA_PAGES, (ptrdiff_t)whole);
+    return block;
+}
+
+static void give(struct fl_http_memory *memory, struct header *block) {
+    struct spare *spare = (struct spare *)block;
+    if (block->size > SMALL_MAX) return;
+    spare->next = memory->spares[block->size / GRAIN];
+    memory->spares[block->size / GRAIN] = spare;
+}
+
+/* --- the common heap --- */
+
+static struct header *count(struct header *block, size_t whole) {
+    if (!block) return NULL;
+    block->size = whole;
+    fl_area_add(FL_AREA_HTTP, (ptrdiff_t)whole);
+    return block;
+}
+
+static struct header *resize(struct header *block, size_t whole) {
+    size_t before = block->size;
+    block = fl_realloc(block, whole);
+    if (block) fl_area_add(FL_AREA_HTTP, -(ptrdiff_t)before);
+    return count(block, whole);
+}
+
+/* --- either --- */
+
+/* Overflows are found before anything is added to a size. */
+static bool whole_size(size_t n, size_t size, size_t *out) {
+    if (size && n > (SIZE_MAX / 2) / size) return false;
+    *out = rounded(n * size + sizeof(struct header));
     return true;
 }
 
-void *fl_http_calloc(size_t n, size_t size) {
+static struct header *take(struct fl_http_memory *memory, size_t whole) {
+    struct header *block = memory ? take_spare(memory, whole) : NULL;
+    if (!block && memory) block = take_unused(memory, whole);
+    return block ? block : count(fl_alloc(whole), whole);
+}
+
+static void *bytes_of(struct header *block) { return block ? block + 1 : NULL; }
+
+void *fl_http_calloc(struct fl_http_memory *memory, size_t n, size_t size) {
     size_t whole;
-    return whole_size(n, size, &whole) ? count(fl_calloc(1, whole), whole) : NULL;
+    if (!whole_size(n, size, &whole)) return NULL;
+    struct header *block = memory ? take_spare(memory, whole) : NULL;
+    if (!block && memory && (block = take_unused(memory, whole))) return bytes_of(block);
+    if (!block) block = count(fl_alloc(whole), whole);
+    if (block) memset(bytes_of(block), 0, whole - sizeof(*block));
+    return bytes_of(block);
 }
 
-void *fl_http_realloc(void *old, size_t size) {
-    size_t whole, before = 0;
-    union header *header = old ? (union header *)old - 1 : NULL;
+void *fl_http_realloc(struct fl_http_memory *memory, void *old, size_t size) {
+    struct header *before = old ? (struct header *)old - 1 : NULL, *block;
+    size_t whole;
     if (!whole_size(1, size, &whole)) return NULL;
-    if (header) before = header->size;
-    header = fl_realloc(header, whole);
-    if (!header) return NULL;
-    fl_area_add(FL_AREA_HTTP, -(ptrdiff_t)before);
-    return count(header, whole);
+    if (!before) return bytes_of(take(memory, whole));
+    if (!is_within(memory, before)) return bytes_of(resize(before, whole));
+    if (whole <= before->size) return old;
+    block = take(memory, whole);
+    if (!block) return NULL;
+    memcpy(bytes_of(block), old, before->size - sizeof(*before));
+    give(memory, before);
+    return bytes_of(block);
 }
 
-void fl_http_free(void *memory) {
-    if (!memory) return;
-    union header *header = (union header *)memory - 1;
-    fl_area_add(FL_AREA_HTTP, -(ptrdiff_t)header->size);
-    fl_free(header);
+void fl_http_free(struct fl_http_memory *memory, void *bytes) {
+    if (!bytes) return;
+    struct header *block = (struct header *)bytes - 1;
+    if (is_within(memory, block)) {
+        give(memory, block);
+        return;
+    }
+    fl_area_add(FL_AREA_HTTP, -(ptrdiff_t)block->size);
+    fl_free(block);
 }

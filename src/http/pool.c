@@ -79,7 +79,7 @@ static void exchange_free(struct fl_http_exchange *x) {
     fl_io_timer_deinit(x->pool->io, &x->deadline);
     if (x->head.bytes.data) explicit_bzero(x->head.bytes.data, x->head.bytes.cap);
     fl_fields_deinit(&x->head);
-    fl_http_free(x);
+    fl_http_free(NULL, x);
 }
 
 static void exchange_wait(struct fl_http_exchange *x, bool first) {
@@ -235,7 +235,7 @@ static void conn_close(void *arg, struct fl_http_conn *conn, const struct fl_err
     pool->conn_count--;
     if (!c->useful) pool->connecting--;
     if (!c->useful && !c->retired) made_for_nothing(pool, why);
-    fl_http_free(c);
+    fl_http_free(NULL, c);
     pool_dirty(pool);
 }
 
@@ -246,12 +246,12 @@ static const struct fl_http_conn_events conn_events = {
 };
 
 static int dial(struct fl_http_pool *pool, struct fl_error *err) {
-    struct pool_conn *c = FL_HTTP_NEW(struct pool_conn);
+    struct pool_conn *c = FL_HTTP_NEW(NULL, struct pool_conn);
     if (!c) return fl_fail_nomem(err);
     c->pool = pool;
     int rc = fl_http_conn_dial(pool->io, &pool->dial, &pool->http, &conn_events, c, &c->conn, err);
     if (rc) {
-        fl_http_free(c);
+        fl_http_free(NULL, c);
         return rc;
     }
     fl_list_push(&pool->conns, &c->link);
@@ -339,7 +339,7 @@ static void pool_free(struct fl_http_pool *pool) {
     fl_free(pool->proxy_host);
     fl_secret_free(pool->proxy_user);
     fl_secret_free(pool->proxy_password);
-    fl_http_free(pool);
+    fl_http_free(NULL, pool);
 }
 
 static void finish_if_empty(struct fl_http_pool *pool) {
@@ -378,7 +378,7 @@ static bool copy_proxy(struct fl_http_pool *pool, const struct fl_proxy *proxy) 
 
 int fl_http_pool_new(struct fl_io *io, const struct fl_http_pool_options *options,
                      struct fl_http_pool **out, struct fl_error *err) {
-    struct fl_http_pool *pool = FL_HTTP_NEW(struct fl_http_pool);
+    struct fl_http_pool *pool = FL_HTTP_NEW(NULL, struct fl_http_pool);
     if (!pool) return fl_fail_nomem(err);
     pool->io = io;
     pool->http = options->http;
@@ -461,13 +461,13 @@ int fl_http_pool_request(struct fl_http_pool *pool, const struct fl_http_request
         fl_metric_add(pool->refused, 1);
         return fl_fail(err, FL_EFULL, "%zu requests wait already", pool->waiting_count);
     }
-    struct fl_http_exchange *x = FL_HTTP_NEW(struct fl_http_exchange);
+    struct fl_http_exchange *x = FL_HTTP_NEW(NULL, struct fl_http_exchange);
     if (!x) return fl_fail_nomem(err);
     x->pool = pool;
     x->events = events;
     x->arg = arg;
     fl_list_init(&x->link);
-    fl_fields_init(&x->head, HEAD_MAX);
+    fl_fields_init(&x->head, NULL, HEAD_MAX);
     int rc = fl_io_timer_init(pool->io, &x->deadline, deadline_passed);
     if (!rc) rc = copy_head(x, head);
     if (rc) {

@@ -33,17 +33,17 @@ static void stream_free(struct fl_http_stream *stream) {
     fl_buf_deinit(&stream->out);
     count_queue(stream);
     fl_fields_deinit(&stream->trailers);
-    fl_http_free(stream);
+    fl_http_free(stream->conn->memory, stream);
 }
 
 static struct fl_http_stream *stream_alloc(struct fl_http_conn *conn) {
-    struct fl_http_stream *stream = FL_HTTP_NEW(struct fl_http_stream);
+    struct fl_http_stream *stream = FL_HTTP_NEW(conn->memory, struct fl_http_stream);
     if (!stream) return NULL;
     stream->conn = conn;
     fl_list_init(&stream->link);
     fl_list_init(&stream->wlink);
     fl_buf_init(&stream->out, FL_HTTP_QUEUE_MAX);
-    fl_fields_init(&stream->trailers, TRAILERS_MAX);
+    fl_fields_init(&stream->trailers, conn->memory, TRAILERS_MAX);
     if (fl_io_timer_init(conn->io, &stream->deadline, deadline_passed) != 0) {
         stream_free(stream);
         return NULL;

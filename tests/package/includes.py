@@ -33,6 +33,7 @@ SYSTEM = {
     "openssl/": ["loop"],
     "ares.h": ["loop"],
     "sys/socket.h": ["loop"],
+    "sys/mman.h": ["base"],
     "netinet/": ["loop"],
     "arpa/": ["loop"],
     "unistd.h": ["loop", "cli"],

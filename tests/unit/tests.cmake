@@ -52,6 +52,7 @@ fl_unit_test(http_h2_hostile ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_h2_life ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_loop ROOMS http loop
   SOURCES unit/support/loop_certs.c unit/support/loop_peer.c LIBRARIES PkgConfig::OPENSSL)
+fl_unit_test(http_memory ROOMS http sim SOURCES unit/support/http_bed.c)
 fl_unit_test(http_pool ROOMS http sim SOURCES unit/support/http_bed.c unit/support/pool_bed.c)
 fl_unit_test(http_pool_retry ROOMS http sim
   SOURCES unit/support/http_bed.c unit/support/pool_bed.c)
