@@ -11,19 +11,19 @@ struct fl_block *fl_block_ref(struct fl_block *block) {
     return block;
 }
 
-void fl_block_ref_ids(const struct fl_block *block) {
-    if (block->wide_ids)
-        fl_intern_ref_ids(block_ids(block), block_id_count(block));
-    else
-        fl_intern_ref_short_ids(block_ids(block), block_id_count(block));
+/* Some ids at a time. */
+static void each_ids(const struct fl_block *block, void (*each)(const uint32_t *, size_t)) {
+    uint32_t ids[256];
+    size_t count = block_id_count(block);
+    for (size_t from = 0, n; from < count; from += n) {
+        n = FL_MIN(count - from, FL_COUNT(ids));
+        for (size_t i = 0; i < n; i++) ids[i] = block_id(block, from + i);
+        each(ids, n);
+    }
 }
 
-void fl_block_unref_ids(const struct fl_block *block) {
-    if (block->wide_ids)
-        fl_intern_unref_ids(block_ids(block), block_id_count(block));
-    else
-        fl_intern_unref_short_ids(block_ids(block), block_id_count(block));
-}
+void fl_block_ref_ids(const struct fl_block *block) { each_ids(block, fl_intern_ref_ids); }
+void fl_block_unref_ids(const struct fl_block *block) { each_ids(block, fl_intern_unref_ids); }
 
 struct fl_block *fl_block_unref(struct fl_block *block) {
     if (!block || atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) > 1) return NULL;
@@ -71,10 +71,8 @@ void fl_block_address_at(const struct fl_block *block, size_t i, struct fl_addre
 void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_block_endpoint *out) {
     FL_ASSERT(i < block->count);
     unsigned flags = block_flags(block, i);
-    const uint8_t *uid = block_uid(block, i);
     read_address(block, i, &out->address);
-    memset(out->uid, 0, 16);
-    if (uid) memcpy(out->uid, uid, 16);
+    block_uid(block, i, out->uid);
     out->node = fl_intern_str(block_node(block, i));
     out->zone = fl_intern_str(block_zone(block, i));
     out->pod_prefix = block_pod_prefix(block, flags);

@@ -63,7 +63,7 @@ static void clear_draft(struct fl_block_draft *draft) {
     draft->kinds_differ = draft->pod_lens_differ = 0;
     draft->ips_differ[0] = draft->ips_differ[1] = 0;
     draft->ids = draft->zones = 0;
-    draft->zones_differ = draft->any_uid = false;
+    draft->zones_differ = draft->any_uid = draft->any_set_uid = false;
 }
 
 void fl_block_builder_start(struct fl_block_builder *b, const struct fl_block *previous) {
@@ -214,6 +214,7 @@ static inline void count_row(struct fl_block_draft *draft, const struct fl_block
     words_of(row->address.ip, ip);
     words_of(first->address.ip, first_ip);
     draft->any_uid |= (uid[0] | uid[1]) != 0;
+    draft->any_set_uid |= !block_uid_is_random(row->uid);
     draft->ips_differ[0] |= ip[0] ^ first_ip[0];
     draft->ips_differ[1] |= ip[1] ^ first_ip[1];
     draft->kinds_differ |= (row->flags ^ first->flags) & BLOCK_KIND;
@@ -299,14 +300,13 @@ static int copy_hints(struct fl_block_builder *b, size_t i, struct fl_block_row 
 /* Takes over the i-th endpoint of `previous`, its node, zone and hints as ids. */
 static int copy_row(struct fl_block_builder *b, size_t i, struct fl_block_row *row) {
     const struct fl_block *from = b->previous;
-    const uint8_t *uid = block_uid(from, i);
     unsigned flags = block_flags(from, i);
     char suffix[FL_BLOCK_SUFFIX_MAX];
     row->hash = from->hashes[i];
     row->flags = flags & (BLOCK_PUBLIC_FLAGS | BLOCK_V6);
     row->node = block_node(from, i);
     row->zone = block_zone(from, i);
-    if (uid) memcpy(row->uid, uid, sizeof(row->uid));
+    block_uid(from, i, row->uid);
     int rc = set_pod(b, block_pod_prefix(from, flags), block_pod_suffix(from, i, suffix), row);
     if (rc == 0) rc = copy_hints(b, i, row);
     if (rc < 0) return rc;

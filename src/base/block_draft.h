@@ -42,9 +42,9 @@ struct fl_block_draft {
     unsigned kinds_differ;
     uint32_t pod_lens_differ;
     uint64_t ips_differ[2];
-    uint32_t ids, zones; /* all ids, and those of zones: bits */
-    bool zones_differ;   /* one is not that of its node */
-    bool any_uid;
+    uint32_t ids, zones;       /* all ids, and those of zones: bits */
+    bool zones_differ;         /* one is not that of its node */
+    bool any_uid, any_set_uid; /* the latter: one that is not random, or none */
 };
 
 /* The block, with one reference. FL_ENOMEM, FL_ETOO_LARGE (4 GiB). */

@@ -23,18 +23,13 @@ static bool same_pod(const struct fl_block *from, size_t i,
            fl_str_eq(fl_str_from(rest, prefix.n), suffix);
 }
 
-static bool has_uid(const struct fl_block_endpoint *endpoint) {
-    static const uint8_t none[16];
-    return memcmp(endpoint->uid, none, sizeof(none)) != 0;
-}
-
 bool fl_block_edit_fits(const struct fl_block_edit *edit,
                         const struct fl_block_endpoint *endpoint) {
     const struct fl_block *from = edit->from;
     size_t i = edit->count;
     if (i >= from->count || edit->change_count == FL_BLOCK_EDIT_CHANGES) return false;
     if (from->hint_at || endpoint->hints) return false;
-    if (!from->uid_at && has_uid(endpoint)) return false;
+    if (!block_fits_uid(from, endpoint->uid)) return false;
     unsigned kind = block_flags(from, i) & (BLOCK_V6 | BLOCK_NAME);
     bool same_kind = kind == BLOCK_V6 ? endpoint->address.kind == FL_ADDRESS_V6
                                       : kind == 0 && endpoint->address.kind == FL_ADDRESS_V4;
@@ -80,9 +75,8 @@ static void write_change(struct fl_block *block, const struct fl_block_change *c
     size_t i = change->place;
     block->hashes[i] = change->hash;
     block_set_node_zone(block, i, change->node, change->zone);
-    block_set_flags(block, i, change->flags);
+    block_set_flags_uid(block, i, change->flags, change->uid);
     memcpy(block_address(block, i), change->ip + block->address_shared, block->address_size);
-    if (block->uid_at) memcpy((uint8_t *)block_at(block, block->uid_at) + 16 * i, change->uid, 16);
 }
 
 struct fl_block *fl_block_edit_finish(const struct fl_block_edit *edit) {

@@ -2,17 +2,19 @@
  *
  * struct fl_block, then arrays in the order of their alignment, each of `count` items:
  *
- *     hash u64 | node, zone or none u16 or u32 | hints or none | ports |
- *     suffix or none u16 or u32 (count + 1) | uid 16 or none | address | flags | text
+ *     hash u64 | hints or none | ports | suffix or none u16 or u32 (count + 1) | uid or none |
+ *     address | flags | node, zone or none | text
  *
  * What all endpoints of a block have in common is kept once, as in nearly every slice:
  *
- * zone     is that of the node (fl_intern_zone), or there is none; else an array of ids
+ * uid      16 bytes, or what is random of it (block_uid.h)
  * suffix   all of one length follow one another, as numbers if Kubernetes made them up
  *          (block_suffix.h); else an array says where each begins
  * address  the bytes all begin with (`address_shared`) come first, then the rest of each; a block
  *          of one family, or 16 bytes each; a host name is a place in the text
- * flags    four bits each if the endpoints are of one kind, else eight
+ * flags    three bits each if the endpoints are of one kind, else six, and two of a random uid
+ * node     its id, in as many bits as the greatest of the block has
+ * zone     is that of the node (fl_intern_zone), or there is none; else more ids
  *
  * The text is the prefix that all pod names share, their suffixes (item i of `suffix` is where the
  * i-th begins), the ports' texts, and host names, each with its length in one byte before it. The
@@ -26,7 +28,9 @@
 
 #include <stdatomic.h>
 
+#include "base/bits.h"
 #include "base/block_suffix.h"
+#include "base/block_uid.h"
 #include "base/bytes.h"
 #include "base/intern.h"
 
@@ -36,6 +40,9 @@ enum { /* bits of an endpoint's flags besides those of fl_block_endpoint.flags: 
        BLOCK_NAME = 1 << 4, /* the address is a place in the text */
        BLOCK_POD = 1 << 5,  /* there is a pod name, the prefix counts */
        BLOCK_KIND = BLOCK_V6 | BLOCK_NAME | BLOCK_POD,
+       BLOCK_FLAGS = BLOCK_KIND | BLOCK_PUBLIC_FLAGS,
+       BLOCK_FLAG_BITS = 6,
+       BLOCK_PUBLIC_FLAG_BITS = 3,
 };
 
 enum block_zones {
@@ -64,16 +71,17 @@ struct block_hints {
 struct fl_block {
     atomic_uint refs;
     uint32_t bytes; /* of the whole block; what ends in _at counts bytes from its beginning */
-    uint32_t count, hint_at, port_at, address_at, uid_at, suffix_at, flags_at, text_at;
+    uint32_t count, hint_at, port_at, address_at, uid_at, suffix_at, flags_at, ids_at, text_at;
     uint16_t port_count, prefix_len;
     uint16_t suffix_len;                  /* of each, if there is no array of suffixes */
     uint8_t address_shared, address_size; /* bytes kept once, and of each */
-    uint8_t zones;                        /* enum block_zones */
-    uint8_t kind;                         /* of all endpoints, if flags are of four bits */
-    bool wide_flags;                      /* they are of eight */
-    bool random_suffixes;                 /* all of one length, as numbers (block_suffix.h) */
-    bool wide;                            /* suffixes are u32 */
-    bool wide_ids; /* ids of nodes and zones are u32: one is too great for 16 bits */
+    uint8_t kind;                         /* of all endpoints, unless flags are wide */
+    uint8_t flag_bits, id_bits;           /* of each */
+    uint8_t zones : 2;                    /* enum block_zones */
+    bool wide_flags : 1;                  /* each endpoint's has its kind */
+    bool random_uids : 1;                 /* all (block_uid.h) */
+    bool random_suffixes : 1;             /* all of one length, as numbers (block_suffix.h) */
+    bool wide : 1;                        /* suffixes are u32 */
     uint64_t hashes[];
 };
 
@@ -82,23 +90,13 @@ static inline void *block_at(const struct fl_block *block, uint32_t offset) {
     return (char *)(uintptr_t)block + offset;
 }
 
+/* The bits of an item of flags that tell the rest of a random identity are its highest. */
+static inline unsigned block_uid_shift(const struct fl_block *block) {
+    return block->flag_bits - BLOCK_UID_BITS;
+}
 static inline unsigned block_flags(const struct fl_block *block, size_t i) {
-    const uint8_t *flags = block_at(block, block->flags_at);
-    if (block->wide_flags) return flags[i];
-    return block->kind | (flags[i / 2] >> (i % 2 * 4) & BLOCK_PUBLIC_FLAGS);
-}
-/* An endpoint stays what it is of kind. */
-static inline void block_set_flags(struct fl_block *block, size_t i, unsigned flags) {
-    uint8_t *at = block_at(block, block->flags_at);
-    if (block->wide_flags) {
-        at[i] = (uint8_t)flags;
-    } else {
-        unsigned shift = i % 2 * 4, others = at[i / 2] & ~(0xfu << shift);
-        at[i / 2] = (uint8_t)(others | (flags & BLOCK_PUBLIC_FLAGS) << shift);
-    }
-}
-static inline size_t block_flags_bytes(const struct fl_block *block) {
-    return block->wide_flags ? block->count : ((size_t)block->count + 1) / 2;
+    unsigned item = fl_bits_get(block_at(block, block->flags_at), block->flag_bits, i);
+    return block->wide_flags ? item & BLOCK_FLAGS : block->kind | (item & BLOCK_PUBLIC_FLAGS);
 }
 /* What of the i-th address is its own; what all begin with is at address_at. */
 static inline uint8_t *block_address(const struct fl_block *block, size_t i) {
@@ -120,20 +118,41 @@ static inline struct fl_str block_host_name(const struct fl_block *block, size_t
     const uint8_t *text = (const uint8_t *)block_at(block, block->text_at) + place;
     return fl_str_n(text + 1, text[0]);
 }
-static inline const uint8_t *block_uid(const struct fl_block *block, size_t i) { /* NULL: zeros */
-    return block->uid_at ? (const uint8_t *)block_at(block, block->uid_at) + 16 * i : NULL;
+static inline void block_uid(const struct fl_block *block, size_t i, uint8_t out[16]) {
+    const uint8_t *uids = block_at(block, block->uid_at);
+    if (!block->uid_at) {
+        memset(out, 0, 16);
+    } else if (block->random_uids) {
+        unsigned item = fl_bits_get(block_at(block, block->flags_at), block->flag_bits, i);
+        block_uid_unpack(uids + BLOCK_UID_BYTES * i, item >> block_uid_shift(block), out);
+    } else {
+        memcpy(out, uids + 16 * i, 16);
+    }
+}
+/* Whether the block can hold such an identity. */
+static inline bool block_fits_uid(const struct fl_block *block, const uint8_t uid[16]) {
+    static const uint8_t none[16];
+    if (!block->uid_at) return memcmp(uid, none, sizeof(none)) == 0;
+    return !block->random_uids || block_uid_is_random(uid);
+}
+/* An endpoint stays what it is of kind. */
+static inline void block_set_flags_uid(struct fl_block *block, size_t i, unsigned flags,
+                                       const uint8_t uid[16]) {
+    uint8_t *uids = block_at(block, block->uid_at);
+    unsigned item = block->wide_flags ? flags : flags & BLOCK_PUBLIC_FLAGS;
+    if (block->uid_at && block->random_uids)
+        item |= block_uid_pack(uid, uids + BLOCK_UID_BYTES * i) << block_uid_shift(block);
+    else if (block->uid_at)
+        memcpy(uids + 16 * i, uid, 16);
+    fl_bits_set(block_at(block, block->flags_at), block->flag_bits, i, item);
 }
 /* Ids of names that endpoints refer to: those of the nodes, and behind them, if kept, as many of
  * zones. */
-static inline void *block_ids(const struct fl_block *block) {
-    return (void *)(uintptr_t)(block->hashes + block->count);
-}
 static inline size_t block_id_count(const struct fl_block *block) {
     return (block->zones == BLOCK_ZONES_KEPT ? 2 : 1) * (size_t)block->count;
 }
 static inline uint32_t block_id(const struct fl_block *block, size_t place) {
-    const void *ids = block_ids(block);
-    return block->wide_ids ? ((const uint32_t *)ids)[place] : ((const uint16_t *)ids)[place];
+    return fl_bits_get(block_at(block, block->ids_at), block->id_bits, place);
 }
 static inline uint32_t block_node(const struct fl_block *block, size_t i) {
     return block_id(block, i);
@@ -147,25 +166,17 @@ static inline uint32_t block_zone(const struct fl_block *block, size_t i) {
 static inline bool block_zone_is_of_node(uint32_t node, uint32_t zone) {
     return zone ? fl_intern_zone(node) == zone : node == 0;
 }
-static inline bool block_id_is_wide(uint32_t id) { return id > UINT16_MAX; }
 /* Whether the block has room for an endpoint of such a node and zone. */
 static inline bool block_fits_ids(const struct fl_block *block, uint32_t node, uint32_t zone) {
-    if (!block->wide_ids && block_id_is_wide(node | zone)) return false;
+    if ((node | zone) >> block->id_bits) return false;
     if (block->zones == BLOCK_ZONES_OF_NODES) return block_zone_is_of_node(node, zone);
     return block->zones == BLOCK_ZONES_KEPT || zone == 0;
 }
 static inline void block_set_node_zone(struct fl_block *block, size_t i, uint32_t node,
                                        uint32_t zone) {
-    bool keep = block->zones == BLOCK_ZONES_KEPT;
-    uint32_t *wide = block_ids(block);
-    uint16_t *narrow = block_ids(block);
-    if (block->wide_ids) {
-        wide[i] = node;
-        if (keep) wide[block->count + i] = zone;
-    } else {
-        narrow[i] = (uint16_t)node;
-        if (keep) narrow[block->count + i] = (uint16_t)zone;
-    }
+    uint8_t *ids = block_at(block, block->ids_at);
+    fl_bits_set(ids, block->id_bits, i, node);
+    if (block->zones == BLOCK_ZONES_KEPT) fl_bits_set(ids, block->id_bits, block->count + i, zone);
 }
 /* A reference, one more or one less, to each of them. */
 void fl_block_ref_ids(const struct fl_block *block);

@@ -6,8 +6,6 @@
 #include "base/area.h"
 #include "base/block_draft.h"
 
-static size_t align4(size_t n) { return (n + 3) & ~(size_t)3; }
-
 /* How many bytes of their addresses all endpoints begin with. One is left to each: addresses of no
  * bytes would be a case of their own. */
 static size_t shared_bytes(const struct fl_block_draft *draft, size_t size) {
@@ -22,7 +20,11 @@ static void choose_forms(const struct fl_block_draft *draft, struct fl_block *bl
     unsigned kind = draft->count ? draft->rows[0].flags & BLOCK_KIND : 0;
     block->wide_flags = draft->kinds_differ != 0;
     block->kind = (uint8_t)kind;
-    block->wide_ids = block_id_is_wide(draft->ids);
+    block->random_uids = !draft->any_set_uid;
+    block->flag_bits = (block->wide_flags ? BLOCK_FLAG_BITS : BLOCK_PUBLIC_FLAG_BITS) +
+                       (block->random_uids ? BLOCK_UID_BITS : 0);
+    block->id_bits = draft->ids ? (uint8_t)(32 - __builtin_clz(draft->ids)) : 0;
+    FL_ASSERT(block->id_bits <= FL_BITS_MAX); /* as the table of names bounds them */
     block->zones = draft->zones == 0     ? BLOCK_ZONES_NONE
                    : draft->zones_differ ? BLOCK_ZONES_KEPT
                                          : BLOCK_ZONES_OF_NODES;
@@ -74,7 +76,6 @@ static size_t lay_out(struct fl_block_draft *draft, struct fl_block *block) {
     block->prefix_len = (uint16_t)draft->prefix_len;
     block->wide = text_bytes > UINT16_MAX;
     choose_forms(draft, block);
-    at = align4(at + block_id_count(block) * (block->wide_ids ? 4 : 2));
     size_t hint_bytes = fl_hint_lists_bytes(&draft->hints, n);
     block->hint_at = hint_bytes ? (uint32_t)at : 0;
     at += hint_bytes;
@@ -85,11 +86,13 @@ static size_t lay_out(struct fl_block_draft *draft, struct fl_block *block) {
         at += (n + 1) * (block->wide ? sizeof(uint32_t) : sizeof(uint16_t));
     }
     block->uid_at = draft->any_uid ? (uint32_t)at : 0;
-    at += draft->any_uid ? n * 16 : 0;
+    at += draft->any_uid ? n * (block->random_uids ? BLOCK_UID_BYTES : 16) : 0;
     block->address_at = (uint32_t)at;
     at += block->address_shared + n * block->address_size;
     block->flags_at = (uint32_t)at;
-    at += block_flags_bytes(block);
+    at += fl_bits_bytes(n, block->flag_bits);
+    block->ids_at = (uint32_t)at;
+    at += fl_bits_bytes(block_id_count(block), block->id_bits);
     block->text_at = (uint32_t)at;
     return at + text_bytes;
 }
@@ -178,14 +181,12 @@ static void fill_hints(const struct fl_block_draft *draft, struct fl_block *bloc
 }
 
 static void fill_arrays(const struct fl_block_draft *draft, struct fl_block *block) {
-    uint8_t *uids = block->uid_at ? block_at(block, block->uid_at) : NULL;
-    memset(block_at(block, block->flags_at), 0, block_flags_bytes(block));
+    memset(block_at(block, block->flags_at), 0, block->text_at - block->flags_at);
     for (size_t i = 0; i < draft->count; i++) {
         const struct fl_block_row *row = &draft->rows[i];
         block->hashes[i] = row->hash;
         block_set_node_zone(block, i, row->node, row->zone);
-        block_set_flags(block, i, row->flags);
-        if (uids) memcpy(uids + 16 * i, row->uid, 16);
+        block_set_flags_uid(block, i, row->flags, row->uid);
     }
 }
 

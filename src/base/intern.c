@@ -189,18 +189,6 @@ void fl_intern_unref_ids(const uint32_t *ids, size_t count) {
     pthread_mutex_unlock(&table.lock);
 }
 
-void fl_intern_ref_short_ids(const uint16_t *ids, size_t count) {
-    pthread_mutex_lock(&table.lock);
-    for (size_t i = 0; i < count; i++) ref_held(ids[i]);
-    pthread_mutex_unlock(&table.lock);
-}
-
-void fl_intern_unref_short_ids(const uint16_t *ids, size_t count) {
-    pthread_mutex_lock(&table.lock);
-    for (size_t i = 0; i < count; i++) unref_held(ids[i]);
-    pthread_mutex_unlock(&table.lock);
-}
-
 void fl_intern_unref(uint32_t id) {
     if (id) fl_intern_unref_ids(&id, 1);
 }

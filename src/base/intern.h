@@ -13,9 +13,6 @@ void fl_intern_unref(uint32_t id);
 /* One more, or one less, for each of `count` ids, all under one lock; 0 among them is allowed. */
 void fl_intern_ref_ids(const uint32_t *ids, size_t count);
 void fl_intern_unref_ids(const uint32_t *ids, size_t count);
-/* The same for ids that were kept in 16 bits. */
-void fl_intern_ref_short_ids(const uint16_t *ids, size_t count);
-void fl_intern_unref_short_ids(const uint16_t *ids, size_t count);
 /* The zone of a node, both held by who calls: what was said first stays as long as the node is held
  * by anybody, and so does the zone; 0: nobody said. A name that has a zone is none, and the other
  * way round: what would make it both is passed over. Any thread; reading takes no lock. */

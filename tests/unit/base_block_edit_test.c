@@ -207,11 +207,11 @@ static void test_each_allocation_failing(void **state) {
     }
 }
 
-enum { MANY_NAMES = 66000 }; /* more than 16 bits can tell apart */
+enum { MANY_NAMES = 66000 }; /* their ids have 17 bits */
 
-/* Endpoints on nodes that come late, in a process that knows more names than 16 bits can tell
- * apart, in place of ones that came early, and the other way round. */
-static void test_ids_beyond_16_bits(void **state) {
+/* Endpoints on nodes that come late, in a process that knows so many names that their ids
+ * have more bits, in place of ones that came early, and the other way round. */
+static void test_ids_of_more_bits(void **state) {
     static uint32_t ids[MANY_NAMES];
     struct fl_block_builder *builder;
     struct fl_block *early, *late, *again;
@@ -230,7 +230,7 @@ static void test_ids_beyond_16_bits(void **state) {
     slice.list[3].node = 900;
     assert_int_equal(build(builder, &slice, early, &late), 0);
     assert_block(late, &slice);
-    assert_int_equal(fl_block_bytes(late), fl_block_bytes(early) + (size_t)2 * ENDPOINTS);
+    assert_true(fl_block_bytes(late) > fl_block_bytes(early) + ENDPOINTS);
     slice.list[3].node = 1;
     slice.list[7].node = 901;
     assert_int_equal(build(builder, &slice, late, &again), 0);
@@ -246,7 +246,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_edit_gives_the_block_that_was_asked_for),
         cmocka_unit_test(test_a_change_in_place_keeps_the_layout),
-        cmocka_unit_test(test_ids_beyond_16_bits),
+        cmocka_unit_test(test_ids_of_more_bits),
         cmocka_unit_test(test_each_allocation_failing),
     };
     return fl_test_run(tests, FL_COUNT(tests));

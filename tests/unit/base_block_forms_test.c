@@ -1,6 +1,7 @@
 /* base_block_forms_test.c - whatever endpoints have in common or do not, a block gives back what
  * was added to it: one family or several, addresses that begin alike or not, pods' names of one
- * length or of many or none, zones that follow from the node, contradict it or are missing. */
+ * length or of many or none, zones that follow from the node, contradict it or are missing,
+ * identities that are random, or not, or missing. */
 #include "support/alloc.h"
 
 #include <stdio.h>
@@ -27,7 +28,7 @@ struct manner {
     uint32_t pods;     /* 0: none; 1: of one length; 2: of many, some empty; 3: made up */
     uint32_t letters;  /* of made up ones */
     uint32_t zones;    /* 0: none; 1: of the node; 2: some other; 3: some missing; 4: no node */
-    bool uids;
+    uint32_t uids;     /* 0: none; 1: any; 2: random ones; 3: mostly */
 };
 
 static uint32_t below(struct fl_random *dice, uint32_t n) {
@@ -64,6 +65,14 @@ static void make_up(struct model *m, uint32_t letters, struct fl_random *dice) {
     if (letters && below(dice, 1000) == 0) end[-1] = 'a'; /* not of the alphabet */
 }
 
+/* As RFC 9562 has it, or anything. */
+static void make_uid(struct model *m, const struct manner *manner, struct fl_random *dice) {
+    for (size_t i = 0; manner->uids && i < 16; i++) m->uid[i] = (uint8_t)below(dice, 256);
+    if (manner->uids < 2 || (manner->uids == 3 && below(dice, 16) == 0)) return;
+    m->uid[6] = (m->uid[6] & 0x0f) | 0x40;
+    m->uid[8] = (m->uid[8] & 0x3f) | 0x80;
+}
+
 static void make(struct model *m, const struct manner *manner, struct fl_random *dice) {
     *m = (struct model){.flags = below(dice, 8), .hash = fl_random_u64(dice) | 1};
     make_address(m, manner, dice);
@@ -74,7 +83,7 @@ static void make(struct model *m, const struct manner *manner, struct fl_random 
         snprintf(m->pod, sizeof(m->pod), "echo-%u", below(dice, 100000));
     else if (manner->pods == 3)
         make_up(m, manner->letters, dice);
-    for (size_t i = 0; manner->uids && i < 16; i++) m->uid[i] = (uint8_t)below(dice, 256);
+    make_uid(m, manner, dice);
 }
 
 static int add(struct fl_block_builder *builder, const struct model *m) {
@@ -136,7 +145,7 @@ static struct manner any_manner(struct fl_random *dice) {
                            .pods = below(dice, 4),
                            .letters = below(dice, 8),
                            .zones = below(dice, 5),
-                           .uids = below(dice, 4) != 0};
+                           .uids = below(dice, 4)};
 }
 
 /* A few endpoints change in the block's manner or in another. */
@@ -145,7 +154,7 @@ static void change(struct model *list, size_t count, const struct manner *usual,
     struct manner manner = below(dice, 2) ? *usual : any_manner(dice);
     for (uint32_t n = below(dice, 4); count && n > 0; n--) {
         struct model *m = &list[below(dice, (uint32_t)count)], fresh;
-        uint32_t what = below(dice, 4);
+        uint32_t what = below(dice, 5);
         make(&fresh, &manner, dice);
         m->hash = fresh.hash;
         if (what == 0) m->flags = fresh.flags;
@@ -153,7 +162,8 @@ static void change(struct model *list, size_t count, const struct manner *usual,
         if (what == 1) memcpy(m->node, fresh.node, sizeof(m->node));
         if (what == 2) m->address = fresh.address;
         if (what == 2) memcpy(m->host, fresh.host, sizeof(m->host));
-        if (what == 3) *m = fresh;
+        if (what == 3) memcpy(m->uid, fresh.uid, sizeof(m->uid));
+        if (what == 4) *m = fresh;
     }
 }
 
@@ -200,13 +210,16 @@ static size_t bytes_of(const struct manner *manner) {
 /* What follows from the node, or is common to all, takes no room in each. */
 static void test_what_is_common_is_kept_once(void **state) {
     FL_UNUSED(state);
-    const struct manner usual = {.families = 1, .own = 2, .pods = 1, .zones = 1, .uids = true};
+    const struct manner usual = {.families = 1, .own = 2, .pods = 1, .zones = 1, .uids = 2};
     struct manner other = usual;
     size_t bytes = bytes_of(&usual);
     other.zones = 0;
     assert_int_equal(bytes_of(&other), bytes);
     other.zones = 2;
-    assert_int_equal(bytes_of(&other), bytes + (size_t)2 * ENDPOINTS);
+    assert_in_range(bytes_of(&other), bytes + ENDPOINTS / 2, bytes + ENDPOINTS); /* few names */
+    other = usual;
+    other.uids = 1; /* 16 bytes instead of 15 and two bits */
+    assert_int_equal(bytes_of(&other), bytes + ENDPOINTS - ENDPOINTS / 4);
     other = usual;
     other.pods = 3;
     for (other.letters = 1; other.letters < 7; other.letters++) {
@@ -225,7 +238,7 @@ static void test_what_is_common_is_kept_once(void **state) {
 /* Readiness flips in the bits of an endpoint and no other's. */
 static void test_a_flip_is_an_edit_in_place(void **state) {
     FL_UNUSED(state);
-    const struct manner usual = {.families = 1, .own = 2, .pods = 1, .zones = 1, .uids = true};
+    const struct manner usual = {.families = 1, .own = 2, .pods = 1, .zones = 1, .uids = 2};
     struct fl_random dice = {5};
     struct fl_block_builder *builder;
     struct fl_block *block, *next;

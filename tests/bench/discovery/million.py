@@ -9,10 +9,10 @@ COPIES = 2
 
 
 def renamed(stream, copy):
-    """Lengths stay, so that the bytes around need no change."""
+    """Lengths stay, so that the bytes around need no change; uids stay random ones (version 4, variant a or b)."""
     stream = stream.replace(b"service-0", b"servic%d-0" % copy)
     stream = re.sub(rb"(\n[\x07-\x0f])10\.", rb"\g<1>1%d." % copy, stream)
-    return re.sub(rb"-4([0-9a-f]{3}-a)", rb"-%d\1" % (copy + 4), stream)
+    return re.sub(rb"(-4[0-9a-f]{3}-)a", rb"\g<1>%x" % (copy + 10), stream)
 
 
 def frames_and_bookmark(stream):
