@@ -16,23 +16,32 @@ struct fl_feed_sink {
     int (*trouble)(struct fl_feed *feed, const struct fl_error *err);
 };
 
+/* What a feed has once it failed. */
+struct fl_feed_retry {
+    struct fl_feed *feed;
+    struct fl_timer timer;
+    struct fl_backoff backoff;
+};
+
 struct fl_feed {
     struct fl_discovery *hub;
     struct fl_provider *provider;
     const struct fl_feed_sink *sink;
-    void *data; /* the provider's */
-    struct fl_timer retry;
-    struct fl_backoff backoff;
+    void *data;                  /* the provider's */
+    struct fl_feed_retry *retry; /* NULL: as nearly always, it never failed */
     int state;
 };
 
-/* FL_ENOMEM. */
-FL_MUST int fl_feed_init(struct fl_feed *feed, struct fl_discovery *hub,
-                         struct fl_provider *provider, const struct fl_feed_sink *sink);
+void fl_feed_init(struct fl_feed *feed, struct fl_discovery *hub, struct fl_provider *provider,
+                  const struct fl_feed_sink *sink);
+/* Nothing that fails needs memory from here on, so that fl_feed_tick may be left out. FL_ENOMEM. */
+FL_MUST int fl_feed_reserve(struct fl_feed *feed);
 void fl_feed_deinit(struct fl_feed *feed); /* closes it */
 /* Asks the provider; what it refuses is told as trouble and asked again. */
 void fl_feed_open(struct fl_feed *feed);
 /* Somebody waits for news: what a backoff holds back is tried now. */
 void fl_feed_hurry(struct fl_feed *feed);
+/* Once a second after a failure: asks anew if there was no memory to wait for a backoff. */
+void fl_feed_tick(struct fl_feed *feed);
 
 #endif

@@ -31,7 +31,7 @@ struct fl_discovery {
     /* Any thread: subscriptions that were made and not yet freed. */
     atomic_size_t subscription_count;
     struct {
-        struct fl_map services; /* "scheme:service" -> struct fl_watch */
+        struct fl_map services; /* provider and service -> struct fl_watch */
         struct fl_list watches;
         size_t due_count;        /* of them: what the tick has to look at */
         struct fl_list unplaced; /* subscriptions that no watch could be made for yet */

@@ -140,7 +140,8 @@ static int names_new(struct fl_discovery *hub, struct fl_provider *provider, str
     fl_io_random(hub->io, &seed, sizeof(seed));
     fl_map_init_keyed(&names->told, seed, name_of);
     fl_task_init(&names->task, run);
-    if (fl_feed_init(&names->feed, hub, provider, &names_sink) < 0) {
+    fl_feed_init(&names->feed, hub, provider, &names_sink);
+    if (fl_feed_reserve(&names->feed) < 0) {
         names_free(names);
         return FL_ENOMEM;
     }

@@ -11,8 +11,6 @@
  * comes back finds it warm. */
 #include "discovery/watch.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/log.h"
 #include "discovery/snapshot.h"
@@ -23,7 +21,7 @@ static struct fl_watch *watch_of(struct fl_feed *feed) {
 }
 
 struct fl_str fl_watch_service(const struct fl_watch *watch) {
-    return fl_str_of(watch->key + strlen(watch->feed.provider->scheme) + 1);
+    return fl_str_of(watch->key + 1);
 }
 
 /* The tick is to look at it. */
@@ -96,15 +94,24 @@ static void restore(struct fl_watch *watch) {
 static int on_ask(struct fl_feed *feed, struct fl_error *err) {
     struct fl_watch *watch = watch_of(feed);
     int rc = feed->provider->ops->watch(feed->provider, fl_watch_service(watch), feed, err);
-    if (rc == 0) restore(watch);
+    if (rc == 0)
+        restore(watch);
+    else
+        make_due(watch);
     return rc;
+}
+
+/* No memory: the feed may need the tick. */
+static void note_failure(struct fl_watch *watch) {
+    fl_metric_add(watch->feed.hub->metrics.retries, 1);
+    make_due(watch);
 }
 
 static int on_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
     struct fl_watch *watch = watch_of(feed);
     int rc = watch->news && fl_set_is(watch->news->set, spec) ? tell(watch, watch->news->set, NULL)
                                                               : tell_spec(watch, spec, NULL);
-    if (rc < 0) fl_metric_add(watch->feed.hub->metrics.retries, 1);
+    if (rc < 0) note_failure(watch);
     if (rc == 0 && watch->feed.hub->snapshot) fl_snapshot_changed(watch->feed.hub->snapshot);
     return rc;
 }
@@ -112,10 +119,14 @@ static int on_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
 static int on_trouble(struct fl_feed *feed, const struct fl_error *err) {
     struct fl_watch *watch = watch_of(feed);
     const struct fl_error *trouble = err->code == FL_OK ? NULL : err;
-    if (watch->news) return tell(watch, watch->news->set, trouble);
-    if (!trouble) return 0;
     struct fl_set_spec unknown = {.service = fl_watch_service(watch), .state = FL_SET_UNKNOWN};
-    return tell_spec(watch, &unknown, trouble);
+    int rc = FL_OK;
+    if (watch->news)
+        rc = tell(watch, watch->news->set, trouble);
+    else if (trouble)
+        rc = tell_spec(watch, &unknown, trouble);
+    if (rc < 0) make_due(watch);
+    return rc;
 }
 
 static const struct fl_feed_sink watch_sink = {
@@ -126,15 +137,20 @@ static const struct fl_feed_sink watch_sink = {
 
 /* ---- life ---- */
 
+static char letter_of(const struct fl_discovery *hub, const struct fl_provider *provider) {
+    char letter = 'A';
+    for (size_t i = 0; hub->providers[i] != provider; i++) letter++;
+    return letter;
+}
+
 struct fl_watch *fl_watch_new(struct fl_discovery *hub, struct fl_provider *provider,
                               struct fl_str service) {
-    size_t key_size = strlen(provider->scheme) + 1 + service.n + 1;
-    size_t size = offsetof(struct fl_watch, key) + key_size;
+    size_t size = offsetof(struct fl_watch, key) + 1 + service.n + 1;
     struct fl_watch *watch = fl_calloc(1, FL_MAX(size, sizeof(*watch)));
     if (!watch) return NULL;
-    snprintf(watch->key, key_size, "%s:%.*s", provider->scheme, FL_STR_ARG(service));
-    watch->feed.hub = hub;
-    watch->feed.provider = provider;
+    watch->key[0] = letter_of(hub, provider);
+    if (service.n) memcpy(watch->key + 1, service.p, service.n);
+    fl_feed_init(&watch->feed, hub, provider, &watch_sink);
     fl_list_init(&watch->subscriptions);
     fl_list_init(&watch->link);
     return watch;
@@ -144,13 +160,10 @@ void fl_watch_drop(struct fl_watch *watch) { fl_free(watch); }
 
 static int open_watch(struct fl_watch *watch) {
     struct fl_discovery *hub = watch->feed.hub;
-    if (fl_feed_init(&watch->feed, hub, watch->feed.provider, &watch_sink) < 0) return FL_ENOMEM;
-    if (fl_map_set(&hub->loop_data.services, fl_str_of(watch->key), watch, NULL) < 0) {
-        fl_feed_deinit(&watch->feed);
+    if (fl_map_set(&hub->loop_data.services, fl_str_of(watch->key), watch, NULL) < 0)
         return FL_ENOMEM;
-    }
     fl_list_push(&hub->loop_data.watches, &watch->link);
-    watch->idle_since_ms = fl_io_now_ms(hub->io);
+    watch->idle_since_ms = (uint32_t)fl_io_now_ms(hub->io);
     make_due(watch); /* nobody has subscribed yet */
     fl_metric_add(hub->metrics.services, 1);
     fl_feed_open(&watch->feed);
@@ -191,7 +204,7 @@ void fl_watch_add(struct fl_watch *watch, struct fl_subscription *subscription) 
 void fl_watch_remove(struct fl_watch *watch, struct fl_subscription *subscription) {
     fl_list_remove(&subscription->hub_data.link);
     if (!fl_list_empty(&watch->subscriptions)) return;
-    watch->idle_since_ms = fl_io_now_ms(watch->feed.hub->io);
+    watch->idle_since_ms = (uint32_t)fl_io_now_ms(watch->feed.hub->io);
     make_due(watch);
 }
 
@@ -207,7 +220,7 @@ static void note_trouble(struct fl_watch *watch, struct fl_watch_tally *tally) {
     const struct fl_error *trouble = watch->news ? watch->news->trouble : NULL;
     int code = trouble ? trouble->code : FL_OK;
     if (code == watch->logged) return;
-    watch->logged = code;
+    watch->logged = (int16_t)code;
     if (tally->counts[-code]++ == 0) tally->first[-code] = watch;
 }
 
@@ -215,12 +228,13 @@ static bool is_idle(const struct fl_watch *watch) { return fl_list_empty(&watch-
 
 void fl_watch_tick(struct fl_watch *watch, uint64_t now_ms, struct fl_watch_tally *tally) {
     if (!watch->due) return;
-    if (is_idle(watch) && now_ms - watch->idle_since_ms >= FL_WATCH_LINGER_MS) {
+    if (is_idle(watch) && (uint32_t)now_ms - watch->idle_since_ms >= FL_WATCH_LINGER_MS) {
         fl_watch_free(watch);
         return;
     }
-    note_trouble(watch, tally);
     if (!is_idle(watch)) make_undue(watch);
+    fl_feed_tick(&watch->feed);
+    note_trouble(watch, tally);
 }
 
 void fl_watch_log(struct fl_discovery *hub, const struct fl_watch_tally *tally) {

@@ -11,10 +11,10 @@ struct fl_watch {
     struct fl_feed feed;
     struct fl_list subscriptions;
     struct fl_news *news;   /* the newest; NULL: nothing heard */
-    uint64_t idle_since_ms; /* without subscriptions */
-    int logged;             /* code of the trouble that the log was told of */
+    uint32_t idle_since_ms; /* without subscriptions; as is left of it in 32 bits */
+    int16_t logged;         /* code of the trouble that the log was told of */
     bool due;               /* the tick has to look at it */
-    char key[];             /* "scheme:service" */
+    char key[];             /* a letter that stands for the provider, then the service */
 };
 
 struct fl_subscription;

@@ -300,6 +300,24 @@ static void test_no_state_is_lost_for_want_of_memory(void **state) {
     }
 }
 
+/* The same for a source that refuses at first: also without memory for the wait. */
+static void test_no_refused_watch_is_lost_for_want_of_memory(void **state) {
+    struct hub_bed *bed = *state;
+    bed_close(bed);
+    FL_TEST_EACH_FAILURE(n) {
+        struct sub sub;
+        if (bed_open(bed) < 0) continue;
+        bed->fake.publishes_at_once = true;
+        bed->fake.refusals = 2;
+        int rc = try_subscribe(bed, &sub, "fake:///x");
+        assert_true(rc == 0 || rc == FL_ENOMEM);
+        fl_world_run_ms(bed->world, 60000);
+        if (rc == 0) assert_int_equal(fl_set_state(sub.set), FL_SET_EMPTY);
+        if (rc == 0) end(&sub);
+        bed_close(bed);
+    }
+}
+
 /* The same for a change that comes later: the provider is asked anew, or a later change is kept. */
 static void test_no_change_is_lost_for_want_of_memory(void **state) {
     struct hub_bed *bed = *state;
@@ -362,6 +380,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_hurry_skips_one_backoff, setup, teardown),
         cmocka_unit_test_setup_teardown(test_services_do_not_mix, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_state_is_lost_for_want_of_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_refused_watch_is_lost_for_want_of_memory, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_no_change_is_lost_for_want_of_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_later_change_makes_asking_anew_needless, setup,
                                         teardown),
