@@ -1,29 +1,25 @@
 /* names.c - the names of services as they appear. The hub's loop only.
  *
- * Each name is told once: the names told so far are kept, since a provider that is asked anew tells
- * all of them again. Asking and freeing happen in a task, so that nothing is told before
+ * Each name is told once: the names told so far are remembered, since a provider that is asked anew
+ * tells all of them again. Asking and freeing happen in a task, so that nothing is told before
  * fl_discovery_watch_names returned and the provider is not called from within a name that it just
  * gave, even when that one makes the owner close. */
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "discovery/feed.h"
 #include "discovery/hub.h"
 
+/* What was told, by keyed hashes of 64 bits; it is never forgotten. Of 100,000 names, which is the
+ * bound, one is taken for another with a chance of 3 in 10,000,000,000. */
 struct told {
-    uint16_t len;
-    char name[];
-};
-
-/* What was told is never forgotten, so it lies behind one another. */
-struct shelf {
-    struct shelf *next; /* an older one, which is full */
-    size_t used;
-    char bytes[4096 - 32]; /* with what malloc adds, a page */
+    uint64_t *places; /* 0: empty */
+    size_t count, cap;
+    uint64_t seed;
 };
 
 struct fl_names {
     struct fl_feed feed;
-    struct fl_map told; /* name -> struct told */
-    struct shelf *shelf;
+    struct told told;
     struct fl_names_events events;
     void *arg;
     struct fl_task task; /* opens the feed; once closed, frees */
@@ -36,32 +32,40 @@ static struct fl_names *names_of(struct fl_feed *feed) {
     return FL_CONTAINER(feed, struct fl_names, feed);
 }
 
-static struct fl_str name_of(const void *told) {
-    const struct told *t = told;
-    return fl_str_n(t->name, t->len);
+static uint64_t hash_of(const struct told *told, struct fl_str name) {
+    uint64_t hash = fl_hash(name, told->seed);
+    return hash ? hash : 1;
 }
 
-/* NULL: no memory, or too long a name. */
-static struct shelf *shelf_with_room(struct fl_names *names, size_t size) {
-    struct shelf *shelf = names->shelf;
-    if (shelf && sizeof(shelf->bytes) - shelf->used >= size) return shelf;
-    shelf = size <= sizeof(shelf->bytes) ? fl_alloc(sizeof(*shelf)) : NULL;
-    if (!shelf) return NULL;
-    shelf->next = names->shelf;
-    shelf->used = 0;
-    names->shelf = shelf;
-    return shelf;
+/* Where the hash stands, or belongs. */
+static uint64_t *place_of(const struct told *told, uint64_t hash) {
+    size_t i = hash & (told->cap - 1);
+    while (told->places[i] && told->places[i] != hash) i = (i + 1) & (told->cap - 1);
+    return &told->places[i];
 }
 
-static int note_told(struct fl_names *names, struct fl_str service) {
-    size_t size = (sizeof(struct told) + service.n + 1) / 2 * 2;
-    struct shelf *shelf = shelf_with_room(names, size);
-    if (!shelf) return FL_ENOMEM;
-    struct told *told = (struct told *)(void *)(shelf->bytes + shelf->used);
-    told->len = (uint16_t)service.n;
-    if (service.n) memcpy(told->name, service.p, service.n);
-    if (fl_map_set(&names->told, name_of(told), told, NULL) < 0) return FL_ENOMEM;
-    shelf->used += size;
+static bool was_told(const struct told *told, struct fl_str name) {
+    return told->cap && *place_of(told, hash_of(told, name));
+}
+
+static int told_grow(struct told *told) {
+    struct told bigger = *told;
+    bigger.cap = told->cap ? 2 * told->cap : 8;
+    bigger.places = fl_calloc(bigger.cap, sizeof(*bigger.places));
+    if (!bigger.places) return FL_ENOMEM;
+    for (size_t i = 0; i < told->cap; i++)
+        if (told->places[i]) *place_of(&bigger, told->places[i]) = told->places[i];
+    fl_free(told->places);
+    *told = bigger;
+    return 0;
+}
+
+/* One that was not told before. */
+static int note_told(struct told *told, struct fl_str name) {
+    if (told->count >= told->cap / 4 * 3 && told_grow(told) < 0) return FL_ENOMEM;
+    uint64_t hash = hash_of(told, name);
+    *place_of(told, hash) = hash;
+    told->count++;
     return 0;
 }
 
@@ -80,13 +84,13 @@ static int on_trouble(struct fl_feed *feed, const struct fl_error *err) {
 static int on_name(struct fl_feed *feed, struct fl_str service) {
     struct fl_names *names = names_of(feed);
     struct fl_error err;
-    if (names->closed || fl_map_get(&names->told, service)) return 0;
-    if (fl_map_count(&names->told) >= FL_DISCOVERY_SERVICES_MAX) {
+    if (names->closed || was_told(&names->told, service)) return 0;
+    if (names->told.count >= FL_DISCOVERY_SERVICES_MAX) {
         fl_metric_add(names->feed.hub->metrics.full, 1);
         fl_fail(&err, FL_EFULL, "more than %d services", FL_DISCOVERY_SERVICES_MAX);
         return on_trouble(feed, &err);
     }
-    if (note_told(names, service) < 0) {
+    if (note_told(&names->told, service) < 0) {
         fl_metric_add(names->feed.hub->metrics.retries, 1);
         return FL_ENOMEM;
     }
@@ -110,11 +114,7 @@ static const struct fl_feed_sink names_sink = {
 
 static void names_free(struct fl_names *names) {
     fl_feed_deinit(&names->feed);
-    fl_map_deinit(&names->told);
-    for (struct shelf *shelf = names->shelf, *next; shelf; shelf = next) {
-        next = shelf->next;
-        fl_free(shelf);
-    }
+    fl_free(names->told.places);
     fl_free(names);
 }
 
@@ -136,9 +136,7 @@ static int names_new(struct fl_discovery *hub, struct fl_provider *provider, str
     if (!names) return FL_ENOMEM;
     if (ns.n) memcpy(names->ns, ns.p, ns.n);
     names->ns_len = ns.n;
-    uint64_t seed;
-    fl_io_random(hub->io, &seed, sizeof(seed));
-    fl_map_init_keyed(&names->told, seed, name_of);
+    fl_io_random(hub->io, &names->told.seed, sizeof(names->told.seed));
     fl_task_init(&names->task, run);
     fl_feed_init(&names->feed, hub, provider, &names_sink);
     if (fl_feed_reserve(&names->feed) < 0) {
