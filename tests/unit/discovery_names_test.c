@@ -8,6 +8,7 @@
 struct names {
     struct fl_names *handle;
     char text[256];
+    size_t count;
     int synced, trouble;
     bool in_call, close_at_first;
 };
@@ -16,6 +17,7 @@ static void on_name(void *arg, struct fl_str service) {
     struct names *names = arg;
     size_t n = strlen(names->text);
     assert_false(names->in_call);
+    names->count++;
     snprintf(names->text + n, sizeof(names->text) - n, "%.*s ", FL_STR_ARG(service));
     if (names->close_at_first) fl_names_close(names->handle);
 }
@@ -59,6 +61,21 @@ static void test_names_are_told_once(void **state) {
     fl_names_close(names.handle);
     settle(bed);
     assert_int_equal(bed->fake.unwatches, 1);
+}
+
+static void test_many_names_are_told_once(void **state) {
+    struct hub_bed *bed = *state;
+    struct names names = {.synced = 0};
+    assert_int_equal(try_watch_names(bed, &names), 0);
+    settle(bed);
+    for (unsigned i = 0; i < 6000; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "service-%u", i % 2000);
+        fl_fake_name(&bed->fake, "ns", name);
+        assert_int_equal(names.count, FL_MIN(i + 1, 2000));
+    }
+    fl_names_close(names.handle);
+    settle(bed);
 }
 
 static void test_names_closed_in_their_callback_or_at_once(void **state) {
@@ -141,6 +158,7 @@ static void test_no_name_is_lost_for_want_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_names_are_told_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_names_are_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_closed_in_their_callback_or_at_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_names_tell_nothing_after_close, setup, teardown),
