@@ -2,33 +2,67 @@
  *
  * The slot owns a reference. Both sides change it by an atomic exchange and own what they got out,
  * so no side ever counts a reference on something that the other may be freeing, nothing is older
- * after newer (C16), and a slow subscriber costs one unread set, never a queue. */
+ * after newer (C16), and a slow subscriber costs one unread set, never a queue.
+ *
+ * Each watch keeps its newest news, and nearly all have no trouble to tell: those are the set
+ * itself. The address of others is marked in its lowest bit. */
 #include "discovery/mailbox.h"
 
 #include "base/alloc.h"
 
+#define MARK ((uintptr_t)1)
+
+struct troubled {
+    atomic_uint refs;
+    struct fl_set *set;
+    struct fl_error trouble;
+};
+
+/* NULL: the news are the set. */
+static struct troubled *troubled_of(const struct fl_news *news) {
+    uintptr_t address = (uintptr_t)news;
+    return address & MARK ? (struct troubled *)(address & ~MARK) : NULL;
+}
+
+struct fl_set *fl_news_set(const struct fl_news *news) {
+    const struct troubled *troubled = troubled_of(news);
+    return troubled ? troubled->set : (struct fl_set *)(uintptr_t)news;
+}
+
+const struct fl_error *fl_news_trouble(const struct fl_news *news) {
+    const struct troubled *troubled = troubled_of(news);
+    return troubled ? &troubled->trouble : NULL;
+}
+
 int fl_news_new(struct fl_set *set, const struct fl_error *trouble, struct fl_news **out) {
-    struct fl_news *news = *out = fl_alloc(sizeof(*news) + (trouble ? sizeof(struct fl_error) : 0));
-    if (!news) return FL_ENOMEM;
-    atomic_init(&news->refs, 1);
-    news->set = fl_set_ref(set);
-    news->trouble = NULL;
-    if (trouble) {
-        news->trouble = (struct fl_error *)(void *)(news + 1);
-        *news->trouble = *trouble;
-    }
+    *out = NULL;
+    struct troubled *troubled = trouble ? FL_NEW(struct troubled) : NULL;
+    if (trouble && !troubled) return FL_ENOMEM;
+    fl_set_ref(set);
+    *out = (struct fl_news *)set;
+    if (!troubled) return 0;
+    atomic_init(&troubled->refs, 1);
+    troubled->set = set;
+    troubled->trouble = *trouble;
+    *out = (struct fl_news *)((uintptr_t)troubled | MARK);
     return 0;
 }
 
 struct fl_news *fl_news_ref(struct fl_news *news) {
-    atomic_fetch_add_explicit(&news->refs, 1, memory_order_relaxed);
+    struct troubled *troubled = troubled_of(news);
+    if (troubled)
+        atomic_fetch_add_explicit(&troubled->refs, 1, memory_order_relaxed);
+    else
+        fl_set_ref(fl_news_set(news));
     return news;
 }
 
 struct fl_news *fl_news_unref(struct fl_news *news) {
-    if (!news || atomic_fetch_sub_explicit(&news->refs, 1, memory_order_acq_rel) > 1) return NULL;
-    fl_set_unref(news->set);
-    fl_free(news);
+    struct troubled *troubled = troubled_of(news);
+    bool last =
+        !troubled || atomic_fetch_sub_explicit(&troubled->refs, 1, memory_order_acq_rel) == 1;
+    if (last) fl_set_unref(fl_news_set(news));
+    if (last) fl_free(troubled);
     return NULL;
 }
 

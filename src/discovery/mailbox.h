@@ -5,16 +5,15 @@
 #include "discovery/set.h"
 
 /* What all subscribers of a watch are told at once. Immutable, counted from any thread. */
-struct fl_news {
-    atomic_uint refs;
-    struct fl_set *set;
-    struct fl_error *trouble; /* NULL: the source answers */
-};
+struct fl_news;
 
-/* References `set`, copies `trouble` (may be NULL). FL_ENOMEM. */
+/* References `set`, copies `trouble` (may be NULL: then no memory is needed). FL_ENOMEM. */
 FL_MUST int fl_news_new(struct fl_set *set, const struct fl_error *trouble, struct fl_news **out);
 struct fl_news *fl_news_ref(struct fl_news *news);
 struct fl_news *fl_news_unref(struct fl_news *news); /* returns NULL; NULL is allowed */
+
+struct fl_set *fl_news_set(const struct fl_news *news);             /* borrowed */
+const struct fl_error *fl_news_trouble(const struct fl_news *news); /* NULL: the source answers */
 
 struct fl_mailbox {
     _Atomic(struct fl_news *) slot;

@@ -297,7 +297,7 @@ static void give_up(struct fl_snapshot *s, int rc) {
 /* What is worth a line in the file: something that was heard, by a provider that can be asked for
  * its source. */
 static struct fl_set *set_of(const struct fl_watch *watch) {
-    struct fl_set *set = watch->news ? watch->news->set : NULL;
+    struct fl_set *set = watch->news ? fl_news_set(watch->news) : NULL;
     bool known = set && fl_set_state(set) != FL_SET_UNKNOWN;
     return known && watch->feed.provider->ops->identify ? set : NULL;
 }

@@ -56,17 +56,18 @@ static void move(struct fl_subscription *s, int state) {
 static int look(struct fl_subscription *s, const struct fl_news *news, struct fl_set **view,
                 struct fl_error *trouble) {
     struct fl_set *previous = s->loop_data.previous;
-    int rc = fl_set_select(news->set, fl_str_of(s->port), view, trouble);
+    int rc = fl_set_select(fl_news_set(news), fl_str_of(s->port), view, trouble);
     if (rc == FL_EPORT) {
         bool known = previous && fl_set_state(previous) != FL_SET_UNKNOWN;
-        rc = fl_set_hide(news->set, known ? FL_SET_EMPTY : FL_SET_UNKNOWN, view);
+        rc = fl_set_hide(fl_news_set(news), known ? FL_SET_EMPTY : FL_SET_UNKNOWN, view);
     }
     if (rc < 0) return rc;
     if (previous && fl_set_whole(previous) == fl_set_whole(*view)) {
         fl_set_unref(*view);
         *view = fl_set_ref(previous);
     }
-    if (news->trouble) *trouble = *news->trouble;
+    const struct fl_error *told = fl_news_trouble(news);
+    if (told) *trouble = *told;
     return 0;
 }
 

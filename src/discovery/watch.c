@@ -48,7 +48,7 @@ static bool same_trouble(const struct fl_error *a, const struct fl_error *b) {
 
 static int tell(struct fl_watch *watch, struct fl_set *set, const struct fl_error *trouble) {
     struct fl_news *news, *old = watch->news;
-    if (old && old->set == set && same_trouble(old->trouble, trouble)) return 0;
+    if (old && fl_news_set(old) == set && same_trouble(fl_news_trouble(old), trouble)) return 0;
     if (fl_news_new(set, trouble, &news) < 0) return FL_ENOMEM;
     watch->news = news;
     fl_news_unref(old);
@@ -63,7 +63,7 @@ static int tell(struct fl_watch *watch, struct fl_set *set, const struct fl_erro
 static int tell_spec(struct fl_watch *watch, const struct fl_set_spec *spec,
                      const struct fl_error *trouble) {
     struct fl_set *set;
-    uint64_t version = watch->news ? fl_set_version(watch->news->set) + 1 : 1;
+    uint64_t version = watch->news ? fl_set_version(fl_news_set(watch->news)) + 1 : 1;
     struct fl_set_spec timed = *spec;
     if (!timed.event_us) timed.event_us = fl_io_now_us(watch->feed.hub->io);
     if (fl_set_new(&timed, version, &set) < 0) return FL_ENOMEM;
@@ -76,7 +76,7 @@ static int tell_spec(struct fl_watch *watch, const struct fl_set_spec *spec,
 /* ---- what the feed gives ---- */
 
 static bool is_known(const struct fl_watch *watch) {
-    return watch->news && fl_set_state(watch->news->set) != FL_SET_UNKNOWN;
+    return watch->news && fl_set_state(fl_news_set(watch->news)) != FL_SET_UNKNOWN;
 }
 
 /* Shows what the snapshot file says until something is heard. Without memory for it, nothing. */
@@ -86,7 +86,7 @@ static void restore(struct fl_watch *watch) {
     if (!snapshot || is_known(watch) ||
         !fl_snapshot_find(snapshot, watch->feed.provider, fl_watch_service(watch), &found))
         return;
-    int rc = tell_spec(watch, &found.spec, watch->news ? watch->news->trouble : NULL);
+    int rc = tell_spec(watch, &found.spec, watch->news ? fl_news_trouble(watch->news) : NULL);
     if (rc < 0) fl_metric_add(watch->feed.hub->metrics.retries, 1);
     fl_snapshot_set_deinit(&found);
 }
@@ -109,8 +109,8 @@ static void note_failure(struct fl_watch *watch) {
 
 static int on_publish(struct fl_feed *feed, const struct fl_set_spec *spec) {
     struct fl_watch *watch = watch_of(feed);
-    int rc = watch->news && fl_set_is(watch->news->set, spec) ? tell(watch, watch->news->set, NULL)
-                                                              : tell_spec(watch, spec, NULL);
+    struct fl_set *set = watch->news ? fl_news_set(watch->news) : NULL;
+    int rc = set && fl_set_is(set, spec) ? tell(watch, set, NULL) : tell_spec(watch, spec, NULL);
     if (rc < 0) note_failure(watch);
     if (rc == 0 && watch->feed.hub->snapshot) fl_snapshot_changed(watch->feed.hub->snapshot);
     return rc;
@@ -122,7 +122,7 @@ static int on_trouble(struct fl_feed *feed, const struct fl_error *err) {
     struct fl_set_spec unknown = {.service = fl_watch_service(watch), .state = FL_SET_UNKNOWN};
     int rc = FL_OK;
     if (watch->news)
-        rc = tell(watch, watch->news->set, trouble);
+        rc = tell(watch, fl_news_set(watch->news), trouble);
     else if (trouble)
         rc = tell_spec(watch, &unknown, trouble);
     if (rc < 0) make_due(watch);
@@ -217,7 +217,7 @@ void fl_watch_deliver_again(struct fl_watch *watch) {
 /* At the tick, so that a trouble which a publication ends and the provider at once takes up again
  * is logged once. */
 static void note_trouble(struct fl_watch *watch, struct fl_watch_tally *tally) {
-    const struct fl_error *trouble = watch->news ? watch->news->trouble : NULL;
+    const struct fl_error *trouble = watch->news ? fl_news_trouble(watch->news) : NULL;
     int code = trouble ? trouble->code : FL_OK;
     if (code == watch->logged) return;
     watch->logged = (int16_t)code;
@@ -248,7 +248,8 @@ void fl_watch_log(struct fl_discovery *hub, const struct fl_watch_tally *tally) 
         } else {
             FL_LOG(hub->io, FL_LOG_WARN, "source of endpoints in trouble",
                    FL_LOG_STR("service", fl_watch_service(watch)),
-                   FL_LOG_INT("services", tally->counts[i]), FL_LOG_ERROR_OF(watch->news->trouble));
+                   FL_LOG_INT("services", tally->counts[i]),
+                   FL_LOG_ERROR_OF(fl_news_trouble(watch->news)));
         }
     }
 }
