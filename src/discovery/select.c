@@ -23,27 +23,30 @@ static bool is_tcp(struct fl_str protocol) {
 }
 
 struct fl_set *fl_set_whole(struct fl_set *set) {
-    return set->whole;
+    return &set_whole(set)->set;
 }
 
 /* Field by field: the reference count may be changing. */
 static int new_view(struct fl_set *set, const struct selection *selection, struct fl_set **out) {
-    struct fl_set *view = *out = fl_alloc(sizeof(*view)), *whole = fl_set_whole(set);
+    struct set_view *view = fl_alloc(sizeof(*view));
+    struct fl_set *whole = fl_set_whole(set);
+    *out = view ? &view->set : NULL;
     if (!view) return FL_ENOMEM;
     fl_area_add(FL_AREA_SETS, (ptrdiff_t)sizeof(*view));
-    *view = (struct fl_set){
+    view->set = (struct fl_set){
         .bytes = sizeof(*view),
-        .whole = fl_set_ref(whole),
-        .port_name = selection->name.p,
         .port_name_len = (uint16_t)selection->name.n,
         .port_number = selection->number,
         .state = whole->state,
         .shows = (uint8_t)selection->shows,
+        .is_view = true,
         .has_external = whole->has_external,
         .truncated = whole->truncated,
         .snapshot = whole->snapshot,
     };
-    atomic_init(&view->refs, 1);
+    view->whole = set_whole(fl_set_ref(whole));
+    view->port_name = selection->name.p;
+    atomic_init(&view->set.refs, 1);
     return 0;
 }
 

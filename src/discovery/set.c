@@ -17,12 +17,14 @@ static struct fl_str kept_protocol(struct fl_str protocol) {
 
 /* 0: more than a set can hold. */
 static size_t size_of(const struct fl_set_spec *spec) {
-    size_t size = sizeof(struct set_whole) + spec->block_count * sizeof(struct fl_block *) +
+    if (spec->port_count > UINT16_MAX) return 0;
+    size_t size = offsetof(struct set_whole, blocks) +
+                  spec->block_count * sizeof(struct fl_block *) +
                   spec->port_count * sizeof(struct set_port) + spec->service.n + 1;
     if (spec->external_name.n) size += spec->external_name.n + 1;
     for (size_t i = 0; i < spec->port_count; i++) {
         struct fl_str name = spec->ports[i].name, protocol = kept_protocol(spec->ports[i].protocol);
-        if (name.n > UINT16_MAX || protocol.n > UINT16_MAX) return 0;
+        if (name.n > UINT8_MAX || protocol.n > UINT8_MAX) return 0;
         size += name.n + protocol.n;
     }
     return size <= UINT32_MAX ? size : 0;
@@ -40,15 +42,14 @@ static char *put_text(char *at, struct fl_str s) {
 }
 
 static void copy_texts(struct set_whole *whole, const struct fl_set_spec *spec) {
-    char *texts = set_texts(whole), *at = put_text(texts, spec->service);
+    char *at = put_text(set_texts(whole), spec->service);
     if (spec->external_name.n) at = put_text(at, spec->external_name);
     for (size_t i = 0; i < spec->port_count; i++) {
         const struct fl_set_port *port = &spec->ports[i];
         struct fl_str protocol = kept_protocol(port->protocol);
-        set_ports(whole)[i] = (struct set_port){.text = (uint32_t)(at - texts),
-                                                .name_len = (uint16_t)port->name.n,
-                                                .protocol_len = (uint16_t)protocol.n,
-                                                .number = port->number};
+        set_ports(whole)[i] = (struct set_port){.number = port->number,
+                                                .name_len = (uint8_t)port->name.n,
+                                                .protocol_len = (uint8_t)protocol.n};
         at = put(put(at, port->name), protocol);
     }
 }
@@ -60,7 +61,6 @@ int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set *
     if (!whole) return FL_ENOMEM;
     fl_area_add(FL_AREA_SETS, (ptrdiff_t)size);
     *whole = (struct set_whole){.set = {.bytes = (uint32_t)size,
-                                        .whole = &whole->set,
                                         .state = (uint8_t)spec->state,
                                         .has_external = spec->external_name.n > 0,
                                         .truncated = spec->truncated,
@@ -68,7 +68,7 @@ int fl_set_new(const struct fl_set_spec *spec, uint64_t version, struct fl_set *
                                 .version = version,
                                 .event_us = spec->event_us,
                                 .block_count = (uint32_t)spec->block_count,
-                                .port_count = (uint32_t)spec->port_count};
+                                .port_count = (uint16_t)spec->port_count};
     atomic_init(&whole->set.refs, 1);
     for (size_t i = 0; i < spec->block_count; i++) whole->blocks[i] = fl_block_ref(spec->blocks[i]);
     copy_texts(whole, spec);
@@ -85,8 +85,8 @@ struct fl_set *fl_set_ref(struct fl_set *set) {
 
 struct fl_set *fl_set_unref(struct fl_set *set) {
     if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) > 1) return NULL;
-    if (set->whole != set) {
-        fl_set_unref(set->whole);
+    if (set->is_view) {
+        fl_set_unref(&set_whole(set)->set);
     } else {
         for (size_t i = 0; i < set_block_count(set); i++) fl_block_unref(set_blocks(set)[i]);
         fl_freshness_unref(set_whole(set)->freshness);

@@ -173,7 +173,7 @@ int fl_snapshot_begin(struct fl_buf *out) {
 
 int fl_snapshot_put(struct fl_buf *out, const struct fl_snapshot_key *key, int64_t proof_wall_ms,
                     const struct fl_set *set) {
-    FL_ASSERT(set->whole == set && set->state != FL_SET_UNKNOWN);
+    FL_ASSERT(!set->is_view && set->state != FL_SET_UNKNOWN);
     struct writer w = {out, 0};
     size_t start = out->len;
     put_le(&w, 0, 4);
