@@ -36,4 +36,28 @@ static inline void fl_bits_set(uint8_t *array, unsigned bits, size_t i, uint32_t
     fl_bits_set_word(at, others | number << shift);
 }
 
+/* Fills an array from its beginning. Only ever stores: a load of what was just stored in part would
+ * wait for it. */
+struct fl_bits_writer {
+    uint8_t *at;
+    uint64_t word; /* the bits that are not stored yet, the first one lowest */
+    unsigned bits, used;
+};
+static inline struct fl_bits_writer fl_bits_writer(uint8_t *array, unsigned bits) {
+    return (struct fl_bits_writer){.at = array, .bits = bits};
+}
+static inline void fl_bits_put(struct fl_bits_writer *writer, uint32_t number) {
+    writer->word |= (uint64_t)number << writer->used;
+    writer->used += writer->bits;
+    if (writer->used < 32) return;
+    fl_bits_set_word(writer->at, (uint32_t)writer->word);
+    writer->at += 4;
+    writer->word >>= 32;
+    writer->used -= 32;
+}
+/* Fills what is left up to the array's end. */
+static inline void fl_bits_finish(struct fl_bits_writer *writer, const uint8_t *end) {
+    for (; writer->at < end; writer->word >>= 8) *writer->at++ = (uint8_t)writer->word;
+}
+
 #endif

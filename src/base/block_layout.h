@@ -135,15 +135,21 @@ static inline bool block_fits_uid(const struct fl_block *block, const uint8_t ui
     if (!block->uid_at) return memcmp(uid, none, sizeof(none)) == 0;
     return !block->random_uids || block_uid_is_random(uid);
 }
-/* An endpoint stays what it is of kind. */
-static inline void block_set_flags_uid(struct fl_block *block, size_t i, unsigned flags,
-                                       const uint8_t uid[16]) {
+/* Puts the identity in its place; gives the item of flags, with what of it does not fit there. */
+static inline unsigned block_put_uid(struct fl_block *block, size_t i, unsigned flags,
+                                     const uint8_t uid[16]) {
     uint8_t *uids = block_at(block, block->uid_at);
     unsigned item = block->wide_flags ? flags : flags & BLOCK_PUBLIC_FLAGS;
     if (block->uid_at && block->random_uids)
         item |= block_uid_pack(uid, uids + BLOCK_UID_BYTES * i) << block_uid_shift(block);
     else if (block->uid_at)
         memcpy(uids + 16 * i, uid, 16);
+    return item;
+}
+/* An endpoint stays what it is of kind. */
+static inline void block_set_flags_uid(struct fl_block *block, size_t i, unsigned flags,
+                                       const uint8_t uid[16]) {
+    unsigned item = block_put_uid(block, i, flags, uid);
     fl_bits_set(block_at(block, block->flags_at), block->flag_bits, i, item);
 }
 /* Ids of names that endpoints refer to: those of the nodes, and behind them, if kept, as many of

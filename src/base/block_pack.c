@@ -180,14 +180,26 @@ static void fill_hints(const struct fl_block_draft *draft, struct fl_block *bloc
     for (size_t i = 0; i < draft->count; i++) places[i] = draft->rows[i].hints;
 }
 
-static void fill_arrays(const struct fl_block_draft *draft, struct fl_block *block) {
-    memset(block_at(block, block->flags_at), 0, block->text_at - block->flags_at);
+static void fill_hashes(const struct fl_block_draft *draft, struct fl_block *block) {
+    for (size_t i = 0; i < draft->count; i++) block->hashes[i] = draft->rows[i].hash;
+}
+
+static void fill_flags_uids(const struct fl_block_draft *draft, struct fl_block *block) {
+    struct fl_bits_writer flags =
+        fl_bits_writer(block_at(block, block->flags_at), block->flag_bits);
     for (size_t i = 0; i < draft->count; i++) {
         const struct fl_block_row *row = &draft->rows[i];
-        block->hashes[i] = row->hash;
-        block_set_node_zone(block, i, row->node, row->zone);
-        block_set_flags_uid(block, i, row->flags, row->uid);
+        fl_bits_put(&flags, block_put_uid(block, i, row->flags, row->uid));
     }
+    fl_bits_finish(&flags, block_at(block, block->ids_at));
+}
+
+static void fill_ids(const struct fl_block_draft *draft, struct fl_block *block) {
+    struct fl_bits_writer ids = fl_bits_writer(block_at(block, block->ids_at), block->id_bits);
+    for (size_t i = 0; i < draft->count; i++) fl_bits_put(&ids, draft->rows[i].node);
+    if (block->zones == BLOCK_ZONES_KEPT)
+        for (size_t i = 0; i < draft->count; i++) fl_bits_put(&ids, draft->rows[i].zone);
+    fl_bits_finish(&ids, block_at(block, block->text_at));
 }
 
 int fl_block_pack(struct fl_block_draft *draft, struct fl_block **out) {
@@ -201,7 +213,9 @@ int fl_block_pack(struct fl_block_draft *draft, struct fl_block **out) {
     atomic_init(&block->refs, 1);
     block->bytes = (uint32_t)bytes;
     struct cursor c = {block_at(block, block->text_at), 0};
-    fill_arrays(draft, block);
+    fill_hashes(draft, block);
+    fill_flags_uids(draft, block);
+    fill_ids(draft, block);
     fill_hints(draft, block);
     fill_pods(draft, block, &c);
     fill_ports(draft, block, &c);
