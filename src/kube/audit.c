@@ -52,6 +52,8 @@ struct fl_audit {
     bool asked_protobuf, json_only; /* this server writes no metadata in protobuf */
     bool page_read;
     bool object_read; /* by the bytes that are being read */
+    bool page_empty;
+    unsigned empty_pages; /* in a row */
     struct fl_body_pace pace;
     struct fl_k8s_decoder *decoder; /* while an audit is under way */
     struct fl_buf path, continue_token;
@@ -166,6 +168,8 @@ static bool send_page(struct fl_audit *audit, uint64_t now_ms,
     }
     request->begins_list = request->begins_watch = false;
     audit->page_read = false;
+    audit->page_empty = true;
+    if (!audit->continue_token.len) audit->empty_pages = 0;
     move(audit, HEAD, now_ms + HEAD_MS);
     return true;
 }
@@ -174,6 +178,7 @@ static int on_object(void *arg, enum fl_k8s_event event, struct fl_k8s_object *o
     struct fl_audit *audit = arg;
     FL_UNUSED(event);
     audit->object_read = true;
+    audit->page_empty = false;
     return fl_kube_store_audit_item(audit->store, object->ns, object->name,
                                     object->resource_version);
 }
@@ -282,10 +287,14 @@ static void settle(struct fl_audit *audit, uint64_t now_ms) {
 
 static void page_ended(struct fl_audit *audit, uint64_t now_ms) {
     struct fl_error why;
+    audit->empty_pages = audit->page_empty ? audit->empty_pages + 1 : 0;
     if (fl_k8s_decoder_end(audit->decoder, &why) < 0) {
         fail(audit, now_ms, &why);
     } else if (!audit->page_read) {
         fl_fail(&why, FL_EPROTO, "the list has no resource version");
+        fail(audit, now_ms, &why);
+    } else if (audit->continue_token.len && audit->empty_pages >= FL_KUBE_EMPTY_PAGES_MAX) {
+        fl_fail(&why, FL_EPROTO, "%u empty pages of a list in a row", audit->empty_pages);
         fail(audit, now_ms, &why);
     } else if (audit->continue_token.len) {
         move(audit, PAGE_DUE, now_ms);

@@ -12,6 +12,9 @@
 #define FL_BODY_PACE_SILENCE_MS 30000
 #define FL_BODY_PACE_RATE       ((uint64_t)16 * 1024) /* bytes a second */
 
+/* So many pages in a row that bring nothing: the list does not get on. */
+#define FL_KUBE_EMPTY_PAGES_MAX 10
+
 struct fl_body_pace {
     uint64_t object_ms; /* when the last whole object had come, or the body began */
     size_t bytes;       /* since */

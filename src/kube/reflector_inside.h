@@ -89,7 +89,8 @@ struct fl_reflector {
     unsigned stream_cuts;               /* in a row: streams that broke before their end */
     uint64_t stream_forbidden_until_ms; /* may list, may not watch; 0: never was */
     unsigned older_seen;                /* consistent ones in a row that were older */
-    size_t list_seen;                   /* objects of a stream, to see that it gets on */
+    size_t list_seen;                   /* objects so far, to see that it gets on */
+    unsigned empty_pages;               /* in a row: brought no object that was new to the list */
     struct fl_body_pace pace;           /* of a page */
     uint64_t list_began_ms;             /* its first page was asked for */
     uint64_t list_events_before;

@@ -46,6 +46,7 @@ void reflector_list_begin(struct fl_reflector *r) {
     r->list_began_ms = r->now_ms;
     r->list_events_before = r->event_count;
     r->list_seen = 0;
+    r->empty_pages = 0;
     if (!r->listed) reflector_note(r, FL_REFLECTOR_LIST_FIRST);
     r->listed = true;
 }
@@ -137,6 +138,23 @@ void reflector_list_meta(struct fl_reflector *r, struct fl_str version, struct f
                    fl_buf_append(&r->continue_token, token) == FL_OK;
 }
 
+/* The list goes on behind this page. It must get on: a server that gives the same page, or an empty
+ * one, with a token for ever is asked for the list anew. */
+static void next_page(struct fl_reflector *r) {
+    size_t seen = fl_kube_store_list_seen(r->store);
+    r->empty_pages = seen == r->list_seen ? r->empty_pages + 1 : 0;
+    r->list_seen = seen;
+    if (r->empty_pages < FL_KUBE_EMPTY_PAGES_MAX) {
+        reflector_wait(r, REFLECTOR_LIST, r->now_ms);
+        return;
+    }
+    struct fl_error why;
+    fl_fail(&why, FL_EPROTO, "%u pages of the list in a row brought nothing new", r->empty_pages);
+    measure(r, false);
+    reflector_list_start_over(r, r->mode);
+    reflector_retry(r, &why);
+}
+
 void reflector_list_ended(struct fl_reflector *r) {
     struct fl_error why;
     if (fl_k8s_decoder_end(r->decoder, &why) < 0) {
@@ -145,7 +163,7 @@ void reflector_list_ended(struct fl_reflector *r) {
         fl_fail(&why, FL_EPROTO, "the list has no resource version");
         reflector_retry(r, &why);
     } else if (r->continue_token.len) {
-        reflector_wait(r, REFLECTOR_LIST, r->now_ms);
+        next_page(r);
     } else {
         judge(r);
     }

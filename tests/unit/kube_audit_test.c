@@ -303,6 +303,21 @@ static void test_an_audit_reads_all_pages(void **state) {
     teardown(&f);
 }
 
+static void test_empty_pages_are_bounded(void **state) {
+    struct fixture f;
+    unsigned pages = 0;
+    FL_UNUSED(state);
+    setup_asked(&f);
+    for (;;) {
+        reply(&f, NULL, 0, "10", "token");
+        if (++pages == 10) break;
+        assert_int_equal(f.ended, 0);
+        expect_request(&f, 0);
+    }
+    expect(&f, FL_AUDIT_FAILED, 0, 0, 0, 0);
+    teardown(&f);
+}
+
 static void test_no_audit_without_a_watch(void **state) {
     struct fixture f;
     FL_UNUSED(state);
@@ -508,6 +523,7 @@ int main(void) {
         cmocka_unit_test(test_W3_what_changes_meanwhile_is_skipped),
         cmocka_unit_test(test_W3_a_watch_that_lags_for_long_is_not_trusted),
         cmocka_unit_test(test_an_audit_reads_all_pages),
+        cmocka_unit_test(test_empty_pages_are_bounded),
         cmocka_unit_test(test_no_audit_without_a_watch),
         cmocka_unit_test(test_W12_an_audit_is_part_of_the_outage),
         cmocka_unit_test(test_W12_an_audit_told_to_come_later_ends_no_outage),

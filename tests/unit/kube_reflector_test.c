@@ -103,6 +103,36 @@ static void test_retry_after_is_honoured_and_the_position_kept(void **state) {
     }
 }
 
+/* A server that answers with a token and nothing else, or with the same page, for ever. */
+static void test_pages_that_bring_nothing_are_bounded(void **state) {
+    FL_UNUSED(state);
+    const struct fl_rbed_item same[] = {{"a", "5"}};
+    for (size_t count = 0; count <= 1; count++) {
+        struct fl_rbed f;
+        unsigned pages = 0;
+        fl_rbed_setup_asked(&f);
+        fl_rbed_reply_page(&f, same, 1, "10", "token");
+        while (!f.trouble.code && pages < 100) {
+            assert_int_equal(fl_rbed_expect_request(&f, 0), 0);
+            assert_true(fl_rbed_path_has(&f, "continue=token"));
+            fl_rbed_reply_page(&f, same, count, "10", "token");
+            pages++;
+        }
+        assert_int_equal(pages, 10);
+        assert_int_equal(f.trouble.code, FL_EPROTO);
+        assert_true(fl_rbed_expect_request(&f, 60000) > 0); /* after a backoff, from the start */
+        assert_false(fl_rbed_path_has(&f, "continue"));
+        for (int i = 0; i < 9; i++) { /* fewer are no reason */
+            fl_rbed_reply_page(&f, same, 0, "10", "token");
+            assert_int_equal(fl_rbed_expect_request(&f, 0), 0);
+        }
+        FL_RBED_LIST(&f, "10", {"a", "5"}, {"b", "6"});
+        assert_int_equal(f.synced, 1);
+        assert_int_equal(fl_kube_store_count(f.store), 2);
+        fl_rbed_teardown(&f);
+    }
+}
+
 static void test_a_page_is_asked_again_after_a_refusal(void **state) {
     struct fl_rbed f;
     FL_UNUSED(state);
@@ -334,6 +364,7 @@ int main(void) {
         cmocka_unit_test(test_W18_absent_ready_is_ready_and_deleted_is_gone),
         cmocka_unit_test(test_retry_after_is_honoured_and_the_position_kept),
         cmocka_unit_test(test_a_page_is_asked_again_after_a_refusal),
+        cmocka_unit_test(test_pages_that_bring_nothing_are_bounded),
         cmocka_unit_test(test_refusals_name_resource_and_namespace),
         cmocka_unit_test(test_what_is_no_api_server_is_told),
         cmocka_unit_test(test_an_endless_refusal_is_cut),
