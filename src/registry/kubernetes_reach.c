@@ -8,7 +8,8 @@
  *
  * Moving a service from one scope to another shows nobody a gap, nor an older state: it is attached
  * to the new scope quietly, and changes over when that one was read whole and its versions are not
- * behind the old one's; the old scope ends with its last service. Only what the old scope cannot
+ * behind the old one's; the old scope ends with its last service. One that is behind for BEHIND_MS
+ * is left again, and the service stays where it is for RETRY_MS. Only what the old scope cannot
  * have anyway, since it is refused and was never read, is given up at once.
  *
  * A scope is refused while the server answers 403, or when a wide one was tried in vain for a
@@ -27,7 +28,8 @@
 
 #define KEY_MAX_BYTES 512 /* labels have at most 63 */
 
-#define RETRY_MS ((uint64_t)10 * 60 * 1000)
+#define RETRY_MS  ((uint64_t)10 * 60 * 1000)
+#define BEHIND_MS ((uint64_t)60 * 1000) /* how long a scope that was read is waited for */
 
 /* A namespace, or the cluster. */
 struct fl_reach {
@@ -49,6 +51,8 @@ struct watched {
     struct fl_reach *reach;
     struct fl_service_watcher present;
     struct fl_service_watcher *next; /* that of the scope it moves to; NULL: not on its way */
+    uint64_t behind_ms;              /* since when that is read and not level; 0: it is not */
+    uint64_t stay_ms;                /* it was waited for in vain: no move before */
 };
 
 struct names {
@@ -254,6 +258,7 @@ static bool may_change_over(const struct watched *watched) {
 }
 
 static void leave_next(struct watched *watched) {
+    watched->behind_ms = 0;
     if (!watched->next) return;
     detach(watched->reach, watched->next);
     fl_free(watched->next);
@@ -281,18 +286,48 @@ static int go_to(struct watched *watched, struct fl_scope *wide) {
     return rc;
 }
 
+/* The new scope was read, and lags behind what was shown already: by a server that gets no news, or
+ * tells none. What is watched stays so. */
+static void give_up_if_late(struct watched *watched) {
+    struct fl_io *io = watched->reach->reaches->io;
+    uint64_t now_ms = fl_io_now_ms(io);
+    if (!watched->next || !fl_scope_synced(fl_scope_of_watcher(watched->next))) {
+        watched->behind_ms = 0;
+    } else if (!watched->behind_ms) {
+        watched->behind_ms = now_ms;
+    } else if (now_ms - watched->behind_ms >= BEHIND_MS) {
+        FL_LOG(io, FL_LOG_WARN, "wider watch stays behind, the present one is kept",
+               FL_LOG_STR("service", fl_indexed_service_key(watched->present.service)),
+               FL_LOG_CAUSE(FL_EAHEAD));
+        watched->stay_ms = now_ms + RETRY_MS;
+        leave_next(watched);
+    }
+}
+
+static bool stays(const struct watched *watched) {
+    const struct fl_scope *scope = fl_scope_of_watcher(&watched->present);
+    return fl_io_now_ms(watched->reach->reaches->io) < watched->stay_ms &&
+           !fl_scope_is_refused(scope);
+}
+
 static void settle_service(struct watched *watched) {
     struct fl_reaches *reaches = watched->reach->reaches;
+    if (stays(watched)) {
+        watched->reach->moving = true;
+        return;
+    }
     struct fl_scope *wide = wide_for(reaches, watched->reach);
     if (suits(&watched->present, wide)) {
         leave_next(watched);
         return;
     }
     bool started = (watched->next && suits(watched->next, wide)) || go_to(watched, wide) == FL_OK;
-    if (started && may_change_over(watched))
+    if (started && may_change_over(watched)) {
         change_over(watched);
-    else /* not yet, or no memory: the tick tries again */
-        watched->reach->moving = true;
+        return;
+    }
+    watched->reach->moving = true; /* not yet, or no memory: the tick tries again */
+    give_up_if_late(watched);
 }
 
 /* The substitute serves while the cluster is refused. */

@@ -157,11 +157,12 @@ static void test_namespaces_refused_one_after_the_other(void **state) {
     fl_kbed_teardown(&f);
 }
 
-static bool said; /* that narrower watches are used */
+static bool said; /* that narrower watches are used or kept */
 
 static void on_line(void *arg, const char *line, size_t n) {
     FL_UNUSED(arg);
-    said |= memmem(line, n, "narrower watches", strlen("narrower watches")) != NULL;
+    said |= memmem(line, n, "narrower watches", strlen("narrower watches")) != NULL ||
+            memmem(line, n, "stays behind", strlen("stays behind")) != NULL;
 }
 
 /* A namespace's list that fails for another reason than RBAC is not waited for without end: who is
@@ -189,6 +190,40 @@ static void test_W9_a_namespace_that_fails_is_given_up(void **state) {
     assert_scopes(&f, NARROW_MAX + 1, 0, 0);
     assert_all(&f, 2);
     fl_kbed_run(&f, 8 * 60 * 1000);
+    assert_scopes(&f, 0, 1, 0);
+    assert_all(&f, 2);
+    fl_kbed_teardown(&f);
+}
+
+/* The namespace was read from a server that lags, and hears no bookmark by which it would be level:
+ * it is not waited for without end, and asked for again later. */
+static void test_a_namespace_that_stays_behind_is_given_up(void **state) {
+    const struct fl_apiserver_options options = {.no_streaming_list = true};
+    struct fl_kbed f;
+    FL_UNUSED(state);
+    fl_kbed_setup(&f, &options);
+    follow(&f, 0, NARROW_MAX);
+    fl_kbed_add_service(&f, FL_KBED_SHOP, FL_STR("s16"));
+    fl_kbed_add_pods(&f, FL_KBED_SHOP, FL_STR("s16"), 64, 2);
+    fl_kbed_run(&f, 150000); /* bookmarks: each has seen the newest version */
+    for (size_t i = 0; i < NARROW_MAX; i++) f.seen[i].least = SIZE_MAX;
+    said = false;
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_WARN, .write = on_line});
+    fl_apiserver_fault(f.server, FL_FAULT_OLDER, 100);
+    fl_apiserver_fault(f.server, FL_FAULT_NO_BOOKMARK, 100);
+    fl_kbed_subscribe(&f, "kubernetes:///shop/s16");
+    fl_kbed_run(&f, 50000);
+    assert_scopes(&f, NARROW_MAX, 1, 0);
+    assert_false(said);
+    fl_kbed_run(&f, 15000);
+    fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
+    assert_true(said);
+    fl_apiserver_heal(f.server);
+    f.seen[NARROW_MAX].least = SIZE_MAX;
+    fl_kbed_run(&f, 5 * 60000);
+    assert_scopes(&f, NARROW_MAX, 1, 0);
+    assert_all(&f, 2);
+    fl_kbed_run(&f, 8 * 60000);
     assert_scopes(&f, 0, 1, 0);
     assert_all(&f, 2);
     fl_kbed_teardown(&f);
@@ -302,6 +337,7 @@ int main(void) {
         cmocka_unit_test(test_a_refused_namespace_leaves_each_service_its_own),
         cmocka_unit_test(test_namespaces_refused_one_after_the_other),
         cmocka_unit_test(test_W9_a_namespace_that_fails_is_given_up),
+        cmocka_unit_test(test_a_namespace_that_stays_behind_is_given_up),
         cmocka_unit_test(test_W12_an_outage_opens_no_narrow_watches),
         cmocka_unit_test(test_a_namespace_refused_in_the_middle),
         cmocka_unit_test(test_the_cluster_is_watched_when_asked),
