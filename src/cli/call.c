@@ -430,7 +430,8 @@ const struct fl_command fl_command_call = {
     "A gRPC call, or many, to the endpoints that are alive now",
     "TARGET: kubernetes:///[NS/]SERVICE[:PORT], static:A:1,B:2 or HOST:PORT. METHOD may be\n"
     "of any kind: -d holds one JSON message, or several one behind the other for a method\n"
-    "that takes a stream; a response is shown as JSON, those of a stream one a line.\n\n"
+    "that takes a stream; with - they are read to the end of standard input before the call\n"
+    "begins. A response is shown as JSON, those of a stream one a line.\n\n"
     "The methods are known from --proto-set, or from the server by reflection\n"
     "(grpc.reflection.v1, v1alpha). grpc.examples.echo.Echo and grpc.health.v1.Health are\n"
     "known without either.\n\n"

@@ -1,10 +1,13 @@
 """fairlead call: any method, by descriptor set or reflection, streams both ways."""
 import json
 import os
+import select
 import signal
+import socket
+import ssl
 import subprocess
 
-from support import FAIRLEAD, METHOD, Case, free_port, run
+from support import FAIRLEAD, METHOD, Case, Peer, free_port, run
 
 SERVICE = METHOD.split("/", maxsplit=1)[0]
 
@@ -29,6 +32,16 @@ message Rich {
 service Echo { rpc UnaryEcho(Rich) returns (Rich); rpc Other(Rich) returns (Rich); }
 """
 COLOUR = 'syntax = "proto3"; package grpc.examples.echo; enum Colour { RED = 0; GREEN = 1; }'
+
+
+def make_certificate(folder, name):
+    """Signed by itself; gives the paths of certificate and key."""
+    cert, key = (os.path.join(folder, f"{name}.{part}.pem") for part in ("cert", "key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", f"subjectAltName=DNS:{name}.test,IP:127.0.0.1", "-keyout", key,
+                    "-out", cert], check=True, capture_output=True)
+    return cert, key
 
 
 class Grpc(Case):
@@ -128,11 +141,7 @@ class Reflection(Grpc):
 class Tls(Case):
     def setUp(self):
         super().setUp()
-        self.cert, key = (os.path.join(self.folder, name) for name in ("cert.pem", "key.pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=echo",
-                        "-addext", "subjectAltName=DNS:echo.test,IP:127.0.0.1", "-keyout", key,
-                        "-out", self.cert], check=True, capture_output=True)
+        self.cert, key = make_certificate(self.folder, "echo")
         port = free_port()
         server = self.enterContext(self.child("echo", "--listen", f"127.0.0.1:{port}", "--cert",
                                               self.cert, "--key", key))
@@ -162,6 +171,60 @@ class Tls(Case):
         self.fails(self.call("--plaintext", "--tls"), 2, "not both")
         self.fails(self.call("--cacert", "/nonexistent"), 5, "CONFIG", "/nonexistent")
         self.fails(run("echo", "--cert", self.cert), 2, "go together")
+
+
+class MutualTls(Grpc):
+    """A server that asks for a certificate of the caller: TLS ends in front of the echo."""
+
+    def setUp(self):
+        super().setUp()
+        self.callers = []
+        self.server_cert, server_key = make_certificate(self.folder, "echo")
+        self.cert, self.key = make_certificate(self.folder, "caller")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.server_cert, server_key)
+        self.context.load_verify_locations(self.cert)
+        self.context.verify_mode = ssl.CERT_REQUIRED
+        self.context.set_alpn_protocols(["h2"])
+        self.echo = self.target.rsplit(":", maxsplit=1)
+        peer = self.enterContext(Peer(self.serve))
+        self.target = f"127.0.0.1:{peer.port}"
+
+    def serve(self, connection):
+        with self.context.wrap_socket(connection, server_side=True) as caller, \
+                socket.create_connection(self.echo) as server:
+            self.callers.append(dict(part for (part,) in caller.getpeercert()["subject"]))
+            other = {caller: server, server: caller}
+            while True:
+                ready = [caller] if caller.pending() else select.select(other, [], [])[0]
+                for side in ready:
+                    data = side.recv(65536)
+                    if not data:
+                        return
+                    other[side].sendall(data)
+
+    def test_the_certificate_is_shown(self):
+        answer = self.call(METHOD, "--cacert", self.server_cert, "--cert", self.cert, "--key",
+                           self.key, "-d", '{"message":"ahoy"}')
+        self.assertEqual(json.loads(answer.stdout), {"message": "ahoy"})
+        self.assertEqual(self.callers, [{"commonName": "caller"}])
+
+    def test_who_shows_none_or_another_is_turned_away(self):
+        other, key = make_certificate(self.folder, "other")
+        for arguments in ((), ("--cert", other, "--key", key)):
+            self.fails(run("call", self.target, METHOD, "--cacert", self.server_cert, *arguments),
+                       1, "TLS", "this side's certificate")
+        self.assertEqual(self.callers, [])
+
+    def test_what_does_not_go(self):
+        cacert = ("--cacert", self.server_cert)
+        _, other_key = make_certificate(self.folder, "other")
+        for arguments in (("--cert", self.cert), ("--key", self.key)):
+            self.fails(run("call", self.target, METHOD, *cacert, *arguments), 2, "go together")
+        for key in ("/nonexistent", other_key):
+            self.fails(run("call", self.target, METHOD, *cacert, "--cert", self.cert, "--key",
+                           key), 5, "CONFIG")
+        self.assertEqual(self.callers, [])
 
 
 class DescriptorSet(Grpc):
