@@ -218,8 +218,40 @@ void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *o
         rebuild(index, service, moves ? before : NULL, now_ms);
 }
 
+static void drop_shown(struct fl_map *gone, const struct fl_indexed_service *by) {
+    for (const struct fl_held *held = by->held; held; held = held->next)
+        drop_present(gone, held->block);
+    for (size_t i = 0; i < by->slice_count && fl_map_count(gone); i++)
+        drop_present(gone, fl_kube_entry_block(fl_indexed_service_slices(by)[i]));
+}
+
+static void drop_all(struct fl_map *addresses, const struct fl_map *dropped) {
+    size_t cursor = 0;
+    struct fl_str address;
+    void *value;
+    while (fl_map_next(dropped, &cursor, &address, &value)) fl_map_remove(addresses, address);
+}
+
+/* Who sees what `by` shows has seen the others go. */
+static void hold_only_shown(struct fl_service_index *index, struct fl_indexed_service *service,
+                            const struct fl_indexed_service *by) {
+    struct fl_map left, gone;
+    fl_map_init(&left, index->services.seed);
+    fl_map_init(&gone, index->services.seed);
+    if (find_candidates(&left, service, NULL) < 0 || find_candidates(&gone, service, NULL) < 0) {
+        fl_hold_drop(service);
+    } else {
+        drop_shown(&gone, by);
+        drop_all(&left, &gone);
+        narrow_all(service, &left);
+    }
+    fl_map_deinit(&gone);
+    fl_map_deinit(&left);
+}
+
 void fl_hold_copy(struct fl_service_index *index, struct fl_indexed_service *service,
                   const struct fl_indexed_service *from) {
+    if (service->held) hold_only_shown(index, service, from);
     if (!from->held || !may_move(service, NULL)) return;
     for (const struct fl_held *held = from->held; held; held = held->next)
         begin(index, service, fl_block_ref(held->block), held->until_ms);

@@ -11,8 +11,9 @@
  * Without memory nothing is held. */
 void fl_hold_slice(struct fl_service_index *index, const struct fl_kube_entry *old,
                    const struct fl_kube_entry *now, uint64_t now_ms);
-/* Holds for `service` what is held for `from`, the same one in another index, and stands in none of
- * its slices. Without memory nothing is held. */
+/* `service` takes the place of `from`, the same one in another index: what is held for that, and
+ * stands in no slice of this, is held on; what was held for this alone, and is not shown by that
+ * any more, is let go. Without memory nothing is held. */
 void fl_hold_copy(struct fl_service_index *index, struct fl_indexed_service *service,
                   const struct fl_indexed_service *from);
 /* Lets go what is held of one service, without a word; nothing is fine. */

@@ -506,7 +506,7 @@ void fl_scope_detach(struct fl_service_watcher *watcher) {
 }
 
 void fl_scope_copy_held(struct fl_service_watcher *to, const struct fl_service_watcher *from) {
-    fl_hold_copy(&to->scope->index, to->service, from->service);
+    if (fl_scope_synced(from->scope)) fl_hold_copy(&to->scope->index, to->service, from->service);
 }
 
 void fl_scope_hand_over(struct fl_service_watcher *from, struct fl_service_watcher *to) {

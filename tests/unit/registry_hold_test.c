@@ -223,6 +223,26 @@ static void test_W6_a_hand_over_in_the_middle_shows_no_gap(void **state) {
     teardown(&bed);
 }
 
+/* A watch that was refused for a while sees at its return that they are gone, and holds them. Who
+ * looked on by another one has seen them go long ago (seed 1220 of the worlds of discovery). */
+static void test_what_was_seen_to_go_does_not_come_back_by_a_hand_over(void **state) {
+    struct bed bed, back;
+    FL_UNUSED(state);
+    setup_two(&bed);
+    apply(&bed, "b", NULL);
+    fl_hold_tick(&bed.index, bed.now_ms + FL_HOLD_MS);
+    assert_null(bed.service->held);
+    setup_two(&back);
+    apply(&back, "a", "10.0.0.1 rs pod=p1");
+    apply(&back, "b", NULL);
+    assert_shown(&back, ALL); /* p2 vanished for it alone: the other still shows it */
+    fl_hold_copy(&back.index, back.service, bed.service);
+    assert_shown(&back, "10.0.0.1:8080 http rs pod=p1; "
+                        "10.0.0.2:8080 http rs pod=p2 node=n for-zone=z");
+    teardown(&back);
+    teardown(&bed);
+}
+
 static void test_pods_that_end_are_not_held(void **state) {
     struct bed bed;
     FL_UNUSED(state);
@@ -272,6 +292,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_held_keeps_its_ports),
         cmocka_unit_test(test_what_was_of_another_service_is_not_held),
         cmocka_unit_test(test_W6_a_hand_over_in_the_middle_shows_no_gap),
+        cmocka_unit_test(test_what_was_seen_to_go_does_not_come_back_by_a_hand_over),
         cmocka_unit_test(test_pods_that_end_are_not_held),
         cmocka_unit_test(test_a_single_slice_holds_nothing),
         cmocka_unit_test(test_without_memory_nothing_is_held),
