@@ -1,12 +1,14 @@
-/* manager_threads_test.c - one manager, eight threads that ask, call, hold and let go, while
- * endpoints come and leave. What holds on virtual time must hold here, and the thread sanitizer
- * must have nothing to say. `manager_threads_test ROUNDS` goes on for longer. */
+/* manager_threads_test.c - a manager, eight threads that ask, call, hold and let go, while
+ * endpoints come and leave and the manager is closed and replaced under what they hold. What holds
+ * on virtual time must hold here, and the thread sanitizer must have nothing to say.
+ * `manager_threads_test SECONDS` goes on for so long. */
 #include "support/alloc.h"
 
 #include <fairlead/fairlead.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "discovery/discovery.h"
 #include "server/echo.h"
@@ -15,6 +17,8 @@
 #define THREADS  8
 #define SERVERS  2
 #define CHURN_MS 3
+#define RENEW_MS 20  /* between two managers */
+#define ROUNDS   100 /* of each thread, unless it is told how long */
 #define SERVICES 2
 
 struct bed {
@@ -22,7 +26,9 @@ struct bed {
     struct fl_echo *echo[SERVERS];
     struct fl_discovery *discovery;
     struct fl_hand *hand;
+    pthread_rwlock_t lock; /* of mgr: nothing may be asked of one that was closed */
     struct fl_connmgr *mgr;
+    atomic_uint closing; /* managers, of which somebody may still hold something */
     struct fl_task task;
     struct fl_timer churn;
     sem_t done;
@@ -32,7 +38,7 @@ struct bed {
 };
 
 static struct bed bed;
-static unsigned rounds = 100; /* of each thread */
+static unsigned seconds; /* 0: ROUNDS */
 
 static void post(void *arg) {
     FL_UNUSED(arg);
@@ -95,13 +101,22 @@ static void on_answer(void *arg, const struct fl_call_result *result) {
     atomic_fetch_add(&bed.calls, 1);
 }
 
+static void ask_async(const char *service, void *again);
+
 /* The callback of an asynchronous request asks again from within, and lets go. */
 static void on_conns(void *arg, const struct fl_error *why, struct fl_conns *conns) {
-    struct fl_connmgr *again = arg;
     atomic_fetch_add(&bed.ended, 1);
-    if (again && fl_connmgr_get_conns_async(again, "a", 0, on_conns, NULL, NULL) == 0)
-        atomic_fetch_add(&bed.started, 1);
     if (!why) fl_conns_deinit(conns);
+    /* Who is replaced waits for the loop, which must not wait for him. */
+    if (arg && pthread_rwlock_tryrdlock(&bed.lock) == 0) {
+        ask_async("a", NULL);
+        pthread_rwlock_unlock(&bed.lock);
+    }
+}
+
+static void ask_async(const char *service, void *again) {
+    if (fl_connmgr_get_conns_async(bed.mgr, service, 5000, on_conns, again, NULL) == 0)
+        atomic_fetch_add(&bed.started, 1);
 }
 
 static unsigned call_each(const struct fl_conns *conns) {
@@ -116,29 +131,71 @@ static unsigned call_each(const struct fl_conns *conns) {
     return started;
 }
 
-static void *ask(void *arg) {
+static uint64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool goes_on(unsigned round, uint64_t started_ms) {
+    return seconds ? now_ms() - started_ms < (uint64_t)seconds * 1000 : round < ROUNDS;
+}
+
+/* What it was given it may hold for longer than there is the manager. */
+static unsigned ask_once(unsigned i) {
     static const char *const services[SERVICES] = {"a", "a:grpc"};
+    const char *service = services[i % SERVICES];
+    struct fl_conns conns = {.conn = NULL};
+    struct fl_conn *conn = NULL;
+    pthread_rwlock_rdlock(&bed.lock);
+    int rc = fl_connmgr_get_conns(bed.mgr, service, 5000, &conns, NULL);
+    if (i % 10 == 0 && fl_connmgr_get_conn(bed.mgr, service, 10, &conn, NULL) != 0) conn = NULL;
+    if (i % 7 == 0) ask_async(service, &bed);
+    if (i % 20 == 0) fl_connmgr_set_channel_options(bed.mgr, &(struct fl_channel_options){0});
+    pthread_rwlock_unlock(&bed.lock);
+    unsigned calls = rc == 0 ? call_each(&conns) : 0;
+    fl_conns_deinit(&conns);
+    fl_conn_unref(conn);
+    return calls;
+}
+
+static void *ask(void *arg) {
     unsigned *calls = arg;
-    for (unsigned i = 0; i < rounds; i++) {
-        const char *service = services[i % SERVICES];
-        struct fl_conns conns;
-        struct fl_conn *conn;
-        if (fl_connmgr_get_conns(bed.mgr, service, 5000, &conns, NULL) == 0) {
-            *calls += call_each(&conns);
-            fl_conns_deinit(&conns);
-        }
-        if (i % 10 == 0 && fl_connmgr_get_conn(bed.mgr, service, 10, &conn, NULL) == 0)
-            fl_conn_unref(conn);
-        if (i % 7 == 0 &&
-            fl_connmgr_get_conns_async(bed.mgr, service, 5000, on_conns, bed.mgr, NULL) == 0)
-            atomic_fetch_add(&bed.started, 1);
-        if (i % 20 == 0) fl_connmgr_set_channel_options(bed.mgr, &(struct fl_channel_options){0});
+    uint64_t started_ms = now_ms();
+    for (unsigned i = 0; goes_on(i, started_ms); i++) *calls += ask_once(i);
+    return NULL;
+}
+
+static void manager_closed(void *arg) {
+    FL_UNUSED(arg);
+    atomic_fetch_sub(&bed.closing, 1);
+}
+
+static void open_manager(void) {
+    const struct fl_connmgr_options options = {.scheme = "hand"};
+    assert_int_equal(fl_connmgr_new(bed.discovery, &options, &bed.mgr, NULL), 0);
+}
+
+/* Closed with requests waiting, calls under way and handles in many hands. */
+static void close_manager(void) {
+    atomic_fetch_add(&bed.closing, 1);
+    fl_connmgr_close(bed.mgr, manager_closed, NULL);
+}
+
+static void *renew(void *arg) {
+    FL_UNUSED(arg);
+    while (!atomic_load(&bed.stop)) {
+        nanosleep(&(struct timespec){.tv_nsec = RENEW_MS * 1000000L}, NULL);
+        pthread_rwlock_wrlock(&bed.lock);
+        close_manager();
+        open_manager();
+        pthread_rwlock_unlock(&bed.lock);
     }
     return NULL;
 }
 
 static void start(void) {
-    const struct fl_connmgr_options options = {.scheme = "hand"};
+    pthread_rwlockattr_t attr; /* eight who read leave no gap for one who writes */
     fl_log_configure(&(struct fl_log_options){.level = FL_LOG_OFF});
     assert_int_equal(sem_init(&bed.done, 0, 0), 0);
     assert_int_equal(fl_runtime_new(NULL, &bed.server_runtime, NULL), 0);
@@ -148,33 +205,40 @@ static void start(void) {
     assert_int_equal(fl_discovery_open(bed.runtime->io, &bed.discovery, NULL), 0);
     bed.hand = fl_hand_new();
     assert_int_equal(fl_discovery_take_provider(bed.discovery, fl_hand_provider(bed.hand)), 0);
-    assert_int_equal(fl_connmgr_new(bed.discovery, &options, &bed.mgr, NULL), 0);
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    assert_int_equal(pthread_rwlock_init(&bed.lock, &attr), 0);
+    pthread_rwlockattr_destroy(&attr);
+    open_manager();
     on_loop(bed.runtime, start_churn, 1);
 }
 
 static void stop(void) {
-    fl_connmgr_close(bed.mgr, post, NULL);
-    sem_wait(&bed.done);
+    close_manager();
+    while (atomic_load(&bed.closing) > 0) sched_yield();
     fl_discovery_close(bed.discovery, post, NULL);
     sem_wait(&bed.done);
     on_loop(bed.server_runtime, kill_echoes, SERVERS);
     fl_runtime_free(bed.runtime);
     fl_runtime_free(bed.server_runtime);
     sem_destroy(&bed.done);
+    pthread_rwlock_destroy(&bed.lock);
 }
 
 static void test_C17_threads_ask_call_and_let_go_while_endpoints_change(void **state) {
     FL_UNUSED(state);
-    pthread_t threads[THREADS];
+    pthread_t threads[THREADS], renewing;
     unsigned calls[THREADS] = {0}, total = 0;
     start();
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, ask, &calls[i]), 0);
+    assert_int_equal(pthread_create(&renewing, NULL, renew, NULL), 0);
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
         total += calls[i];
     }
     atomic_store(&bed.stop, true);
+    pthread_join(renewing, NULL);
     sem_wait(&bed.done);
     /* The last conns may be held by nobody but the manager; closing ends what still waits. */
     while (atomic_load(&bed.calls) < total) sched_yield();
@@ -185,7 +249,7 @@ static void test_C17_threads_ask_call_and_let_go_while_endpoints_change(void **s
 }
 
 int main(int argc, char **argv) {
-    if (argc > 1) rounds = (unsigned)strtoul(argv[1], NULL, 10);
+    if (argc > 1) seconds = (unsigned)strtoul(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_C17_threads_ask_call_and_let_go_while_endpoints_change),
     };
