@@ -67,7 +67,7 @@ void chatter_start(struct chatter *chatter) {
     chatter->count = (unsigned)plan_draw(chatter->random, 1, MESSAGES_MAX);
     chatter->written = chatter->heard = 0;
     oracle_call_started(chatter->oracle, &chatter->judged);
-    chatter->judged.stream = true;
+    chatter->judged.excused = true;
     int rc =
         fl_call_start(chatter->channel, METHOD, &options, &events, chatter, &chatter->call, NULL);
     FL_ASSERT(rc == 0);

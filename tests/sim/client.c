@@ -6,8 +6,9 @@
 
 #include "registry/discovery.h"
 
-#define AGE_SLACK_MS 3000 /* the tick that carries staleness, and the way of a byte */
-#define DEAF_AFTER   3
+#define AGE_SLACK_MS  3000 /* the tick that carries staleness, and the way of a byte */
+#define DEAF_AFTER    3
+#define HOUSE_IDLE_MS 2000 /* nobody listens at the addresses here */
 
 static void start(struct client *client);
 static void go_on_closing(struct client *client);
@@ -224,9 +225,14 @@ static void on_closed(void *arg) {
     if (!client->over) start(client);
 }
 
-/* Discovery is closed when no subscription is left. */
+static bool has_manager(const struct client *client) {
+    return client->in->plan->traits[PLAN_TRAIT_MANAGER];
+}
+
+/* Discovery is closed when no subscription is left, and no manager. */
 static void go_on_closing(struct client *client) {
-    if (!client->closing || client_subscriptions(client)) return;
+    if (!client->closing || client_subscriptions(client) || !house_is_closed(&client->house))
+        return;
     client->closes++;
     fl_discovery_close(client->discovery, on_closed, client);
 }
@@ -241,6 +247,7 @@ void client_restart(struct client *client) {
     client->closing = true;
     client->happenings++;
     for (unsigned i = 0; i < client->in->plan->services; i++) unsubscribe(&client->services[i]);
+    house_close(&client->house);
     go_on_closing(client);
 }
 
@@ -256,6 +263,8 @@ static void start(struct client *client) {
     FL_ASSERT(rc == 0);
     client->started_ms = client->disturbed_ms = fl_io_now_ms(in->io);
     story_tell(in->story, client->who, "starts");
+    if (has_manager(client)) house_open(&client->house, client->discovery);
+    client_ask(client, client->asking);
     for (unsigned i = 0; i < in->plan->services; i++) {
         struct client_subscription *s = &client->services[i];
         if (older)
@@ -264,6 +273,35 @@ static void start(struct client *client) {
             view_begin_now(&s->view);
         if (s->wanted) subscribe(client, i);
     }
+}
+
+void client_renew(struct client *client) { house_renew(&client->house); }
+
+void client_ask(struct client *client, bool active) {
+    client->asking = active;
+    if (has_manager(client)) house_go_on(&client->house, active && !client->closing);
+}
+
+static void on_house_closed(void *arg) { go_on_closing(arg); }
+
+static void prepare_house(struct client *client) {
+    static const struct house_name names[] = {{"echo-0", HOUSE_SERVICE},
+                                              {"echo-0:grpc", HOUSE_SERVICE},
+                                              {"default/echo-1:80", HOUSE_SERVICE},
+                                              {"echo-1:9", HOUSE_NO_PORT},
+                                              {"none", HOUSE_NO_SERVICE}};
+    const struct client_world *in = client->in;
+    const struct house_world house = {.io = in->io,
+                                      .plan = in->plan,
+                                      .plant = in->plant,
+                                      .verdict = in->verdict,
+                                      .story = in->story,
+                                      .idle_ms = HOUSE_IDLE_MS,
+                                      .on_closed = on_house_closed,
+                                      .arg = client,
+                                      .names = names,
+                                      .name_count = FL_COUNT(names)};
+    house_init(&client->house, &house);
 }
 
 static void write_kubeconfig(const struct client *client) {
@@ -293,6 +331,7 @@ void client_init(struct client *client, const struct client_world *in, unsigned 
         client->services[i].view.confused = in->plant == PLANT_CONFUSE;
     }
     write_kubeconfig(client);
+    prepare_house(client);
     start(client);
 }
 
@@ -301,4 +340,5 @@ void client_deinit(struct client *client) {
         forget_sets(&client->services[i]);
         view_deinit(&client->services[i].view);
     }
+    house_deinit(&client->house);
 }

@@ -5,6 +5,7 @@
 #ifndef FL_TEST_CLIENT_H
 #define FL_TEST_CLIENT_H
 
+#include "house.h"
 #include "plan.h"
 #include "plant.h"
 #include "switchboard.h"
@@ -44,10 +45,11 @@ struct client {
     char who[24], kubeconfig[24], snapshot[24];
     struct fl_discovery *discovery; /* NULL: not running */
     struct client_subscription services[PLAN_SERVICES_MAX];
+    struct house house;  /* of a manager, where there is one */
     unsigned closes;     /* callbacks still to come */
     uint64_t sets;       /* seen so far */
     uint64_t happenings; /* sets, troubles, starts and ends so far */
-    bool closing, over;
+    bool closing, over, asking;
     uint64_t started_ms;
     uint64_t disturbed_ms; /* when it last began something new: started, subscribed */
 };
@@ -58,6 +60,9 @@ void client_deinit(struct client *client); /* it is closed */
 void client_subscribe(struct client *client, unsigned service);
 void client_unsubscribe(struct client *client, unsigned service);
 void client_restart(struct client *client);
+/* Another manager, if it has one; and those who ask it go on, or rest. */
+void client_renew(struct client *client);
+void client_ask(struct client *client, bool active);
 void client_close(struct client *client);
 bool client_is_closed(const struct client *client);
 size_t client_subscriptions(const struct client *client);

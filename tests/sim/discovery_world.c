@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "client.h"
+#include "leftovers.h"
 #include "mirror.h"
 #include "sim/apiserver.h"
 #include "town.h"
@@ -60,6 +61,7 @@ struct discovery_world {
     uint64_t judged_at; /* happenings that `well` was said of, and 1 */
     bool well;
     unsigned closes;
+    size_t timers; /* that the world itself keeps */
 };
 
 /* --- outages --- */
@@ -85,7 +87,8 @@ static void judge_outage(struct discovery_world *w) {
         story_tell(&w->story, "outage",
                    "client %u dialled %" PRIu64 " times in %" PRIu64 " s, %" PRIu64 " are allowed",
                    i, dials, (now - count->since_ms) / 1000, allowed);
-        if (client_subscriptions(&w->clients[i]) == 0 ||
+        /* Who asks a manager begins something new all the time. */
+        if (client_subscriptions(&w->clients[i]) == 0 || w->plan->traits[PLAN_TRAIT_MANAGER] ||
             w->clients[i].disturbed_ms + RAMP_MS > count->since_ms)
             continue;
         if (dials > allowed)
@@ -172,6 +175,8 @@ static void obey_for_client(struct discovery_world *w, const struct order *order
         client_subscribe(client, order->service);
     else if (order->kind == ORDER_UNSUBSCRIBE)
         client_unsubscribe(client, order->service);
+    else if (order->kind == ORDER_RENEW)
+        client_renew(client);
     else
         client_restart(client);
 }
@@ -187,6 +192,7 @@ static void obey(struct discovery_world *w, const struct order *order) {
     case ORDER_SUBSCRIBE:
     case ORDER_UNSUBSCRIBE:
     case ORDER_RESTART:
+    case ORDER_RENEW:
         obey_for_client(w, order);
         break;
     case ORDER_FLIP:
@@ -272,8 +278,10 @@ static bool is_ill(void *arg) { return !is_well(arg); }
 /* --- the story --- */
 
 static void live_through_orders(struct discovery_world *w) {
+    for (unsigned i = 0; i < w->plan->clients; i++) client_ask(&w->clients[i], true);
     fl_world_run_ms(w->world, w->plan->faults_ms + 1);
     heal(w);
+    for (unsigned i = 0; i < w->plan->clients; i++) client_ask(&w->clients[i], false);
     town_settle(&w->town);
     for (int i = 0; i < SERVERS; i++) fl_apiserver_heal(w->servers[i]);
     fl_io_timer_clear(w->io, &w->eager_timer);
@@ -322,6 +330,7 @@ static void start_world(struct discovery_world *w, const struct world_watcher *w
     int rc = fl_world_new(&options, &w->world);
     FL_ASSERT(rc == 0);
     w->io = fl_world_io(w->world);
+    w->timers = w->io->timers.reserved;
     w->story = (struct story){w->io, watcher->story, watcher->arg};
     w->verdict.story = &w->story;
     fl_world_observe(w->world, watcher->raw, watcher->arg);
@@ -433,8 +442,6 @@ static void finish(struct discovery_world *w) {
     for (int i = 0; i < SERVERS; i++) fl_apiserver_close(w->servers[i], on_closed, w);
     wait_closed(w, "an API server");
     fl_world_run_ms(w->world, 2000); /* the network's last words */
-    if (fl_world_open_socks(w->world))
-        verdict_broken(&w->verdict, BREACH_LIFE, "sockets were left open");
     for (unsigned i = 0; i < w->plan->clients; i++) client_deinit(&w->clients[i]);
     for (int i = 0; i < MIRRORS; i++) mirror_deinit(&w->mirrors[i]);
     truth_deinit(&w->truth);
@@ -443,6 +450,7 @@ static void finish(struct discovery_world *w) {
     fl_io_timer_deinit(w->io, &w->heal_timer);
     fl_io_timer_deinit(w->io, &w->look_timer);
     fl_io_timer_deinit(w->io, &w->eager_timer);
+    leftovers_judge(w->world, w->timers, w->plant, &w->verdict);
     switchboard_deinit(&w->board);
 }
 
@@ -451,7 +459,10 @@ static void report(const struct discovery_world *w, struct world_result *out) {
         out->dials += w->board.lines[i].dials;
         out->requests += w->board.lines[i].requests;
     }
-    for (unsigned i = 0; i < w->plan->clients; i++) out->sets += w->clients[i].sets;
+    for (unsigned i = 0; i < w->plan->clients; i++) {
+        out->sets += w->clients[i].sets;
+        out->given += w->clients[i].house.given;
+    }
     for (int i = 0; i < MIRRORS; i++) out->changes += w->mirrors[i].changes;
     out->breach = w->verdict.breach;
     out->trace = fl_world_trace(w->world);

@@ -62,6 +62,8 @@ static void count(struct job *job, const struct plan *plan, const struct world_r
     t->picks += r->picks;
     t->unjudged += r->unjudged;
     t->idles += r->idles;
+    t->given += r->given;
+    t->refused += r->refused;
     if (r->converged_ms <= t->converged_ms_max) return;
     t->converged_ms_max = r->converged_ms;
     t->converged_seed = plan->seed;
@@ -117,6 +119,8 @@ static void add(struct jobs_totals *t, const struct jobs_totals *more) {
     t->picks += more->picks;
     t->unjudged += more->unjudged;
     t->idles += more->idles;
+    t->given += more->given;
+    t->refused += more->refused;
     if (more->converged_ms_max <= t->converged_ms_max) return;
     t->converged_ms_max = more->converged_ms_max;
     t->converged_seed = more->converged_seed;

@@ -28,6 +28,7 @@ struct jobs_failure {
 struct jobs_totals {
     uint64_t worlds, whole, replays, failures, virtual_ms;
     uint64_t sets, changes, requests, calls, succeeded, failed, cancelled, picks, unjudged, idles;
+    uint64_t given, refused;
     uint64_t converged_ms_max, converged_seed;
 };
 

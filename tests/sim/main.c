@@ -14,6 +14,7 @@
 
 #include <fairlead/log.h>
 
+#include "heap.h"
 #include "jobs.h"
 #include "shrink.h"
 #include "soak.h"
@@ -84,9 +85,10 @@ static void print_summary(const struct jobs_result *r) {
            t->worlds, t->whole, t->replays, t->failures, (double)t->virtual_ms / 3.6e6);
     printf("changes %" PRIu64 "  requests %" PRIu64 "  sets %" PRIu64 "  calls %" PRIu64
            " (ok %" PRIu64 ", excused %" PRIu64 ", cancelled %" PRIu64 ")  picks %" PRIu64
-           " (unjudged %" PRIu64 ")  idle %" PRIu64 "\n",
+           " (unjudged %" PRIu64 ")  idle %" PRIu64 "  handles %" PRIu64
+           " (refused when gone: %" PRIu64 ")\n",
            t->changes, t->requests, t->sets, t->calls, t->succeeded, t->failed, t->cancelled,
-           t->picks, t->unjudged, t->idles);
+           t->picks, t->unjudged, t->idles, t->given, t->refused);
     printf("slowest to the truth %.1f s (seed %" PRIu64
            ")  %.1f s  %.0f worlds/s, %.0f a second of one core\n",
            (double)t->converged_ms_max / 1000, t->converged_seed, r->seconds, runs / r->seconds,
@@ -134,7 +136,10 @@ static int run_planted(const struct options *o) {
     }
     plan_make(&plan, result.failures[0].seed, o->jobs.choice);
     world_run(&plan, &watcher, &found);
-    shrink_and_tell(&plan, o->jobs.plant, &found);
+    if (found.breach)
+        shrink_and_tell(&plan, o->jobs.plant, &found);
+    else
+        found.breach = result.failures[0].breach; /* seen in its second run only */
     printf("planted: %s; found as \"%s\" in world %" PRIu64 "\n", plants[o->jobs.plant].text,
            breach_name(found.breach), result.totals.worlds);
     return found.breach == wanted ? 0 : 1;
@@ -221,6 +226,7 @@ int main(int argc, char **argv) {
         if (!setting(&o, argv[i], i + 1 < argc ? argv[i + 1] : NULL)) return usage();
         i++;
     }
+    heap_watch();
     fl_log_configure(&quiet);
     const struct soak_options soak = {o.jobs.from, o.minutes ? o.minutes : 60 * o.hours, o.rate};
     if (o.soak) return soak_run(&soak);

@@ -66,9 +66,10 @@ static void list_pods(struct oracle *o, struct fl_set *set) {
         if (!o->pods[i].listed) o->pods[i].usable_since_ms = 0;
 }
 
-static bool had_a_steady_pod(const struct oracle *o, uint64_t started_ms) {
+static bool had_a_steady_pod(const struct oracle *o, uint64_t started_ms, const uint8_t *uid) {
     for (size_t i = 0; i < o->pod_count; i++) {
         const struct oracle_pod *pod = &o->pods[i];
+        if (uid && memcmp(pod->uid, uid, 16) != 0) continue;
         if (!pod->ready_since_ms || !pod->usable_since_ms) continue;
         uint64_t since = FL_MAX(pod->ready_since_ms, pod->usable_since_ms);
         if (since + FL_ORACLE_STEADY_MS <= started_ms) return true;
@@ -99,8 +100,7 @@ struct search {
     bool found, usable;
 };
 
-/* "address:port" */
-static bool is_at(const struct fl_endpoint *endpoint, const char *peer) {
+bool oracle_is_at(const struct fl_endpoint *endpoint, const char *peer) {
     size_t n = strlen(endpoint->address);
     return strncmp(peer, endpoint->address, n) == 0 && peer[n] == ':' &&
            strtoul(peer + n + 1, NULL, 10) == endpoint->port;
@@ -108,7 +108,7 @@ static bool is_at(const struct fl_endpoint *endpoint, const char *peer) {
 
 static void search_endpoint(void *arg, const struct fl_endpoint *endpoint) {
     struct search *search = arg;
-    if (!is_at(endpoint, search->peer)) return;
+    if (!oracle_is_at(endpoint, search->peer)) return;
     search->found = true;
     search->usable |= fl_set_usable(search->set, endpoint);
 }
@@ -147,6 +147,28 @@ void oracle_pick(struct oracle *o, uint64_t version, const char *peer) {
     o->unjudged++;
 }
 
+struct pod_search {
+    const char *peer;
+    const uint8_t *uid;
+    bool found;
+};
+
+static void search_pod(void *arg, const struct fl_endpoint *endpoint) {
+    struct pod_search *search = arg;
+    search->found |=
+        oracle_is_at(endpoint, search->peer) && memcmp(endpoint->uid, search->uid, 16) == 0;
+}
+
+bool oracle_has(const struct oracle *o, uint64_t version, const char *peer, const uint8_t uid[16]) {
+    struct pod_search search = {peer, uid, false};
+    for (size_t i = o->set_count; i-- > 0 && fl_set_version(o->sets[i]) >= version;) {
+        if (fl_set_version(o->sets[i]) != version) continue;
+        fl_set_each(o->sets[i], search_pod, &search);
+        return search.found;
+    }
+    return true;
+}
+
 /* --- calls --- */
 
 void oracle_call_started(struct oracle *o, struct oracle_call *call) {
@@ -166,15 +188,23 @@ void oracle_call_ended(struct oracle *o, struct oracle_call *call,
     o->ended++;
     o->succeeded += result->status == FL_STATUS_OK;
     o->cancelled += call->cancelled;
-    if (result->status == FL_STATUS_OK || call->cancelled) return;
+    o->refused += call->hopeless;
+    if (result->status == FL_STATUS_OK || call->cancelled || call->hopeless) return;
     o->failed++;
-    if (!o->violence && !call->stream && had_a_steady_pod(o, call->started_ms))
+    if (!o->violence && !call->excused && had_a_steady_pod(o, call->started_ms, call->uid))
         verdict_broken(o->verdict, BREACH_CALL,
                        "a call failed with %s (%s, peer %s) though a pod was there all the time",
                        fl_status_name(result->status), result->message, result->peer);
 }
 
 /* --- truth --- */
+
+bool oracle_knows_ports(const struct oracle *o) {
+    struct fl_set *whole = fl_set_whole(o->sets[o->set_count - 1]), *view;
+    if (fl_set_select_first(whole, ORACLE_EXCLUDED_PORT, NULL, &view, NULL) != 0) return false;
+    fl_set_unref(view);
+    return true;
+}
 
 struct comparison {
     const struct oracle *oracle;
@@ -189,7 +219,9 @@ static const struct fl_entry *truth_of(const struct oracle *o, const char *addre
     for (size_t i = 0; i < slices->count; i++) {
         const struct fl_object *slice = slices->items[i];
         if (!fl_str_eq(slice->identity->service, fl_str_of(o->service))) continue;
-        *port = slice->facts->ports[0].target_port;
+        for (size_t j = 0; j < slice->facts->port_count; j++)
+            if (fl_str_eq(slice->facts->ports[j].name, FL_STR("grpc")))
+                *port = slice->facts->ports[j].target_port;
         for (size_t j = 0; j < slice->entry_count; j++)
             if (fl_str_eq(slice->entries[j].pod->address, fl_str_of(address)))
                 return &slice->entries[j];

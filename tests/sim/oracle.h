@@ -27,8 +27,9 @@
 #include "sim/world.h"
 #include "verdict.h"
 
-#define FL_ORACLE_STEADY_MS 1500
-#define FL_ORACLE_SHARE_MS  5000
+#define FL_ORACLE_STEADY_MS  1500
+#define FL_ORACLE_SHARE_MS   5000
+#define ORACLE_EXCLUDED_PORT 10001 /* that a manager never means */
 
 struct oracle_pod { /* one that was ready or usable at least once */
     uint8_t uid[16];
@@ -53,13 +54,17 @@ struct oracle {
     size_t pod_count, pod_cap;
 
     uint64_t picks, unjudged;
-    uint64_t calls, ended, succeeded, failed, cancelled;
+    uint64_t calls, ended, succeeded, failed, cancelled, refused;
 };
 
 struct oracle_call {
     uint64_t started_ms;
     bool active, cancelled;
-    bool stream; /* it may end with the pod that it talked to, so 5 does not hold */
+    /* 5 does not hold: a stream ends with its pod; while the Service is not known, nobody knows
+     * which of its ports is meant. */
+    bool excused;
+    const uint8_t *uid; /* 5 is about this pod alone; NULL: any. Borrowed while it is open */
+    bool hopeless;      /* it cannot succeed, and nobody expects it to */
 };
 
 void oracle_init(struct oracle *o, struct fl_world *world, struct fl_sim *sim, const char *service,
@@ -68,11 +73,17 @@ void oracle_deinit(struct oracle *o);
 
 void oracle_set(struct oracle *o, struct fl_set *set, const struct fl_error *trouble);
 void oracle_pick(struct oracle *o, uint64_t version, const char *peer);
+/* Does the set of this version have that pod there? True also if the subscriber skipped it. */
+bool oracle_has(const struct oracle *o, uint64_t version, const char *peer, const uint8_t uid[16]);
 void oracle_call_started(struct oracle *o, struct oracle_call *call);
 void oracle_call_ended(struct oracle *o, struct oracle_call *call,
                        const struct fl_call_result *result);
+/* `peer`: "address:port". */
+bool oracle_is_at(const struct fl_endpoint *endpoint, const char *peer);
 /* Endpoints of the newest set that may take calls. */
 size_t oracle_usable(const struct oracle *o);
+/* Does the subscriber know the Service, so that a port can be chosen that was not named? */
+bool oracle_knows_ports(const struct oracle *o);
 /* Is the newest set what the cluster says? `why` (of VERDICT_TEXT_MAX): what differs. */
 bool oracle_converged(const struct oracle *o, char *why);
 

@@ -44,12 +44,34 @@ static void make_traits(struct plan *plan, struct fl_random *r) {
         [PLAN_TRAIT_FEW_ADDRESSES] = 50, [PLAN_TRAIT_VIOLENCE] = 25,
         [PLAN_TRAIT_IDLE] = 50,          [PLAN_TRAIT_STREAMS] = 40,
     };
-    for (int i = 0; i < PLAN_TRAITS; i++) plan->traits[i] = plan_chance(r, percents[i]);
+    for (int i = 0; i < PLAN_TRAIT_MANAGER; i++) plan->traits[i] = plan_chance(r, percents[i]);
     if (plan->kind == PLAN_DISCOVERY)
         plan->traits[PLAN_TRAIT_VIOLENCE] = plan->traits[PLAN_TRAIT_IDLE] =
             plan->traits[PLAN_TRAIT_STREAMS] = false;
     if (plan->kind == PLAN_WHOLE)
         plan->traits[PLAN_TRAIT_SNAPSHOT] = plan->traits[PLAN_TRAIT_HTTP2] = false;
+}
+
+/* From MANAGER on traits are drawn from a source of their own: what else happens in a world does
+ * not depend on them. */
+static void make_manager(struct plan *plan) {
+    struct fl_random r = {plan->seed ^ UINT64_C(0x6d616e6167657273)};
+    bool whole = plan->kind == PLAN_WHOLE;
+    bool *traits = plan->traits;
+    traits[PLAN_TRAIT_MANAGER] = plan_chance(&r, whole ? 60 : 20);
+    traits[PLAN_TRAIT_HEALTH] = plan_chance(&r, 35) && whole;
+    traits[PLAN_TRAIT_RETRIES] = plan_chance(&r, 35) && whole;
+    traits[PLAN_TRAIT_PLAIN] = plan_chance(&r, 35) && whole;
+    traits[PLAN_TRAIT_RESTLESS] = plan_chance(&r, 50) && traits[PLAN_TRAIT_IDLE];
+    if (!traits[PLAN_TRAIT_MANAGER]) return;
+    for (uint64_t n = plan_draw(&r, 0, 2); n > 0; n--)
+        add(plan, (struct order){.kind = ORDER_RENEW,
+                                 .at_ms = plan_draw(&r, 100, plan->faults_ms),
+                                 .client = (unsigned)fl_random_below(&r, plan->clients)});
+    if (whole && plan_chance(&r, 40))
+        add(plan, (struct order){.kind = ORDER_PORTS,
+                                 .at_ms = plan_draw(&r, 100, plan->faults_ms),
+                                 .for_ms = (uint32_t)plan_draw(&r, 0, 1500)});
 }
 
 /* --- what goes wrong with the API server, in both kinds --- */
@@ -193,6 +215,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_choice choice) {
         make_whole(plan, &r);
     else
         make_discovery(plan, &r);
+    make_manager(plan);
 }
 
 /* --- parts --- */
@@ -219,8 +242,8 @@ void plan_say(const struct plan *plan, size_t part, char *out, size_t size) {
         return;
     }
     const struct order *o = &plan->orders[part - 1 - PLAN_TRAITS];
-    bool of_client =
-        o->kind == ORDER_SUBSCRIBE || o->kind == ORDER_UNSUBSCRIBE || o->kind == ORDER_RESTART;
+    bool of_client = o->kind == ORDER_SUBSCRIBE || o->kind == ORDER_UNSUBSCRIBE ||
+                     o->kind == ORDER_RESTART || o->kind == ORDER_RENEW;
     size_t n =
         (size_t)snprintf(out, size, "%7.3f s  %s", (double)o->at_ms / 1000, order_texts[o->kind]);
     if (o->kind == ORDER_FAULT)

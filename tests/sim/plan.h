@@ -35,7 +35,12 @@ enum plan_kind { PLAN_WHOLE, PLAN_DISCOVERY };
     X(FEW_ADDRESSES, "pods get addresses of others that are gone")                                 \
     X(VIOLENCE, "pods are killed and cut off")                                                     \
     X(IDLE, "channels go idle after a moment")                                                     \
-    X(STREAMS, "some talk in both directions")
+    X(STREAMS, "some talk in both directions")                                                     \
+    X(MANAGER, "some hold connections of a connection manager")                                    \
+    X(HEALTH, "pods are asked for their health")                                                   \
+    X(RETRIES, "calls are tried again by a policy, or hedged")                                     \
+    X(PLAIN, "some ask by plain HTTP")                                                             \
+    X(RESTLESS, "pods change whenever a channel goes idle or wakes")
 
 enum plan_trait {
 #define PLAN_X(name, text) PLAN_TRAIT_##name,
@@ -70,7 +75,9 @@ enum plan_trait {
     X(KILL, "a pod is killed")                                                                     \
     X(POD_CUT, "all connections to a pod are reset")                                               \
     X(POD_SILENT, "nothing arrives from a pod or at it for a while")                               \
-    X(REST, "nobody calls for a while")
+    X(REST, "nobody calls for a while")                                                            \
+    X(PORTS, "the service has no port but the excluded one for a while")                           \
+    X(RENEW, "the connection manager is closed and another takes its place")
 
 enum order_kind {
 #define PLAN_X(name, text) ORDER_##name,

@@ -17,7 +17,18 @@
     X(DEAF, "deaf", WAIT, "a subscriber hears nothing after its third set")                        \
     X(EAGER, "eager", REQUESTS, "a client dials ten times a second while it is refused")           \
     X(LOST_CALL, "lost-call", CALL, "the fiftieth call never ends")                                \
-    X(NEVER_IDLE, "never-idle", CALL, "a channel does not become idle")
+    X(NEVER_IDLE, "never-idle", CALL, "a channel does not become idle")                            \
+    X(ASTRAY, "astray", CALL, "the fiftieth call goes to an address that no set has")              \
+    X(TWICE, "twice", CALL, "a call ends twice")                                                   \
+    X(OTHER_POD, "other-pod", HANDLE, "calls by handles go wherever the channel likes")            \
+    X(OLD_HANDLE, "old-handle", HANDLE, "what was given once is given again, there or not")        \
+    X(TWO_HANDLES, "two-handles", HANDLE, "an endpoint gets another handle while it has one")      \
+    X(FEW_HANDLES, "few-handles", HANDLE, "one endpoint is left out when all are asked for")       \
+    X(TELL_TWICE, "tell-twice", HANDLE, "the name of a service is told twice")                     \
+    X(LOSE_HANDLE, "lose-handle", LIFE, "a handle is never let go of")                             \
+    X(LEAVE_SOCK, "leave-sock", LIFE, "a connection is left open")                                 \
+    X(LEAVE_TIMER, "leave-timer", LIFE, "a timer is left behind")                                  \
+    X(LUCK, "luck", REPLAY, "what happens depends on more than the seed")
 
 enum plant {
 #define PLANT_X(name, label, breach, text) PLANT_##name,

@@ -17,6 +17,8 @@
     X(WAIT, "wait", "no wait is without end: after the last fault the truth is known in time")     \
     X(REQUESTS, "requests", "a long outage costs the server one attempt per cap and client")       \
     X(CALL, "call", "no call is lost, and none goes where it must not go")                         \
+    X(HANDLE, "handle",                                                                            \
+      "a handle is of an endpoint that is there, and calls by it go nowhere else")                 \
     X(LIFE, "life", "what is closed is silent, ends in time and leaves nothing open")              \
     X(REPLAY, "replay", "the same seed gives the same world")
 

@@ -5,24 +5,22 @@
  * SETTLE_MS the subscriber must know the truth and calls must succeed. */
 #include "whole_world.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
-#include "base/alloc.h"
+#include "caller.h"
 #include "channel/channel.h"
 #include "chatter.h"
+#include "deployment.h"
+#include "house.h"
+#include "leftovers.h"
 #include "oracle.h"
 #include "plan.h"
 #include "registry/discovery.h"
 #include "switchboard.h"
+#include "truth.h"
 
-#define SERVICE    "echo"
-#define API_PORT   6443
 #define TARGET     "kubernetes:///default/echo:grpc"
-#define POD_PORT   50051
-#define API        "127.0.0.1:6443"
 #define DIALLED    "10.0.0.0:6443" /* by way of the switchboard */
-#define METHOD     "/grpc.examples.echo.Echo/UnaryEcho"
 #define CHANNELS   2
 #define CHATTERS   2 /* where there are any */
 #define PEERS_MAX  16
@@ -31,15 +29,13 @@
 #define LOST_CALL  50    /* planted: which one */
 #define CALLING_MS 180000
 #define QUIET_MS   2000 /* the truth must stay known for so long */
+#define HEDGING                                                                                    \
+    "{\"methodConfig\":[{\"name\":[{}],\"hedgingPolicy\":{\"maxAttempts\":3,\"hedgingDelay\":"     \
+    "\"0.01s\",\"nonFatalStatusCodes\":[\"UNAVAILABLE\"]}}]}"
 
-struct caller {
+struct visitor {
     struct whole_world *in;
-    unsigned number, round;
-    struct fl_timer timer; /* the next call, or the cancelling of this one */
-    struct fl_call *call;
-    struct oracle_call judged;
-    char request[32];
-    size_t request_len;
+    struct caller caller;
 };
 
 struct talker {
@@ -67,15 +63,16 @@ struct whole_world {
     struct fl_world *world;
     struct fl_io *io;
     struct switchboard board;
-    struct fl_sim *sim;
+    struct deployment deployment;
     struct fl_discovery *discovery;
     struct fl_subscription *subscription;
     struct watched channels[CHANNELS];
     struct oracle oracle;
-    struct caller callers[PLAN_CALLERS_MAX];
+    struct truth truth; /* for its ambiguity alone */
+    struct visitor visitors[PLAN_CALLERS_MAX];
     struct talker talkers[CHATTERS];
-    struct fl_timer order_timer, heal_timer, service_timer, pod_timer, rest_timer;
-    char silent_pod[16]; /* its address, while pod_timer is set */
+    struct house house;
+    struct fl_timer order_timer, rest_timer;
     size_t next_order;
     uint64_t start_ms;
     uint32_t pause_ms_max;
@@ -83,68 +80,16 @@ struct whole_world {
     unsigned results;
     unsigned idles;  /* how often a channel became idle */
     unsigned closes; /* close callbacks still to come */
+    size_t timers;   /* that the world itself keeps */
 };
 
 /* --- orders --- */
 
-static void heal(struct whole_world *s) {
-    fl_io_timer_clear(s->io, &s->heal_timer);
-    fl_world_fault(s->world, FL_STR(API), FL_WORLD_OK);
-}
-
-static void run_heal(struct fl_timer *timer) {
-    heal(FL_CONTAINER(timer, struct whole_world, heal_timer));
-}
-
-static void api_fault(struct whole_world *s, enum fl_world_fault fault, uint32_t for_ms) {
-    fl_world_fault(s->world, FL_STR(API), fault);
-    fl_io_timer_set(s->io, &s->heal_timer, fl_io_now_ms(s->io) + for_ms);
-}
-
-static void make_service(struct whole_world *s) {
-    const struct fl_k8s_service_port port = {.name = FL_STR("grpc"),
-                                             .protocol = FL_STR("TCP"),
-                                             .port = FL_SIM_SERVICE_PORT,
-                                             .target_port = POD_PORT};
-    fl_io_timer_clear(s->io, &s->service_timer);
-    int rc =
-        fl_cluster_service(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE), &port, 1);
-    FL_ASSERT(rc == 0);
-}
-
-static void run_service(struct fl_timer *timer) {
-    make_service(FL_CONTAINER(timer, struct whole_world, service_timer));
-}
-
-static void delete_service(struct whole_world *s, uint32_t for_ms) {
-    int rc = fl_cluster_service_delete(fl_sim_cluster(s->sim), FL_STR("default"), FL_STR(SERVICE));
-    FL_ASSERT(rc == 0 || rc == FL_ENOT_FOUND); /* it is gone already */
-    fl_io_timer_set(s->io, &s->service_timer, fl_io_now_ms(s->io) + for_ms);
-}
-
-/* As after a restart of its node: what was connected before is gone. */
-static void heal_pod(struct whole_world *s) {
-    fl_io_timer_clear(s->io, &s->pod_timer);
-    fl_world_fault(s->world, fl_str_of(s->silent_pod), FL_WORLD_OK);
-    fl_world_cut(s->world, fl_str_of(s->silent_pod));
-}
-
-static void run_pod(struct fl_timer *timer) {
-    heal_pod(FL_CONTAINER(timer, struct whole_world, pod_timer));
-}
-
-static void silence_pod(struct whole_world *s, unsigned number, uint32_t for_ms) {
-    if (fl_timer_is_set(&s->pod_timer)) heal_pod(s);
-    snprintf(s->silent_pod, sizeof s->silent_pod, "127.1.0.%u", number);
-    fl_world_fault(s->world, fl_str_of(s->silent_pod), FL_WORLD_BLACKHOLE);
-    fl_io_timer_set(s->io, &s->pod_timer, fl_io_now_ms(s->io) + for_ms);
-}
+static bool has_manager(const struct whole_world *s) { return s->plan->traits[PLAN_TRAIT_MANAGER]; }
 
 static void rest(struct whole_world *s, uint32_t for_ms);
 
 static void obey(struct whole_world *s, const struct order *order) {
-    char address[32];
-    int rc = 0;
     char words[128];
     size_t part = PLAN_TRAITS + 1 + (size_t)(order - s->plan->orders);
     if (story_is_heard(&s->story)) {
@@ -152,52 +97,18 @@ static void obey(struct whole_world *s, const struct order *order) {
         story_tell(&s->story, "ORDER", "(%zu) %s", part, words);
     }
     switch (order->kind) {
-    case ORDER_ROLL:
-        rc = fl_sim_roll(s->sim, SERVICE, NULL);
-        break;
-    case ORDER_SCALE:
-        rc = fl_sim_scale(s->sim, SERVICE, order->count, NULL);
-        break;
-    case ORDER_SERVICE_DELETE:
-        delete_service(s, order->for_ms);
-        break;
-    case ORDER_CUT:
-        fl_world_cut(s->world, FL_STR(API));
-        break;
-    case ORDER_REFUSE:
-        fl_world_cut(s->world, FL_STR(API));
-        api_fault(s, FL_WORLD_REFUSE, order->for_ms);
-        break;
-    case ORDER_BLACKHOLE:
-        api_fault(s, FL_WORLD_BLACKHOLE, order->for_ms);
-        break;
-    case ORDER_FAULT:
-        fl_apiserver_fault(fl_sim_apiserver(s->sim), order->fault, order->count);
-        break;
-    case ORDER_END_WATCHES:
-        fl_apiserver_end_watches(fl_sim_apiserver(s->sim));
-        break;
-    case ORDER_COMPACT:
-        fl_cluster_compact(fl_sim_cluster(s->sim));
-        break;
-    case ORDER_KILL:
-        rc = fl_sim_kill(s->sim, SERVICE, NULL);
-        if (rc == FL_EEMPTY) rc = 0; /* nobody to kill */
-        break;
-    case ORDER_POD_CUT:
-        snprintf(address, sizeof address, "127.1.0.%u", order->count);
-        fl_world_cut(s->world, fl_str_of(address));
-        break;
-    case ORDER_POD_SILENT:
-        silence_pod(s, order->count, order->for_ms);
-        break;
     case ORDER_REST:
         rest(s, order->for_ms);
         break;
-    default: /* of worlds of discovery alone */
+    case ORDER_RENEW:
+        if (order->at_ms % 2)
+            house_renew(&s->house);
+        else
+            house_renew_soon(&s->house);
         break;
+    default:
+        deployment_obey(&s->deployment, order);
     }
-    FL_ASSERT(rc == 0);
 }
 
 static void run_orders(struct fl_timer *timer) {
@@ -214,59 +125,15 @@ static void run_orders(struct fl_timer *timer) {
 
 /* --- callers --- */
 
-static void pause_caller(struct caller *caller) {
-    struct whole_world *s = caller->in;
-    if (!s->calling) return;
-    fl_io_timer_set(s->io, &caller->timer,
-                    fl_io_now_ms(s->io) + fl_random_below(&s->random, s->pause_ms_max + 1));
-}
-
-static void on_result(void *arg, const struct fl_call_result *result) {
-    struct caller *caller = arg;
-    struct whole_world *s = caller->in;
+static void on_called(struct caller *caller, const struct fl_call_result *result) {
+    struct whole_world *s = FL_CONTAINER(caller, struct visitor, caller)->in;
     story_tell(&s->story, "caller", "%u round %u: %s %s %s", caller->number, caller->round,
                fl_status_name(result->status), result->peer, result->message);
-    if (result->status == FL_STATUS_OK &&
-        !fl_str_eq(fl_str_n(result->response, result->response_len),
-                   fl_str_n(caller->request, caller->request_len)))
-        verdict_broken(&s->verdict, BREACH_CALL, "an answer belongs to another call");
     if (s->plant == PLANT_LOST_CALL && ++s->results == LOST_CALL)
         caller->judged.active = false; /* and the oracle does not hear of it */
     else
         oracle_call_ended(&s->oracle, &caller->judged, result);
-    caller->call = NULL;
-    fl_io_timer_clear(s->io, &caller->timer);
-    pause_caller(caller);
-}
-
-static void start_call(struct caller *caller) {
-    struct whole_world *s = caller->in;
-    bool patient = plan_chance(&s->random, 20), fickle = plan_chance(&s->random, 3);
-    struct fl_call_options options = {.timeout_ms = patient ? 10000 : 5000,
-                                      .wait_for_ready = patient ? FL_WAIT_YES : FL_WAIT_NO};
-    struct fl_channel *channel = s->channels[caller->number % CHANNELS].channel;
-    int n = snprintf(caller->request + 2, sizeof caller->request - 2, "caller %u round %u",
-                     caller->number, ++caller->round);
-    caller->request[0] = 0x0a; /* EchoRequest {string message = 1} */
-    caller->request[1] = (char)n;
-    caller->request_len = (size_t)n + 2;
-    oracle_call_started(&s->oracle, &caller->judged);
-    int rc = fl_call_unary(channel, METHOD, caller->request, caller->request_len, &options,
-                           on_result, caller, &caller->call, NULL);
-    FL_ASSERT(rc == 0);
-    if (fickle)
-        fl_io_timer_set(s->io, &caller->timer,
-                        fl_io_now_ms(s->io) + fl_random_below(&s->random, 10));
-}
-
-static void run_caller(struct fl_timer *timer) {
-    struct caller *caller = FL_CONTAINER(timer, struct caller, timer);
-    if (!caller->judged.active) {
-        start_call(caller);
-    } else {
-        caller->judged.cancelled = true;
-        fl_call_cancel(caller->call);
-    }
+    if (s->calling) caller_go_on(caller, s->pause_ms_max);
 }
 
 static unsigned talkers(const struct whole_world *s) {
@@ -296,17 +163,18 @@ static void call_from_now_on(struct whole_world *s, uint32_t pause_ms_max) {
     s->calling = true;
     s->pause_ms_max = pause_ms_max;
     for (unsigned i = 0; i < s->plan->callers; i++)
-        if (!s->callers[i].judged.active) pause_caller(&s->callers[i]);
+        caller_go_on(&s->visitors[i].caller, pause_ms_max);
     for (unsigned i = 0; i < talkers(s); i++)
         if (!s->talkers[i].chatter.judged.active) pause_talker(&s->talkers[i]);
+    if (has_manager(s)) house_go_on(&s->house, true);
 }
 
 /* Calls under way go on. */
 static void call_no_more(struct whole_world *s) {
     s->calling = false;
-    for (unsigned i = 0; i < s->plan->callers; i++)
-        if (!s->callers[i].judged.active) fl_io_timer_clear(s->io, &s->callers[i].timer);
+    for (unsigned i = 0; i < s->plan->callers; i++) caller_stop(&s->visitors[i].caller);
     for (unsigned i = 0; i < talkers(s); i++) fl_io_timer_clear(s->io, &s->talkers[i].timer);
+    house_go_on(&s->house, false);
 }
 
 static void rest(struct whole_world *s, uint32_t for_ms) {
@@ -321,14 +189,15 @@ static void run_rest(struct fl_timer *timer) {
 
 static bool all_ended(void *arg) {
     struct whole_world *s = arg;
-    return s->oracle.calls == s->oracle.ended;
+    return s->oracle.calls == s->oracle.ended && !house_has_request(&s->house);
 }
 
 static void stop_calling(struct whole_world *s) {
     call_no_more(s);
     if (!fl_world_run_until(s->world, all_ended, s, END_MS))
-        verdict_broken(&s->verdict, BREACH_CALL, "%u calls never ended",
-                       (unsigned)(s->oracle.calls - s->oracle.ended));
+        verdict_broken(&s->verdict, BREACH_CALL, "%u calls never ended%s",
+                       (unsigned)(s->oracle.calls - s->oracle.ended),
+                       house_has_request(&s->house) ? ", nor a request to the manager" : "");
 }
 
 /* --- what the oracle hears --- */
@@ -345,7 +214,9 @@ static void on_set(void *arg, struct fl_set *set, struct fl_set *previous,
 
 static void on_pick(void *arg, uint64_t version, const char *peer) {
     struct watched *w = arg;
-    oracle_pick(&w->in->oracle, version, peer);
+    struct oracle *oracle = &w->in->oracle;
+    bool astray = w->in->plant == PLANT_ASTRAY && oracle->picks == LOST_CALL;
+    oracle_pick(oracle, version, astray ? "127.9.9.9:50051" : peer);
     if (!w->in->peace) return;
     for (size_t i = 0; i < w->peer_count; i++)
         if (strcmp(w->peers[i], peer) == 0) return;
@@ -356,10 +227,23 @@ static void on_pick(void *arg, uint64_t version, const char *peer) {
 static bool has_call(const struct watched *w) {
     const struct whole_world *s = w->in;
     for (unsigned i = 0; i < s->plan->callers; i++)
-        if (&s->channels[i % CHANNELS] == w && s->callers[i].judged.active) return true;
+        if (&s->channels[i % CHANNELS] == w && s->visitors[i].caller.judged.active) return true;
     for (unsigned i = 0; i < talkers(s); i++)
         if (&s->channels[i % CHANNELS] == w && s->talkers[i].chatter.judged.active) return true;
     return false;
+}
+
+/* What entering and leaving idle meets at its every step. */
+static void disturb(struct whole_world *s) {
+    int rc = 0;
+    if (!s->plan->traits[PLAN_TRAIT_RESTLESS] || !plan_chance(&s->random, 40)) return;
+    if (fl_io_now_ms(s->io) > s->start_ms + s->plan->faults_ms) return;
+    if (plan_chance(&s->random, 50))
+        rc = fl_sim_roll(s->deployment.sim, DEPLOYMENT_SERVICE, NULL);
+    else
+        rc = fl_sim_scale(s->deployment.sim, DEPLOYMENT_SERVICE,
+                          (unsigned)plan_draw(&s->random, 0, 6), NULL);
+    FL_ASSERT(rc == 0);
 }
 
 static void on_state(void *arg, enum fl_channel_state state, const struct fl_error *why) {
@@ -368,6 +252,7 @@ static void on_state(void *arg, enum fl_channel_state state, const struct fl_err
     story_tell(&s->story, "channel", "%u is %s %s", (unsigned)(w - s->channels),
                fl_channel_state_name(state), why ? why->detail : "");
     if (state == FL_CHANNEL_IDLE && s->plant == PLANT_NEVER_IDLE) return;
+    if (state == FL_CHANNEL_IDLE || w->state == FL_CHANNEL_IDLE) disturb(s);
     w->state = state;
     if (state != FL_CHANNEL_IDLE) return;
     s->idles++;
@@ -390,8 +275,9 @@ static int write_kubeconfig(struct whole_world *s) {
 }
 
 static int start_client(struct whole_world *s) {
-    bool idle = s->plan->traits[PLAN_TRAIT_IDLE];
-    struct fl_channel_options options = {.idle_timeout_ms = idle ? s->plan->idle_ms : 0};
+    const bool *traits = s->plan->traits;
+    struct fl_channel_options options = {.idle_timeout_ms =
+                                             traits[PLAN_TRAIT_IDLE] ? s->plan->idle_ms : 0};
     int rc = fl_discovery_new_on(s->io, NULL, &s->discovery, NULL);
     s->oracle.subscribed = true;
     if (!rc)
@@ -401,9 +287,49 @@ static int start_client(struct whole_world *s) {
         struct watched *w = &s->channels[i];
         struct fl_channel_watcher watcher = {.on_pick = on_pick, .arg = w};
         w->in = s;
+        options.service_config = !traits[PLAN_TRAIT_RETRIES] ? NULL
+                                 : i == 0                    ? HOUSE_RETRIES
+                                                             : HEDGING;
+        options.health.grpc_service = traits[PLAN_TRAIT_HEALTH] && i == 0 ? "" : NULL;
         rc = fl_channel_open(s->io, s->discovery, TARGET, &options, &w->channel, NULL);
         if (!rc) fl_channel_watch(w->channel, &watcher);
         if (!rc) rc = fl_channel_watch_state(w->channel, on_state, w, &w->watch, NULL);
+    }
+    return rc;
+}
+
+static void start_house(struct whole_world *s) {
+    static const struct house_name names[] = {{"echo:grpc", HOUSE_SERVICE},
+                                              {"echo", HOUSE_SERVICE},
+                                              {"default/echo:80", HOUSE_SERVICE},
+                                              {"echo:9", HOUSE_NO_PORT},
+                                              {"none", HOUSE_NO_SERVICE}};
+    const struct house_world in = {.io = s->io,
+                                   .plan = s->plan,
+                                   .plant = s->plant,
+                                   .verdict = &s->verdict,
+                                   .story = &s->story,
+                                   .oracle = &s->oracle,
+                                   .idle_ms =
+                                       s->plan->traits[PLAN_TRAIT_IDLE] ? s->plan->idle_ms : 0,
+                                   .names = names,
+                                   .name_count = FL_COUNT(names)};
+    house_init(&s->house, &in);
+    if (has_manager(s)) house_open(&s->house, s->discovery);
+}
+
+static int start_callers(struct whole_world *s) {
+    int rc = 0;
+    for (unsigned i = 0; i < PLAN_CALLERS_MAX && !rc; i++) {
+        s->visitors[i].in = s;
+        s->visitors[i].caller = (struct caller){.io = s->io,
+                                                .random = &s->random,
+                                                .oracle = &s->oracle,
+                                                .channel = s->channels[i % CHANNELS].channel,
+                                                .on_end = on_called,
+                                                .number = i,
+                                                .plain = s->plan->traits[PLAN_TRAIT_PLAIN]};
+        rc = caller_init(&s->visitors[i].caller);
     }
     return rc;
 }
@@ -427,37 +353,8 @@ static int start_talkers(struct whole_world *s) {
 
 static int start_timers(struct whole_world *s) {
     int rc = fl_io_timer_init(s->io, &s->order_timer, run_orders);
-    if (!rc) rc = fl_io_timer_init(s->io, &s->heal_timer, run_heal);
-    if (!rc) rc = fl_io_timer_init(s->io, &s->service_timer, run_service);
-    if (!rc) rc = fl_io_timer_init(s->io, &s->pod_timer, run_pod);
     if (!rc) rc = fl_io_timer_init(s->io, &s->rest_timer, run_rest);
-    for (unsigned i = 0; i < PLAN_CALLERS_MAX && !rc; i++) {
-        s->callers[i].in = s;
-        s->callers[i].number = i;
-        rc = fl_io_timer_init(s->io, &s->callers[i].timer, run_caller);
-    }
     return rc;
-}
-
-static struct fl_sim_options deployment(const struct plan *plan) {
-    static const uint32_t delays[] = {0, 0, 1, 5, 20, 300};
-    struct fl_random r = {plan->seed + 2};
-    const bool *traits = plan->traits;
-    return (struct fl_sim_options){
-        .apiserver = {.host = FL_STR("127.0.0.1"),
-                      .port = API_PORT,
-                      .bookmark_ms = plan->bookmark_ms,
-                      .no_streaming_list = traits[PLAN_TRAIT_NO_STREAMING],
-                      .no_endpointslices = traits[PLAN_TRAIT_NO_SLICES],
-                      .no_protobuf = traits[PLAN_TRAIT_NO_PROTOBUF],
-                      .token = traits[PLAN_TRAIT_TOKEN] ? FL_STR("secret") : FL_STR_NONE},
-        .seed = fl_random_u64(&r),
-        .start_ms = (uint32_t)plan_draw(&r, 50, 600),
-        .grace_ms = (uint32_t)plan_draw(&r, 500, 5000),
-        .echo_delay_ms = delays[fl_random_below(&r, FL_COUNT(delays))],
-        .address_count = traits[PLAN_TRAIT_FEW_ADDRESSES] ? (uint32_t)plan_draw(&r, 9, 14) : 0,
-        .slice_max = traits[PLAN_TRAIT_SMALL_SLICES] ? (uint32_t)plan_draw(&r, 1, 3) : 0,
-    };
 }
 
 static void start_world(struct whole_world *s, const struct world_watcher *watcher) {
@@ -471,38 +368,41 @@ static void start_world(struct whole_world *s, const struct world_watcher *watch
     int rc = fl_world_new(&options, &s->world);
     FL_ASSERT(rc == 0);
     s->io = fl_world_io(s->world);
+    s->timers = s->io->timers.reserved;
     s->story = (struct story){s->io, watcher->story, watcher->arg};
     s->verdict.story = &s->story;
     s->plant = watcher->plant;
     fl_world_observe(s->world, watcher->raw, watcher->arg);
     switchboard_init(&s->board, s->world, &s->story);
-    switchboard_connect(&s->board, 0, "client", API_PORT);
+    switchboard_connect(&s->board, 0, "client", DEPLOYMENT_API_PORT);
 }
 
 static void start(struct whole_world *s, const struct plan *plan,
                   const struct world_watcher *watcher) {
-    const struct fl_sim_service service = {.name = SERVICE};
-    struct fl_sim_options options = deployment(plan);
+    static const char *const names[] = {DEPLOYMENT_SERVICE};
     *s = (struct whole_world){.plan = plan, .random = {plan->seed + 1}};
-    options.services = &service;
-    options.service_count = 1;
     start_world(s, watcher);
-    int rc = fl_sim_new(s->io, &options, &s->sim, NULL);
-    FL_ASSERT(rc == 0);
-    oracle_init(&s->oracle, s->world, s->sim, SERVICE, &s->verdict);
+    deployment_init(&s->deployment, s->world, plan);
+    truth_init(&s->truth, fl_cluster_store(fl_sim_cluster(s->deployment.sim)), names, 1);
+    oracle_init(&s->oracle, s->world, s->deployment.sim, DEPLOYMENT_SERVICE, &s->verdict);
     s->oracle.violence = plan->traits[PLAN_TRAIT_VIOLENCE];
-    rc = write_kubeconfig(s);
+    int rc = write_kubeconfig(s);
     if (!rc) rc = start_timers(s);
     if (!rc) rc = start_client(s);
+    if (!rc) rc = start_callers(s);
     if (!rc) rc = start_talkers(s);
     FL_ASSERT(rc == 0);
+    start_house(s);
     s->start_ms = fl_io_now_ms(s->io);
     run_orders(&s->order_timer);
 }
 
 static void on_closed(void *arg) { ((struct whole_world *)arg)->closes--; }
 
-static bool is_closed(void *arg) { return ((struct whole_world *)arg)->closes == 0; }
+static bool is_closed(void *arg) {
+    const struct whole_world *s = arg;
+    return s->closes == 0 && (s->house.mgr || house_is_closed(&s->house));
+}
 
 static void wait_closed(struct whole_world *s, const char *what) {
     if (!fl_world_run_until(s->world, is_closed, s, CLOSE_MS))
@@ -510,11 +410,18 @@ static void wait_closed(struct whole_world *s, const char *what) {
     FL_ASSERT(s->closes == 0); /* what is still open cannot be freed */
 }
 
+/* Everything is closed while calls are open: they end, with whatever status. */
 static void finish(struct whole_world *s) {
+    s->oracle.violence = true;
+    call_from_now_on(s, s->plan->pause_ms_max);
+    fl_world_run_ms(s->world, fl_random_below(&s->random, s->plan->pause_ms_max + 1));
+    call_no_more(s);
+    house_close(&s->house);
     s->closes = 2 * CHANNELS;
     for (int i = 0; i < CHANNELS; i++) fl_channel_close(s->channels[i].channel, on_closed, s);
     for (int i = 0; i < CHANNELS; i++) fl_channel_unwatch_state(s->channels[i].watch, on_closed, s);
     wait_closed(s, "a channel");
+    if (!all_ended(s)) verdict_broken(&s->verdict, BREACH_CALL, "a call outlived its channel");
     s->closes = 1;
     fl_subscription_close(s->subscription, on_closed, s);
     wait_closed(s, "the subscription");
@@ -523,22 +430,21 @@ static void finish(struct whole_world *s) {
     fl_discovery_close(s->discovery, on_closed, s);
     wait_closed(s, "discovery");
     oracle_deinit(&s->oracle);
+    truth_deinit(&s->truth);
     s->closes = 1;
-    fl_sim_close(s->sim, on_closed, s);
+    fl_sim_close(s->deployment.sim, on_closed, s);
     wait_closed(s, "the deployment");
     fl_world_run_ms(s->world, 1000); /* the network's last words */
-    if (fl_world_open_socks(s->world))
-        verdict_broken(&s->verdict, BREACH_LIFE, "socks were left open");
+    house_deinit(&s->house);
+    deployment_deinit(&s->deployment);
     fl_io_timer_deinit(s->io, &s->order_timer);
-    fl_io_timer_deinit(s->io, &s->heal_timer);
-    fl_io_timer_deinit(s->io, &s->service_timer);
-    fl_io_timer_deinit(s->io, &s->pod_timer);
     fl_io_timer_deinit(s->io, &s->rest_timer);
     for (unsigned i = 0; i < CHATTERS; i++) {
         fl_io_timer_deinit(s->io, &s->talkers[i].timer);
         chatter_deinit(&s->talkers[i].chatter);
     }
-    for (unsigned i = 0; i < PLAN_CALLERS_MAX; i++) fl_io_timer_deinit(s->io, &s->callers[i].timer);
+    for (unsigned i = 0; i < PLAN_CALLERS_MAX; i++) caller_deinit(&s->visitors[i].caller);
+    leftovers_judge(s->world, s->timers, s->plant, &s->verdict);
     switchboard_deinit(&s->board);
 }
 
@@ -547,20 +453,20 @@ static void finish(struct whole_world *s) {
 static bool is_well(void *arg) {
     struct whole_world *s = arg;
     char why[VERDICT_TEXT_MAX];
-    return fl_sim_settled(s->sim) && oracle_converged(&s->oracle, why);
+    if (s->truth.ambiguous) return true;
+    if (!fl_sim_settled(s->deployment.sim) || !oracle_converged(&s->oracle, why)) return false;
+    return !has_manager(s) ||
+           (oracle_knows_ports(&s->oracle) && house_was_told(&s->house, DEPLOYMENT_SERVICE));
 }
 
 static void live_through_orders(struct whole_world *s) {
     call_from_now_on(s, s->plan->pause_ms_max);
     fl_world_run_ms(s->world, s->plan->faults_ms + 1);
-    heal(s);
-    if (fl_timer_is_set(&s->service_timer)) make_service(s);
-    if (fl_timer_is_set(&s->pod_timer)) heal_pod(s);
+    deployment_heal(&s->deployment);
     if (fl_timer_is_set(&s->rest_timer)) {
         fl_io_timer_clear(s->io, &s->rest_timer);
         run_rest(&s->rest_timer);
     }
-    fl_apiserver_heal(fl_sim_apiserver(s->sim));
     story_tell(&s->story, "ORDER", "no more orders; everything works again");
 }
 
@@ -583,7 +489,9 @@ static uint64_t become_quiet(struct whole_world *s) {
             (void)oracle_converged(&s->oracle, why);
             verdict_broken(&s->verdict, BREACH_WAIT, "%u s after the last order: %s",
                            (unsigned)(limit / 1000),
-                           fl_sim_settled(s->sim) ? why : "the deployment has not settled");
+                           !fl_sim_settled(s->deployment.sim) ? "the deployment has not settled"
+                           : why[0]                           ? why
+                                    : "the Service, its name or its ports, is not known");
             return gone;
         }
         took = gone;
@@ -608,15 +516,16 @@ static bool goes_idle_between_calls(const struct whole_world *s) {
 
 /* All is well: every call succeeds, however many pods were killed before. */
 static void call_in_peace(struct whole_world *s) {
-    if (!fl_sim_ready(s->sim, SERVICE)) return;
+    if (!fl_sim_ready(s->deployment.sim, DEPLOYMENT_SERVICE) || s->truth.ambiguous) return;
     uint64_t bad = s->oracle.failed;
-    s->peace = true;
+    s->peace = s->house.peace = true;
     call_from_now_on(s, s->plan->pause_ms_max);
     if (goes_idle_between_calls(s))
         fl_world_run_ms(s->world, 1000);
     else if (!fl_world_run_until(s->world, is_shared, s, FL_ORACLE_SHARE_MS))
         verdict_broken(&s->verdict, BREACH_CALL, "an endpoint gets no calls in peace");
     stop_calling(s);
+    s->house.peace = false;
     if (s->oracle.failed != bad)
         verdict_broken(&s->verdict, BREACH_CALL, "%u calls failed in peace",
                        (unsigned)(s->oracle.failed - bad));
@@ -635,7 +544,7 @@ static void change_while_idle(struct whole_world *s) {
         if (s->channels[i].state != FL_CHANNEL_IDLE)
             verdict_broken(&s->verdict, BREACH_CALL, "channel %d does not become idle", i);
     if (connections(s)) verdict_broken(&s->verdict, BREACH_CALL, "idle channels have connections");
-    int rc = fl_sim_roll(s->sim, SERVICE, NULL);
+    int rc = fl_sim_roll(s->deployment.sim, DEPLOYMENT_SERVICE, NULL);
     FL_ASSERT(rc == 0);
     fl_world_run_ms(s->world, 1000);
     (void)become_quiet(s);
@@ -651,10 +560,11 @@ static void report(const struct whole_world *s, struct world_result *out) {
     out->failed = s->oracle.failed;
     out->cancelled = s->oracle.cancelled;
     out->picks = s->oracle.picks;
+    out->given = s->house.given;
+    out->refused = s->oracle.refused;
     out->unjudged = s->oracle.unjudged;
     out->idles = s->idles;
     out->virtual_ms = fl_io_now_ms(s->io) - s->start_ms;
-    out->trace = fl_world_trace(s->world);
 }
 
 void whole_world_run(const struct plan *plan, const struct world_watcher *watcher,
@@ -669,6 +579,7 @@ void whole_world_run(const struct plan *plan, const struct world_watcher *watche
     change_while_idle(&s);
     report(&s, out);
     finish(&s);
+    out->trace = fl_world_trace(s.world);
     out->breach = s.verdict.breach;
     snprintf(out->text, sizeof out->text, "%s", s.verdict.text);
     fl_world_free(s.world);

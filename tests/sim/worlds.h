@@ -20,6 +20,7 @@ struct world_result {
     uint64_t trace;              /* hash of all that happened */
     uint64_t sets, changes, requests, dials;
     uint64_t calls, succeeded, failed, cancelled, picks, unjudged, idles;
+    uint64_t given, refused;           /* handles; calls by those that were gone */
     uint64_t virtual_ms, converged_ms; /* the latter from the last fault to the truth */
 };
 
