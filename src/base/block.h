@@ -58,6 +58,15 @@ void fl_block_endpoint_at(const struct fl_block *block, size_t i, struct fl_bloc
 unsigned fl_block_flags_at(const struct fl_block *block, size_t i);
 void fl_block_address_at(const struct fl_block *block, size_t i, struct fl_address *out);
 void fl_block_hints_at(const struct fl_block *block, size_t i, struct fl_block_hints *out);
+/* A short hash of the address, by which most can be told apart without reading them, and the first
+ * endpoint from `from` on for whose hash the bit is set; the count, if there is none. */
+#define FL_BLOCK_SHORT_HASHES 8192u
+unsigned fl_block_short_hash_at(const struct fl_block *block, size_t i);
+size_t fl_block_find(const struct fl_block *block, size_t from,
+                     const uint64_t bits[FL_BLOCK_SHORT_HASHES / 64]);
+/* Of each endpoint. Where they are equal and not 0, everything else but the ports is too. */
+const uint64_t *fl_block_hashes(const struct fl_block *block);
+bool fl_block_has_ports_of(const struct fl_block *block, const struct fl_block *other);
 size_t fl_block_bytes(const struct fl_block *block); /* memory it takes */
 /* Hex form of a uid as Kubernetes writes it (8-4-4-4-12); false and zeros if it is none. */
 bool fl_uid_parse(struct fl_str text, uint8_t out[16]);

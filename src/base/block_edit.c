@@ -57,18 +57,8 @@ const struct fl_block_change *fl_block_edit_at(const struct fl_block_edit *edit,
 
 bool fl_block_edit_is_whole(const struct fl_block_edit *edit, const struct block_port *ports,
                             size_t port_count, const char *text) {
-    const struct fl_block *from = edit->from;
-    const struct block_port *had = block_at(from, from->port_at);
-    const char *had_text = block_at(from, from->text_at);
-    if (edit->count != from->count || port_count != from->port_count) return false;
-    for (size_t i = 0; i < port_count; i++) {
-        const struct block_port *a = &had[i], *b = &ports[i];
-        if (a->port != b->port || a->name_len != b->name_len ||
-            a->protocol_len != b->protocol_len || a->app_protocol_len != b->app_protocol_len ||
-            memcmp(had_text + a->text_at, text + b->text_at, block_port_bytes(a)) != 0)
-            return false;
-    }
-    return true;
+    return edit->count == edit->from->count &&
+           fl_block_ports_are(edit->from, ports, port_count, text);
 }
 
 static void write_change(struct fl_block *block, const struct fl_block_change *change) {

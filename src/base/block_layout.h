@@ -187,6 +187,9 @@ static inline void block_set_node_zone(struct fl_block *block, size_t i, uint32_
 /* A reference, one more or one less, to each of them. */
 void fl_block_ref_ids(const struct fl_block *block);
 void fl_block_unref_ids(const struct fl_block *block);
+/* Whether these are its ports, in this order; their texts lie from `text` on. */
+bool fl_block_ports_are(const struct fl_block *block, const struct block_port *ports, size_t count,
+                        const char *text);
 /* NULL: no endpoint has any. */
 static inline struct block_hints *block_hints(const struct fl_block *block) {
     return block->hint_at ? block_at(block, block->hint_at) : NULL;

@@ -1,34 +1,41 @@
 /* diff.c - what turns one set into another. Any thread.
  *
- * Sets share the blocks that did not change, and what stands only in shared blocks is the same on
- * both sides. So both sets are walked in order (walk.c) with the shared blocks left out, and the
- * two walks are merged: what only the first gives was removed, what only the second gives was
- * added, what both give is compared.
+ * Sets share the blocks that did not change, and in a block that did most endpoints are as they
+ * were: the hashes of what they came from say so, without unpacking. What stands only in what is
+ * shared is the same on both sides. So both sets are walked in order (walk.c) with that left out,
+ * and the two walks are merged: what only the first gives was removed, what only the second gives
+ * was added, what both give is compared.
  *
- * One thing keeps a shared block from being left out whole: an address of a changed block may stand
- * in it too, and then which of the two counts depends on both. The addresses of the changed blocks
- * are therefore noted as bits by their hash, and an endpoint of a shared block takes part when the
- * bit of its address is set. A bit that is set by accident lets the same endpoint take part on both
- * sides and makes no difference. What this costs: unpacking for changed blocks, and one look at
- * each address of the others.
+ * One thing keeps a shared endpoint from being left out: its address may also be that of one that
+ * is not shared, and then which of the two counts depends on both. So what takes part is told by
+ * addresses: those of all endpoints that are not shared are noted as bits by a short hash, and
+ * whatever has such an address takes part. A bit that is set for another address lets the same
+ * endpoints take part on both sides and makes no difference. What this costs: unpacking for what
+ * changed, a look at each hash of changed blocks, and one at the short hash of each address.
  *
- * Which of two entries counts may depend on the order of their blocks. Blocks are therefore taken
- * as shared only along a sequence that is increasing in both sets: the common beginning, the common
- * end, and between them each block of `set` whose place in `previous` is behind that of the one
- * before. */
+ * Which of two entries counts may depend on their order. So blocks, and endpoints within them, are
+ * taken as shared only along a sequence that is increasing in both sets: the common beginning, the
+ * common end, and between them each block of `set` whose place in `previous` is behind that of the
+ * one before. Of the blocks that are left, those are compared endpoint by endpoint that have as
+ * many such before them since the last shared one: the new state of a slice stands where the old
+ * one did. */
 #include "base/alloc.h"
 #include "discovery/set_layout.h"
 #include "discovery/walk.h"
+
+#define LOOK_AHEAD ((size_t)16) /* endpoints that came or went together in a block */
 
 struct diff {
     const struct fl_set *previous, *set;
     void (*each)(void *arg, const struct fl_change *change);
     void *arg;
+    /* What lies between the common beginning and the common end. */
+    size_t start, end_previous, end;
     /* Scratch, one allocation: */
-    uint64_t *wanted; /* FL_WALK_WANTED_BITS */
+    uint64_t *wanted; /* FL_BLOCK_SHORT_HASHES bits; NULL: everything takes part */
     uint32_t *places; /* of the blocks of `previous`, plus one, by their pointer's hash */
     size_t places_mask;
-    bool *shared_previous, *shared; /* per block */
+    bool *shared_previous, *shared; /* by place, in between */
 };
 
 /* ---- which blocks are shared ---- */
@@ -36,6 +43,16 @@ struct diff {
 static bool same_view(const struct fl_set *a, const struct fl_set *b) {
     return a->shows == b->shows && a->port_number == b->port_number &&
            fl_str_eq(set_port_name(a), set_port_name(b));
+}
+
+static void find_between(struct diff *diff) {
+    struct fl_block *const *a = set_blocks(diff->previous), *const *b = set_blocks(diff->set);
+    size_t start = 0, end_a = set_block_count(diff->previous), end_b = set_block_count(diff->set);
+    while (start < end_a && start < end_b && a[start] == b[start]) start++;
+    while (end_a > start && end_b > start && a[end_a - 1] == b[end_b - 1]) end_a--, end_b--;
+    diff->start = start;
+    diff->end_previous = end_a;
+    diff->end = end_b;
 }
 
 static size_t slot_of(const struct diff *diff, const struct fl_block *block) {
@@ -58,39 +75,85 @@ static bool find_place(const struct diff *diff, const struct fl_block *block, si
     return false;
 }
 
-/* [start, end) of each side is what lies between the common ends. */
-static void mark_between(struct diff *diff, size_t start, size_t end_previous, size_t end) {
-    size_t place, next = start;
-    for (size_t i = start; i < end_previous; i++) note_place(diff, i);
-    for (size_t i = start; i < end; i++) {
+static void mark_between(struct diff *diff) {
+    size_t place, next = diff->start;
+    for (size_t i = diff->start; i < diff->end_previous; i++) note_place(diff, i);
+    for (size_t i = diff->start; i < diff->end; i++) {
         if (!find_place(diff, set_blocks(diff->set)[i], &place) || place < next) continue;
         diff->shared[i] = diff->shared_previous[place] = true;
         next = place + 1;
     }
 }
 
-static void mark_shared(struct diff *diff) {
-    struct fl_block *const *a = set_blocks(diff->previous), *const *b = set_blocks(diff->set);
-    size_t start = 0, end_a = set_block_count(diff->previous), end_b = set_block_count(diff->set);
-    if (!same_view(diff->previous, diff->set)) return;
-    for (; start < end_a && start < end_b && a[start] == b[start]; start++) {
-        diff->shared_previous[start] = diff->shared[start] = true;
-    }
-    for (; end_a > start && end_b > start && a[end_a - 1] == b[end_b - 1]; end_a--, end_b--) {
-        diff->shared_previous[end_a - 1] = diff->shared[end_b - 1] = true;
-    }
-    mark_between(diff, start, end_a, end_b);
+/* ---- which addresses take part ---- */
+
+static void note_address(struct diff *diff, const struct fl_block *block, size_t i) {
+    unsigned bit = fl_block_short_hash_at(block, i);
+    diff->wanted[bit / 64] |= UINT64_C(1) << (bit % 64);
 }
 
-static void note_addresses(struct diff *diff, const struct fl_set *set, const bool *shared) {
-    struct fl_address address;
-    for (size_t b = 0; b < set_block_count(set); b++) {
-        size_t count = shared[b] ? 0 : fl_block_count(set_blocks(set)[b]);
-        for (size_t i = 0; i < count; i++) {
-            fl_block_address_at(set_blocks(set)[b], i, &address);
-            size_t bit = fl_walk_wanted_bit(fl_walk_address_hash(&address));
-            diff->wanted[bit / 64] |= UINT64_C(1) << (bit % 64);
+static void note_addresses(struct diff *diff, const struct fl_block *block, size_t start,
+                           size_t end) {
+    for (size_t i = start; i < end; i++) note_address(diff, block, i);
+}
+
+/* How far behind `from` the hash is; 0: not within sight. */
+static size_t find_ahead(const uint64_t *hashes, size_t from, size_t count, uint64_t hash) {
+    size_t end = FL_MIN(count - from, LOOK_AHEAD + 1);
+    for (size_t n = 1; n < end; n++) {
+        if (hashes[from + n] == hash) return n;
+    }
+    return 0;
+}
+
+/* Notes what is not shared by the two. Where one's next is further on in the other, what lies
+ * before it there went or came; else one came in place of the other. */
+static void note_unlike(struct diff *diff, const struct fl_block *before,
+                        const struct fl_block *after) {
+    const uint64_t *was = fl_block_hashes(before), *is = fl_block_hashes(after);
+    size_t was_count = fl_block_count(before), is_count = fl_block_count(after), i = 0, k = 0;
+    while (i < was_count && k < is_count) {
+        if (was[i] == is[k] && was[i] != 0) {
+            i++, k++;
+            continue;
         }
+        size_t went = find_ahead(was, i, was_count, is[k]);
+        size_t came = went ? 0 : find_ahead(is, k, is_count, was[i]);
+        if (!went && !came) went = came = 1;
+        note_addresses(diff, before, i, i + went);
+        note_addresses(diff, after, k, k + came);
+        i += went;
+        k += came;
+    }
+    note_addresses(diff, before, i, was_count);
+    note_addresses(diff, after, k, is_count);
+}
+
+static void note_pair(struct diff *diff, const struct fl_block *before,
+                      const struct fl_block *after) {
+    if (before && after && fl_block_has_ports_of(before, after)) {
+        note_unlike(diff, before, after);
+        return;
+    }
+    if (before) note_addresses(diff, before, 0, fl_block_count(before));
+    if (after) note_addresses(diff, after, 0, fl_block_count(after));
+}
+
+/* Goes on to the next block that is not shared; NULL: none before the next one that is. */
+static const struct fl_block *take(struct fl_block *const *blocks, const bool *shared, size_t end,
+                                   size_t *at) {
+    return *at < end && !shared[*at] ? blocks[(*at)++] : NULL;
+}
+
+static void note_between(struct diff *diff) {
+    struct fl_block *const *a = set_blocks(diff->previous), *const *b = set_blocks(diff->set);
+    for (size_t i = diff->start, k = i; i < diff->end_previous || k < diff->end;) {
+        const struct fl_block *before = take(a, diff->shared_previous, diff->end_previous, &i);
+        const struct fl_block *after = take(b, diff->shared, diff->end, &k);
+        if (before || after)
+            note_pair(diff, before, after);
+        else
+            i++, k++; /* the same block, shared */
     }
 }
 
@@ -153,11 +216,9 @@ static void tell_if_changed(const struct diff *diff, const struct fl_walk_item *
 }
 
 static void merge(const struct diff *diff) {
-    const struct fl_walk_filter before = {diff->shared_previous, diff->wanted},
-                                after = {diff->shared, diff->wanted};
     struct fl_walk walk_before, walk_after;
-    fl_walk_init(&walk_before, diff->previous, &before);
-    fl_walk_init(&walk_after, diff->set, &after);
+    fl_walk_init(&walk_before, diff->previous, diff->wanted);
+    fl_walk_init(&walk_after, diff->set, diff->wanted);
     const struct fl_walk_item *was = fl_walk_next(&walk_before), *is = fl_walk_next(&walk_after);
     while (was || is) {
         int order = !was ? 1 : !is ? -1 : fl_walk_cmp(was, is);
@@ -181,33 +242,35 @@ static void tell_all(const struct diff *diff) {
 
 /* Lays the scratch out; its beginning, or NULL. */
 static void *new_scratch(struct diff *diff) {
-    size_t slots = 16;
-    while (slots < 2 * set_block_count(diff->previous)) slots *= 2;
-    size_t blocks = set_block_count(diff->previous) + set_block_count(diff->set);
-    size_t wanted_bytes = FL_WALK_WANTED_BITS / 8;
-    char *scratch = fl_calloc(1, wanted_bytes + slots * sizeof(uint32_t) + blocks * sizeof(bool));
+    size_t slots = 16, wanted_bytes = FL_BLOCK_SHORT_HASHES / 8;
+    while (slots < 2 * (diff->end_previous - diff->start)) slots *= 2;
+    char *scratch = fl_calloc(1, wanted_bytes + slots * sizeof(*diff->places) +
+                                     (diff->end_previous + diff->end) * sizeof(*diff->shared));
     if (!scratch) return NULL;
     diff->wanted = (uint64_t *)(void *)scratch;
     diff->places = (uint32_t *)(void *)(scratch + wanted_bytes);
     diff->places_mask = slots - 1;
     diff->shared_previous = (bool *)(diff->places + slots);
-    diff->shared = diff->shared_previous + set_block_count(diff->previous);
+    diff->shared = diff->shared_previous + diff->end_previous;
     return scratch;
 }
 
 int fl_set_diff(const struct fl_set *previous, const struct fl_set *set,
                 void (*each)(void *arg, const struct fl_change *change), void *arg) {
     struct diff diff = {.previous = previous, .set = set, .each = each, .arg = arg};
+    void *scratch = NULL;
     if (previous == set) return 0;
     if (!previous) {
         tell_all(&diff);
         return 0;
     }
-    void *scratch = new_scratch(&diff);
-    if (!scratch) return FL_ENOMEM;
-    mark_shared(&diff);
-    note_addresses(&diff, previous, diff.shared_previous);
-    note_addresses(&diff, set, diff.shared);
+    if (same_view(previous, set)) {
+        find_between(&diff);
+        scratch = new_scratch(&diff);
+        if (!scratch) return FL_ENOMEM;
+        mark_between(&diff);
+        note_between(&diff);
+    }
     merge(&diff);
     fl_free(scratch);
     return 0;

@@ -13,7 +13,6 @@
 #include "discovery/walk.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "discovery/set_layout.h"
 
 #define WINDOW_MAX ((size_t)262144) /* slots: 6 MiB */
@@ -138,24 +137,15 @@ static void offer(struct fl_walk *walk, const struct fl_walk_item *item) {
 
 /* ---- going through the set ---- */
 
-uint64_t fl_walk_address_hash(const struct fl_address *address) {
-    if (address->kind == FL_ADDRESS_NAME) return fl_hash(address->name, 0);
-    return fl_hash(fl_str_n(address->ip, address->kind == FL_ADDRESS_V4 ? 4 : 16), 0);
-}
-
-static bool passes(const struct fl_walk_filter *filter, uint32_t place,
-                   const struct fl_address *address) {
-    if (!filter || !filter->skips[place]) return true;
-    size_t bit = fl_walk_wanted_bit(fl_walk_address_hash(address));
-    return filter->wanted[bit / 64] >> (bit % 64) & 1;
+static size_t find(const struct fl_walk *walk, const struct fl_block *block, size_t from) {
+    return walk->wanted ? fl_block_find(block, from, walk->wanted) : from;
 }
 
 /* Offers the endpoints of one block on one of its ports; item says which. */
 static void scan_port(struct fl_walk *walk, struct fl_walk_item *item) {
     size_t count = fl_block_count(item->block);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = find(walk, item->block, 0); i < count; i = find(walk, item->block, i + 1)) {
         fl_block_address_at(item->block, i, &item->address);
-        if (!passes(walk->filter, item->place, &item->address)) continue;
         item->key = key_of(&item->address, item->port);
         item->endpoint = (uint32_t)i;
         item->flags = (uint8_t)fl_block_flags_at(item->block, i);
@@ -188,10 +178,9 @@ static void fill(struct fl_walk *walk) {
     sort_heap(walk);
 }
 
-void fl_walk_init(struct fl_walk *walk, const struct fl_set *set,
-                  const struct fl_walk_filter *filter) {
+void fl_walk_init(struct fl_walk *walk, const struct fl_set *set, const uint64_t *wanted) {
     walk->set = set;
-    walk->filter = filter;
+    walk->wanted = wanted;
     walk->window = walk->small;
     walk->cap = FL_WALK_SMALL;
     walk->started = false;

@@ -17,18 +17,6 @@ struct fl_walk_item {
 };
 #define FL_WALK_PORTLESS UINT16_MAX
 
-/* Leaves out what cannot matter: an endpoint of a block for which `skips[place]` is true, unless
- * the bit of its address is set in `wanted`. */
-#define FL_WALK_WANTED_BITS 65536u
-struct fl_walk_filter {
-    const bool *skips;
-    const uint64_t *wanted;
-};
-static inline size_t fl_walk_wanted_bit(uint64_t address_hash) {
-    return (size_t)(address_hash % FL_WALK_WANTED_BITS);
-}
-uint64_t fl_walk_address_hash(const struct fl_address *address);
-
 /* What a walk keeps of an endpoint that it has yet to give. */
 struct fl_walk_slot {
     uint64_t key;
@@ -40,8 +28,8 @@ struct fl_walk_slot {
 #define FL_WALK_SMALL 32
 struct fl_walk {
     const struct fl_set *set;
-    const struct fl_walk_filter *filter; /* NULL: everything */
-    struct fl_walk_slot *window;         /* `small`, or on the heap */
+    const uint64_t *wanted;      /* by the addresses' short hashes; NULL: everything */
+    struct fl_walk_slot *window; /* `small`, or on the heap */
     size_t cap, count, next;
     bool overflowed; /* endpoints beyond the window are still to come */
     bool started;    /* `last` was given */
@@ -49,8 +37,9 @@ struct fl_walk {
     struct fl_walk_slot small[FL_WALK_SMALL];
 };
 
-void fl_walk_init(struct fl_walk *walk, const struct fl_set *set,
-                  const struct fl_walk_filter *filter);
+/* `wanted` (may be NULL): leaves out addresses for whose short hash (block.h) the bit is not set.
+ */
+void fl_walk_init(struct fl_walk *walk, const struct fl_set *set, const uint64_t *wanted);
 void fl_walk_deinit(struct fl_walk *walk);
 /* The next item, valid until the next call; NULL: there is none left. */
 const struct fl_walk_item *fl_walk_next(struct fl_walk *walk);

@@ -308,14 +308,14 @@ static int read_slice(struct fl_k8s_reader *reader, struct fl_str bytes, struct 
 
 /* --- core/v1 Endpoints --- */
 
-/* EndpointAddress. The same bytes in the other list are another endpoint. */
+/* EndpointAddress. The same bytes in the other list, or in a slice, are another endpoint. */
 static int add_subset_address(struct fl_k8s_reader *reader, struct fl_str bytes, bool ready) {
     struct fl_k8s_endpoint out;
     struct fl_parse r = fl_parse_of(bytes);
     struct fl_pb_field f;
     fl_k8s_endpoint_init(&out);
     out.ready = out.serving = ready;
-    out.hash = fl_hash(bytes, 0) + ready;
+    out.hash = fl_hash(bytes, 1 + ready);
     if (reader->previous && fl_block_builder_reuse(reader->builder, out.hash)) return 0;
     while (fl_pb_next(&r, &f)) {
         if (f.tag == FL_PB_LEN(1))

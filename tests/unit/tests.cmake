@@ -82,6 +82,7 @@ fl_unit_test(kube_tls ROOMS kube loop
 fl_unit_test(kube_stream ROOMS kube SOURCES unit/support/reflector_bed.c)
 
 fl_unit_test(discovery_diff ROOMS discovery SOURCES unit/support/sets.c)
+fl_unit_test(discovery_diff_plain ROOMS discovery SOURCES unit/support/sets.c)
 fl_unit_test(discovery_hub ROOMS discovery sim
   SOURCES unit/support/hub_bed.c unit/support/fake_provider.c unit/support/sets.c)
 fl_unit_test(discovery_life ROOMS discovery sim

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/hash.h"
+
 #define PORTS_MAX 16
 
 static struct fl_str next_word(struct fl_str *rest, char separator) {
@@ -69,7 +71,7 @@ static void parse_field(struct fl_str word, struct fl_block_endpoint *out,
 
 static void add_endpoint(struct fl_block_builder *builder, struct fl_str text) {
     struct fl_block_hints hints = {.zone_count = 0};
-    struct fl_block_endpoint endpoint = {.hints = &hints};
+    struct fl_block_endpoint endpoint = {.hash = fl_hash(text, 0), .hints = &hints};
     struct fl_str rest = text, word;
     assert_true(fl_address_parse(next_word(&rest, ' '), &endpoint.address));
     while ((word = next_word(&rest, ' ')).n) parse_field(word, &endpoint, &hints);
