@@ -9,7 +9,10 @@
  *
  * All of a set is applied or nothing of it, so that no pick sees half of one: what changes is noted
  * first, with everything that takes memory, then made, which takes none. When memory runs out the
- * applied set stays the old one, and the newest is tried again a little later. */
+ * applied set stays the old one, and the newest is tried again a little later.
+ *
+ * What a set costs depends on what it changes: endpoints that it does not are not looked at, unless
+ * the choice among all of them may be another one. */
 #include <stdio.h>
 
 #include "balance/zone.h"
@@ -24,7 +27,9 @@
 
 struct applying {
     struct fl_channel *channel;
-    int rc; /* of the first change that could not be applied */
+    struct fl_list pending; /* struct fl_pending.link */
+    bool handles;           /* one comes, goes or takes another's place */
+    int rc;                 /* of the first change that could not be applied */
 };
 
 static void peer_text(const struct fl_endpoint *endpoint, char out[PEER_MAX]) {
@@ -51,7 +56,6 @@ static int add(struct fl_channel *channel, const struct fl_endpoint *endpoint, c
     }
     (*out)->pick.order = channel->loop_data.order++;
     (*out)->pick.key = fl_hash(fl_str_of(peer), 0);
-    (*out)->pending.comes = true;
     fl_list_push(&channel->loop_data.sub_list, &(*out)->link);
     return 0;
 }
@@ -65,32 +69,77 @@ static void leave(struct fl_channel *channel, struct fl_subchannel *sub) {
     fl_subchannel_unref(sub);
 }
 
-static void note_change(void *arg, const struct fl_change *change) {
-    struct applying *applying = arg;
-    struct fl_channel *channel = applying->channel;
-    if (applying->rc != 0 || strcmp(change->endpoint.protocol, "TCP") != 0) return;
+/* NULL: no memory. */
+static struct fl_pending *pend(struct applying *applying, struct fl_subchannel *sub) {
+    if (sub->pending) return sub->pending;
+    struct fl_pending *pending = sub->pending = FL_NEW(struct fl_pending);
+    if (!pending) return NULL;
+    pending->sub = sub;
+    fl_list_push(&applying->pending, &pending->link);
+    return pending;
+}
+
+static int note_removed(struct applying *applying, struct fl_subchannel *sub) {
+    struct fl_pending *pending = pend(applying, sub);
+    if (!pending) return FL_ENOMEM;
+    pending->goes = applying->handles = true;
+    return 0;
+}
+
+static int note_added(struct applying *applying, const struct fl_endpoint *endpoint,
+                      const char *peer, struct fl_subchannel **out) {
+    int rc = add(applying->channel, endpoint, peer, out);
+    if (rc != 0) return rc;
+    struct fl_pending *pending = pend(applying, *out);
+    if (!pending) {
+        leave(applying->channel, *out);
+        return FL_ENOMEM;
+    }
+    pending->comes = applying->handles = true;
+    return 0;
+}
+
+static int note_identity(struct applying *applying, struct fl_subchannel *sub,
+                         const struct fl_endpoint *endpoint) {
+    struct fl_pending *pending = pend(applying, sub);
+    if (pending) pending->handle = fl_handle_new(applying->channel, sub, endpoint);
+    if (!pending || !pending->handle) return FL_ENOMEM;
+    applying->handles = true;
+    return 0;
+}
+
+static int note_conditions(struct applying *applying, struct fl_subchannel *sub,
+                           const struct fl_endpoint *endpoint) {
+    const struct fl_channel *channel = applying->channel;
+    struct fl_pending *pending = pend(applying, sub);
+    if (!pending) return FL_ENOMEM;
+    pending->weight = fl_channel_weight_of(channel, endpoint);
+    pending->place =
+        fl_zone_place(endpoint, channel->options.balance.zone, channel->options.balance.node);
+    pending->ready = endpoint->ready;
+    pending->serving = endpoint->serving;
+    pending->terminating = endpoint->terminating;
+    pending->http1 = strcmp(endpoint->app_protocol, "http") == 0;
+    return 0;
+}
+
+static int note(struct applying *applying, const struct fl_change *change) {
     char peer[PEER_MAX];
     peer_text(&change->endpoint, peer);
-    struct fl_subchannel *sub = fl_map_get(&channel->loop_data.subs, fl_str_of(peer));
-    if (change->kind == FL_CHANGE_REMOVED) {
-        if (sub) sub->pending.goes = true;
-        return;
-    }
-    if (!sub) {
-        applying->rc = add(channel, &change->endpoint, peer, &sub);
-    } else if (change->what & FL_CHANGED_IDENTITY) {
-        sub->pending.handle = fl_handle_new(channel, sub, &change->endpoint);
-        if (!sub->pending.handle) applying->rc = FL_ENOMEM;
-    }
-    if (applying->rc != 0) return;
-    fl_channel_weigh(channel, sub, &change->endpoint);
-    sub->place = fl_zone_place(&change->endpoint, channel->options.balance.zone,
-                               channel->options.balance.node);
-    sub->pending.changes = true;
-    sub->pending.ready = change->endpoint.ready;
-    sub->pending.serving = change->endpoint.serving;
-    sub->pending.terminating = change->endpoint.terminating;
-    sub->pending.http1 = strcmp(change->endpoint.app_protocol, "http") == 0;
+    struct fl_subchannel *sub = fl_map_get(&applying->channel->loop_data.subs, fl_str_of(peer));
+    if (change->kind == FL_CHANGE_REMOVED) return sub ? note_removed(applying, sub) : 0;
+    int rc = 0;
+    if (!sub)
+        rc = note_added(applying, &change->endpoint, peer, &sub);
+    else if (change->what & FL_CHANGED_IDENTITY)
+        rc = note_identity(applying, sub, &change->endpoint);
+    return rc == 0 ? note_conditions(applying, sub, &change->endpoint) : rc;
+}
+
+static void note_change(void *arg, const struct fl_change *change) {
+    struct applying *applying = arg;
+    if (applying->rc != 0 || strcmp(change->endpoint.protocol, "TCP") != 0) return;
+    applying->rc = note(applying, change);
 }
 
 /* Who held on to the pod that had the address before has nothing to do with this one. */
@@ -102,7 +151,10 @@ static void renew(struct fl_subchannel *sub, struct fl_handle *handle) {
     fl_subchannel_renew(sub);
 }
 
-static void change(struct fl_subchannel *sub, const struct fl_pending *pending) {
+static void change(struct fl_channel *channel, struct fl_subchannel *sub,
+                   const struct fl_pending *pending) {
+    fl_channel_weigh(channel, sub, pending->weight);
+    sub->place = pending->place;
     sub->ready = pending->ready;
     sub->serving = pending->serving;
     sub->terminating = pending->terminating;
@@ -114,19 +166,48 @@ static void change(struct fl_subchannel *sub, const struct fl_pending *pending) 
         fl_subchannel_renew(sub);
 }
 
-/* Makes what was noted, or unmakes it. `event_us`: of what comes; 0: it did not just come to be. */
-static void conclude(struct fl_channel *channel, bool make, uint64_t event_us) {
-    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
-        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
-        struct fl_pending pending = sub->pending;
-        sub->pending = (struct fl_pending){.comes = false};
-        if (!make) fl_handle_end(pending.handle);
-        if (pending.comes) sub->event_us = event_us;
-        if (make ? pending.goes : pending.comes)
-            leave(channel, sub);
-        else if (make && pending.changes)
-            change(sub, &pending);
+static void forget(struct fl_pending *pending) {
+    fl_list_remove(&pending->link);
+    pending->sub->pending = NULL;
+    fl_free(pending);
+}
+
+/* The applied set stays what it was. */
+static void unmake(struct applying *applying) {
+    FL_LIST_EACH (&applying->pending, item, next) {
+        struct fl_pending *pending = FL_CONTAINER(item, struct fl_pending, link);
+        struct fl_subchannel *sub = pending->comes ? pending->sub : NULL;
+        fl_handle_end(pending->handle);
+        forget(pending);
+        if (sub) leave(applying->channel, sub);
     }
+}
+
+/* Afterwards only those that stay are pending. `event_us`: of what comes; 0: it did not just come
+ * to be. */
+static void make(struct applying *applying, uint64_t event_us) {
+    FL_LIST_EACH (&applying->pending, item, next) {
+        struct fl_pending *pending = FL_CONTAINER(item, struct fl_pending, link);
+        struct fl_subchannel *sub = pending->sub;
+        if (pending->comes) sub->event_us = event_us;
+        if (pending->goes) {
+            forget(pending);
+            leave(applying->channel, sub);
+        } else {
+            change(applying->channel, sub, pending);
+        }
+    }
+}
+
+/* `all`: what the set says of one may matter to the others. */
+static void want(struct applying *applying, bool all) {
+    FL_LIST_EACH (&applying->pending, item, next) {
+        struct fl_pending *pending = FL_CONTAINER(item, struct fl_pending, link);
+        struct fl_subchannel *sub = pending->sub;
+        forget(pending);
+        if (!all) fl_channel_want_one(applying->channel, sub);
+    }
+    if (all) fl_channel_want(applying->channel);
 }
 
 static void try_again(struct fl_channel *channel) {
@@ -163,20 +244,38 @@ static void measure_since(struct fl_channel *channel, uint64_t event_us) {
                       (double)(fl_io_now_us(channel->io) - event_us));
 }
 
-static int apply_view(struct fl_channel *channel, struct fl_set *view) {
-    struct applying applying = {channel, 0};
-    int rc = fl_set_diff(channel->loop_data.applied, view, note_change, &applying);
-    if (rc == 0) rc = applying.rc;
-    if (rc == 0)
+/* Whether one that is not ready may take calls depends on whether any is. */
+static bool concerns_all(const struct fl_channel *channel, const struct fl_set *view) {
+    const struct fl_set *applied = channel->loop_data.applied;
+    return !applied || fl_set_any_ready(applied) != fl_set_any_ready(view) ||
+           !fl_channel_wants_alone(channel);
+}
+
+static int note_all(struct applying *applying, const struct fl_set *view) {
+    struct fl_channel *channel = applying->channel;
+    int rc = fl_set_diff(channel->loop_data.applied, view, note_change, applying);
+    if (rc == 0) rc = applying->rc;
+    if (rc == 0 && applying->handles)
         rc = fl_handle_slot_publish(&channel->shared_data.handles, &channel->loop_data.sub_list);
+    return rc;
+}
+
+static int apply_view(struct fl_channel *channel, struct fl_set *view) {
+    struct applying applying = {.channel = channel};
+    bool all = concerns_all(channel, view);
+    fl_list_init(&applying.pending);
+    int rc = note_all(&applying, view);
+    if (rc != 0) {
+        unmake(&applying);
+        return rc;
+    }
     /* What was there before the channel was is no event. */
     uint64_t event_us = channel->loop_data.applied ? fl_set_event_us(view) : 0;
-    conclude(channel, rc == 0, event_us);
-    if (rc != 0) return rc;
+    make(&applying, event_us);
     if (event_us) measure_since(channel, event_us);
     fl_set_unref(channel->loop_data.applied);
     channel->loop_data.applied = fl_set_ref(view);
-    fl_channel_want(channel);
+    want(&applying, all);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* handle.c - handles, and the view of them that any thread may read.
  *
- * A view is an immutable, counted array of handles, replaced whenever a set was applied. Who reads
- * takes a reference to it under the slot's lock, which is held for that alone, and looks at the
- * handles' atomic states outside. */
+ * A view is an immutable, counted array of handles, replaced whenever a set is applied that brings
+ * or takes one. Who reads takes a reference to it under the slot's lock, which is held for that
+ * alone, and looks at the handles' atomic states outside. */
 #include "channel/handle.h"
 
 #include "base/alloc.h"
@@ -108,8 +108,9 @@ void fl_handle_slot_deinit(struct fl_handle_slot *slot) {
 
 /* What will stand for it when the set that is being applied is; NULL: nothing. */
 static struct fl_handle *coming(const struct fl_subchannel *sub) {
-    if (sub->pending.goes) return NULL;
-    return sub->pending.handle ? sub->pending.handle : sub->handle;
+    const struct fl_pending *pending = sub->pending;
+    if (pending && pending->goes) return NULL;
+    return pending && pending->handle ? pending->handle : sub->handle;
 }
 
 int fl_handle_slot_publish(struct fl_handle_slot *slot, const struct fl_list *subs) {

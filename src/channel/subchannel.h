@@ -49,9 +49,13 @@ struct fl_connector {
 
 /* What a set that is being applied makes of an endpoint; see endpoints.c. */
 struct fl_pending {
-    bool comes, goes, changes;
+    struct fl_list link;
+    struct fl_subchannel *sub;
+    bool comes, goes;
     bool ready, serving, terminating;
     bool http1;
+    uint32_t weight;
+    struct fl_place place;
     struct fl_handle *handle; /* the address has another identity; NULL: the same */
 };
 
@@ -65,7 +69,7 @@ struct fl_subchannel {
     bool hasty;                       /* the last READY connection was short-lived and of no use */
     bool ready, serving, terminating; /* the endpoint's conditions */
     bool http1;                       /* its port says so; of connections made from now on */
-    struct fl_pending pending;
+    struct fl_pending *pending;       /* NULL: nothing */
     struct fl_pick pick;
     struct fl_place place;
     struct fl_warmth warmth;

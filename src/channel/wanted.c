@@ -3,10 +3,11 @@
  *     usable (KEP-1669) ──> chosen by the policy ──> READY ──> not ejected ──> may be picked
  *
  * pick_first connects to one at a time; all other policies to all, less those that are far while
- * the near ones do (zone.c), less those beyond the subset (subset.c); an idle channel to none. A
- * choice can depend on all endpoints and on their states, so it is always made for all of them;
- * after a change of state, once at the end of the turn, before the channel's own state is found
- * out. */
+ * the near ones do (zone.c), less those beyond the subset (subset.c); an idle channel to none.
+ *
+ * With some options a choice depends on all endpoints and on their states. Then it is made for all
+ * of them; after a change of state, once at the end of the turn, before the channel's own state is
+ * found out. With the others, or idle, it is made anew for those alone that a set changed. */
 #include "channel/wanted.h"
 
 #include <stdlib.h>
@@ -48,17 +49,26 @@ static uint64_t score(uint64_t key, uint64_t seed) {
     return fl_random_u64(&mixed);
 }
 
+/* It may not take calls; what it has stays. */
+static void try_nothing_new(struct fl_channel *channel, struct fl_subchannel *sub) {
+    if (sub->wanted) fl_subchannel_want(sub, false);
+    fl_channel_place(channel, sub);
+}
+
+static bool tell_usable(const struct fl_channel *channel, const struct fl_subchannel *sub) {
+    bool usable = is_usable(channel, sub);
+    atomic_store(&sub->handle->usable, usable);
+    return usable;
+}
+
 /* The usable ones, older first; the others try nothing new. */
 static size_t collect(struct fl_channel *channel) {
     struct fl_wanted *wanted = &channel->loop_data.wanted;
     size_t count = 0;
     FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
         struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
-        bool usable = is_usable(channel, sub);
-        atomic_store(&sub->handle->usable, usable);
-        if (!usable) {
-            if (sub->wanted) fl_subchannel_want(sub, false);
-            fl_channel_place(channel, sub);
+        if (!tell_usable(channel, sub)) {
+            try_nothing_new(channel, sub);
             continue;
         }
         FL_ASSERT(count < wanted->cap);
@@ -109,13 +119,15 @@ static void obey(struct fl_channel *channel, const struct fl_candidate *one) {
 
 /* An idle channel has no connection, not even to who may not take calls; its handles tell all the
  * same who may. */
+static void rest(struct fl_channel *channel, struct fl_subchannel *sub) {
+    tell_usable(channel, sub);
+    fl_subchannel_rest(sub, "idle");
+    fl_channel_place(channel, sub);
+}
+
 static void want_none(struct fl_channel *channel) {
-    FL_LIST_EACH (&channel->loop_data.sub_list, item, next) {
-        struct fl_subchannel *sub = FL_CONTAINER(item, struct fl_subchannel, link);
-        atomic_store(&sub->handle->usable, is_usable(channel, sub));
-        fl_subchannel_rest(sub, "idle");
-        fl_channel_place(channel, sub);
-    }
+    FL_LIST_EACH (&channel->loop_data.sub_list, item, next)
+        rest(channel, FL_CONTAINER(item, struct fl_subchannel, link));
 }
 
 void fl_channel_want(struct fl_channel *channel) {
@@ -137,6 +149,21 @@ void fl_channel_want(struct fl_channel *channel) {
 static bool depends_on_states(const struct fl_balance_options *options) {
     return options->policy == FL_BALANCE_PICK_FIRST || options->zone_preference ||
            options->subset != 0 || fl_outlier_is_on(&options->outlier);
+}
+
+bool fl_channel_wants_alone(const struct fl_channel *channel) {
+    return channel->loop_data.idle.on || !depends_on_states(&channel->options.balance);
+}
+
+void fl_channel_want_one(struct fl_channel *channel, struct fl_subchannel *sub) {
+    if (channel->loop_data.idle.on) {
+        rest(channel, sub);
+    } else if (tell_usable(channel, sub)) {
+        if (!sub->wanted) fl_subchannel_want(sub, true);
+        fl_channel_place(channel, sub);
+    } else {
+        try_nothing_new(channel, sub);
+    }
 }
 
 void fl_channel_want_if_due(struct fl_channel *channel) {

@@ -19,9 +19,13 @@ void fl_channel_wanted_deinit(struct fl_channel *channel);
 FL_MUST int fl_channel_wanted_reserve(struct fl_channel *channel, size_t count);
 
 /* Chooses anew: what is chosen connects, what is not any more lets its connection go when its calls
- * are done; what may not take calls keeps what it has. After every set. */
+ * are done; what may not take calls keeps what it has. After every set, of all endpoints. */
 void fl_channel_want(struct fl_channel *channel);
-/* The same if a state changed since. */
+/* Does the choice of each endpoint depend on that endpoint alone? Then fl_channel_want_one does for
+ * one that a set changed what fl_channel_want does for all. */
+bool fl_channel_wants_alone(const struct fl_channel *channel);
+void fl_channel_want_one(struct fl_channel *channel, struct fl_subchannel *sub);
+/* The choice anew if a state changed since. */
 void fl_channel_want_if_due(struct fl_channel *channel);
 
 #endif

@@ -70,11 +70,15 @@ void fl_channel_warm(struct fl_channel *channel, struct fl_subchannel *sub) {
     if (warmth->warming) set_timer(channel, now);
 }
 
-void fl_channel_weigh(struct fl_channel *channel, struct fl_subchannel *sub,
-                      const struct fl_endpoint *endpoint) {
+uint32_t fl_channel_weight_of(const struct fl_channel *channel,
+                              const struct fl_endpoint *endpoint) {
     const struct fl_balance_options *balance = &channel->options.balance;
     uint32_t weight = balance->weight ? balance->weight(balance->weight_arg, endpoint) : 0;
-    sub->warmth.weight = weight ? FL_MIN(weight, FL_WEIGHT_MAX) : FL_WEIGHT_USUAL;
+    return weight ? FL_MIN(weight, FL_WEIGHT_MAX) : FL_WEIGHT_USUAL;
+}
+
+void fl_channel_weigh(struct fl_channel *channel, struct fl_subchannel *sub, uint32_t weight) {
+    sub->warmth.weight = weight;
     tell(channel, sub, fl_io_now_ms(channel->io));
 }
 

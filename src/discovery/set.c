@@ -160,6 +160,8 @@ bool fl_set_usable(const struct fl_set *set, const struct fl_endpoint *endpoint)
     return endpoint->ready || (!set->any_ready && endpoint->serving && endpoint->terminating);
 }
 
+bool fl_set_any_ready(const struct fl_set *set) { return set->any_ready; }
+
 /* "SOME" in a spec only says that the service exists. */
 static bool same_state(enum fl_set_state set, enum fl_set_state spec) {
     bool exists = spec == FL_SET_SOME || spec == FL_SET_EMPTY;

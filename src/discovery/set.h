@@ -94,5 +94,6 @@ uint64_t fl_set_event_us(const struct fl_set *set);
 /* May this endpoint take calls, by its own flags and those of the set: ready, or, when no endpoint
  * of the set is ready, serving and terminating (KEP-1669). */
 bool fl_set_usable(const struct fl_set *set, const struct fl_endpoint *endpoint);
+bool fl_set_any_ready(const struct fl_set *set); /* an endpoint that it shows is */
 
 #endif

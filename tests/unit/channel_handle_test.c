@@ -129,8 +129,9 @@ static void test_C20_handle_of_a_replaced_pod_ends(void **state) {
     const struct fl_hand_endpoint rebuilt[] = {
         {.address = "10.0.0.1", .port = FL_BED_PORT, .uid = 7},
         {.address = "10.0.0.2", .port = FL_BED_PORT},
+        {.address = "10.0.0.3", .port = FL_BED_PORT},
     };
-    fl_hand_publish(bed.b.hand, FL_SET_SOME, rebuilt, 2);
+    fl_hand_publish(bed.b.hand, FL_SET_SOME, rebuilt, 3);
     fl_world_run_ms(bed.b.world, 100);
     list(&bed);
     assert_ptr_not_equal(bed.handles.list[0], before);
