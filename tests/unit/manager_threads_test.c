@@ -1,7 +1,7 @@
 /* manager_threads_test.c - a manager, eight threads that ask, call, hold and let go, while
- * endpoints come and leave and the manager is closed and replaced under what they hold. What holds
- * on virtual time must hold here, and the thread sanitizer must have nothing to say.
- * `manager_threads_test SECONDS` goes on for so long. */
+ * endpoints come and leave and the manager is closed and replaced under what they hold; and what a
+ * thread gets that waits for a text. What holds on virtual time must hold here, and the thread
+ * sanitizer must have nothing to say. `manager_threads_test SECONDS` goes on for so long. */
 #include "support/alloc.h"
 
 #include <fairlead/fairlead.h>
@@ -35,6 +35,7 @@ struct bed {
     unsigned turn;
     atomic_bool stop;
     atomic_uint started, ended, calls, well;
+    int on_its_own[2]; /* what waiting functions said on the loop's thread */
 };
 
 static struct bed bed;
@@ -172,7 +173,7 @@ static void manager_closed(void *arg) {
 }
 
 static void open_manager(void) {
-    const struct fl_connmgr_options options = {.scheme = "hand"};
+    const struct fl_connmgr_options options = {.scheme = "hand", .gateway = "a"};
     assert_int_equal(fl_connmgr_new(bed.discovery, &options, &bed.mgr, NULL), 0);
 }
 
@@ -210,7 +211,6 @@ static void start(void) {
     assert_int_equal(pthread_rwlock_init(&bed.lock, &attr), 0);
     pthread_rwlockattr_destroy(&attr);
     open_manager();
-    on_loop(bed.runtime, start_churn, 1);
 }
 
 static void stop(void) {
@@ -230,6 +230,7 @@ static void test_C17_threads_ask_call_and_let_go_while_endpoints_change(void **s
     pthread_t threads[THREADS], renewing;
     unsigned calls[THREADS] = {0}, total = 0;
     start();
+    on_loop(bed.runtime, start_churn, 1);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, ask, &calls[i]), 0);
     assert_int_equal(pthread_create(&renewing, NULL, renew, NULL), 0);
@@ -248,10 +249,50 @@ static void test_C17_threads_ask_call_and_let_go_while_endpoints_change(void **s
     assert_true(total > 0 && atomic_load(&bed.well) > 0);
 }
 
+static void publish_all(struct fl_task *task) {
+    FL_UNUSED(task);
+    bed.turn = 0;
+    publish();
+    post(NULL);
+}
+
+static void wait_on_the_loop(struct fl_task *task) {
+    FL_UNUSED(task);
+    char text[64];
+    bed.on_its_own[0] = fl_connmgr_get_user_gateway(bed.mgr, "user", 0, text, sizeof(text), NULL);
+    bed.on_its_own[1] = fl_connmgr_get_self_target(bed.mgr, 0, text, sizeof(text), NULL);
+    post(NULL);
+}
+
+static void test_texts_are_waited_for(void **state) {
+    FL_UNUSED(state);
+    char first[64], again[64], small[8];
+    struct fl_error err;
+    assert_int_equal(setenv("HOSTNAME", "pod", 1), 0);
+    start();
+    on_loop(bed.runtime, publish_all, 1);
+    assert_int_equal(fl_connmgr_get_user_gateway(bed.mgr, "user", 5000, first, sizeof(first), &err),
+                     0);
+    assert_memory_equal(first, "127.0.0.1:", 10);
+    assert_int_equal(fl_connmgr_get_user_gateway(bed.mgr, "user", 5000, again, sizeof(again), &err),
+                     0);
+    assert_string_equal(first, again);
+    assert_int_equal(fl_connmgr_get_user_gateway(bed.mgr, "user", 5000, small, sizeof(small), &err),
+                     FL_EFULL);
+    /* The hand provider knows nothing of pods. */
+    assert_int_equal(fl_connmgr_get_self_target(bed.mgr, 5000, first, sizeof(first), &err),
+                     FL_EUSAGE);
+    on_loop(bed.runtime, wait_on_the_loop, 1);
+    assert_int_equal(bed.on_its_own[0], FL_EUSAGE);
+    assert_int_equal(bed.on_its_own[1], FL_EUSAGE);
+    stop();
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) seconds = (unsigned)strtoul(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_C17_threads_ask_call_and_let_go_while_endpoints_change),
+        cmocka_unit_test(test_texts_are_waited_for),
     };
     return fl_test_run(tests, FL_COUNT(tests));
 }
