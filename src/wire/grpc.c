@@ -1,7 +1,8 @@
 /* grpc.c - gRPC's framing, timeouts, message encoding and status mapping. Any thread.
  *
  * A message that lies within one chunk is handed out from it; only the pieces of one that does not
- * are collected, each byte once. */
+ * are collected. Memory follows the bytes, whatever length a prefix claims; only as much as an
+ * earlier message of the stream did fill is taken at once, so that its bytes are moved once. */
 #include "wire/grpc.h"
 
 #include <fairlead/call.h>
@@ -12,6 +13,7 @@
 void fl_grpc_reader_init(struct fl_grpc_reader *reader, size_t message_max) {
     fl_buf_init(&reader->partial, message_max + FL_GRPC_PREFIX);
     reader->message_max = message_max;
+    reader->proven = 0;
     reader->given = false;
 }
 
@@ -52,6 +54,13 @@ static int collect(struct fl_grpc_reader *reader, struct fl_str *bytes, size_t w
     return 0;
 }
 
+/* For a message of `whole` bytes, as far as it is proven that the peer sends that much. */
+static int expect(struct fl_grpc_reader *reader, size_t whole, struct fl_error *err) {
+    size_t size = FL_MIN(whole, reader->proven);
+    if (size <= reader->partial.cap) return 0;
+    return fl_buf_reserve(&reader->partial, size - reader->partial.len) ? 0 : fl_fail_nomem(err);
+}
+
 /* Goes on with a message that does not lie within one chunk. */
 static int next_collected(struct fl_grpc_reader *reader, struct fl_str *bytes,
                           struct fl_grpc_message *out, struct fl_error *err) {
@@ -60,8 +69,10 @@ static int next_collected(struct fl_grpc_reader *reader, struct fl_str *bytes,
     int rc = collect(reader, bytes, FL_GRPC_PREFIX, err);
     if (rc || partial->len < FL_GRPC_PREFIX) return rc;
     rc = read_prefix(reader, fl_buf_str(partial).p, &whole, err);
+    if (!rc) rc = expect(reader, whole, err);
     if (!rc) rc = collect(reader, bytes, whole, err);
     if (rc || partial->len < whole) return rc;
+    reader->proven = FL_MAX(reader->proven, whole);
     reader->given = true;
     return give(fl_buf_str(partial), out);
 }

@@ -10,7 +10,8 @@
 struct fl_grpc_reader {
     struct fl_buf partial;
     size_t message_max;
-    bool given; /* `partial` holds the message that was given last */
+    size_t proven; /* the most that one message made it hold */
+    bool given;    /* `partial` holds the message that was given last */
 };
 
 struct fl_grpc_message {

@@ -75,6 +75,45 @@ static void test_partial_message_is_known(void **state) {
     fl_grpc_reader_deinit(&reader);
 }
 
+/* Gives the reader n bytes of a message, in pieces. */
+static int feed_zeros(struct fl_grpc_reader *reader, size_t n) {
+    static const char zeros[16384];
+    struct fl_grpc_message message;
+    struct fl_error err;
+    int rc = 0;
+    for (size_t at = 0; at < n && rc == 0; at += sizeof(zeros)) {
+        struct fl_str bytes = fl_str_n(zeros, FL_MIN(sizeof(zeros), n - at));
+        rc = fl_grpc_reader_next(reader, &bytes, &message, &err);
+    }
+    return rc;
+}
+
+/* A prefix is a claim; what came before is evidence. */
+static void test_memory_follows_what_came(void **state) {
+    FL_UNUSED(state);
+    const size_t large = 1024 * 1024;
+    struct fl_grpc_reader reader;
+    struct fl_grpc_message message;
+    struct fl_error err;
+    fl_grpc_reader_init(&reader, 4 * large);
+    for (int round = 0; round < 2; round++) {
+        struct fl_str prefix = S("\0\0\x10\0\0");
+        assert_int_equal(fl_grpc_reader_next(&reader, &prefix, &message, &err), 0);
+        assert_int_equal(feed_zeros(&reader, 1000), 0);
+        assert_in_range(reader.partial.cap, round ? large : 1000, round ? large + 5 : 4096);
+        const char *at = reader.partial.data;
+        assert_int_equal(feed_zeros(&reader, large - 1000), 1);
+        if (round) assert_ptr_equal(reader.partial.data, at);
+        struct fl_str none = FL_STR_NONE;
+        assert_int_equal(fl_grpc_reader_next(&reader, &none, &message, &err), 0);
+        assert_int_equal(reader.partial.cap, 0); /* between messages nothing is held */
+    }
+    struct fl_str claim = S("\0\0\x40\0\0abc");
+    assert_int_equal(fl_grpc_reader_next(&reader, &claim, &message, &err), 0);
+    assert_in_range(reader.partial.cap, large, large + 5); /* no more than was proven */
+    fl_grpc_reader_deinit(&reader);
+}
+
 static void test_bad_messages(void **state) {
     FL_UNUSED(state);
     for (size_t piece = 1; piece <= 8; piece += 7) {
@@ -208,6 +247,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_in_any_chunking),
         cmocka_unit_test(test_partial_message_is_known),
+        cmocka_unit_test(test_memory_follows_what_came),
         cmocka_unit_test(test_bad_messages),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_timeouts),
