@@ -11,7 +11,7 @@
 #include "loop/resolver.h"
 #include "loop/signals.h"
 
-#define FL_LOOP_BUFFER     ((size_t)64 * 1024)
+#define FL_LOOP_BUFFER     ((size_t)256 * 1024)
 #define FL_LOOP_SPARES_MAX 8
 
 /* One real event loop. What is not marked belongs to the loop's thread. */
