@@ -112,6 +112,8 @@ struct fl_io_ops {
     void (*listener_close)(struct fl_listener *listener);
     void (*sock_attach)(struct fl_sock *sock, const struct fl_sock_events *events, void *arg);
     int (*sock_write)(struct fl_sock *sock, struct fl_str bytes);
+    /* NULL: sock_write of each. */
+    int (*sock_write_parts)(struct fl_sock *sock, const struct fl_str *parts, size_t count);
     size_t (*sock_queued)(const struct fl_sock *sock);
     void (*sock_pause)(struct fl_sock *sock, bool paused);
     void (*sock_close)(struct fl_sock *sock);
@@ -218,6 +220,15 @@ static inline void fl_sock_attach(struct fl_io *io, struct fl_sock *sock,
 FL_MUST static inline int fl_sock_write(struct fl_io *io, struct fl_sock *sock,
                                         struct fl_str bytes) {
     return io->ops->sock_write(sock, bytes);
+}
+/* The same with several runs of bytes. If they are many bytes, as many as the system takes go out
+ * before this returns, and only the rest is copied. */
+FL_MUST static inline int fl_sock_write_parts(struct fl_io *io, struct fl_sock *sock,
+                                              const struct fl_str *parts, size_t count) {
+    int rc = 0;
+    if (io->ops->sock_write_parts) return io->ops->sock_write_parts(sock, parts, count);
+    for (size_t i = 0; i < count && rc == 0; i++) rc = fl_sock_write(io, sock, parts[i]);
+    return rc;
 }
 static inline size_t fl_sock_queued(struct fl_io *io, const struct fl_sock *sock) {
     return io->ops->sock_queued(sock);

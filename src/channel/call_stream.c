@@ -54,16 +54,11 @@ void fl_call_on_room(struct fl_call *call, struct fl_attempt *attempt) {
 static bool write_straight(struct fl_call *call, const struct fl_frame *frame) {
     struct fl_attempt *attempt = call->committed;
     if (!attempt || !attempt->stream || unsent(call, attempt) > 0) return false;
-    size_t room = FL_HTTP_QUEUE_MAX - fl_http_stream_queued(attempt->stream);
-    struct fl_str prefix = fl_str_n(frame->prefix, FL_GRPC_PREFIX);
-    if (room < fl_frame_len(frame)) return false;
-    if (fl_http_stream_write(attempt->stream, prefix, false) != 0) return false;
-    int rc = frame->body.n ? fl_http_stream_write(attempt->stream, frame->body, false) : 0;
-    if (rc == FL_ENOMEM) { /* the half that is written cannot be taken back */
-        struct fl_error err;
-        fl_fail_nomem(&err);
-        fl_call_give_up(call, FL_STATUS_RESOURCE_EXHAUSTED, &err);
-    }
+    const struct fl_str parts[] = {fl_str_n(frame->prefix, FL_GRPC_PREFIX), frame->body};
+    if (FL_HTTP_QUEUE_MAX - fl_http_stream_queued(attempt->stream) < fl_frame_len(frame))
+        return false;
+    if (fl_http_stream_write_parts(attempt->stream, parts, FL_COUNT(parts), false) != 0)
+        return false;
     attempt->straight += fl_frame_len(frame);
     return true;
 }

@@ -117,7 +117,7 @@ static void report(struct fl_http_conn *conn) {
     if (conn->state == FL_HTTP_READY && !conn->server) note_room(conn);
 }
 
-static void pump(struct fl_http_conn *conn) {
+void fl_http_conn_pump(struct fl_http_conn *conn) {
     if (conn->proto && conn->sock && !conn->sock_ended && !conn->quiet) conn->proto->pump(conn);
 }
 
@@ -133,7 +133,7 @@ static void end_sock(struct fl_http_conn *conn) {
     if (conn->state != FL_HTTP_CLOSING || !conn->sock || conn->sock_ended) return;
     if (conn->say_goodbye && conn->proto && !conn->quiet) {
         if (conn->proto->goodbye) conn->proto->goodbye(conn);
-        pump(conn);
+        fl_http_conn_pump(conn);
     }
     conn->sock_ended = true;
     if (conn->quiet)
@@ -157,9 +157,9 @@ static void finalise(struct fl_http_conn *conn) {
 
 static void run_turn(struct fl_task *task) {
     struct fl_http_conn *conn = FL_CONTAINER(task, struct fl_http_conn, turn);
-    if (conn->state == FL_HTTP_CLOSING) pump(conn); /* what ended streams had queued */
+    if (conn->state == FL_HTTP_CLOSING) fl_http_conn_pump(conn); /* what ended streams had queued */
     report(conn);
-    pump(conn);
+    fl_http_conn_pump(conn);
     close_if_left(conn);
     end_sock(conn);
     watch_idle(conn);

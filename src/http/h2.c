@@ -187,6 +187,7 @@ int fl_h2_new(struct fl_http_conn *conn) {
     if (fl_io_timer_init(conn->io, &h2->drain_timer, drain_due) != 0) goto fail;
     if (fl_h2_ping_init(h2) != 0) goto fail;
     if (session_start(h2) != 0) goto fail;
+    conn->at_rest = true;
     return 0;
 fail:
     h2_free(conn);

@@ -36,14 +36,19 @@ struct fl_h2_window {
     uint32_t pause_ms;
 };
 
+struct fl_h2_batch;
+
 struct fl_h2 {
     struct fl_http_conn *conn;
     nghttp2_session *session;
-    bool goaway_in;      /* the peer's GOAWAY came */
-    bool ping_out;       /* a keepalive PING is not answered yet */
-    bool ask_out;        /* the owner's question is not answered yet */
-    bool violation;      /* nghttp2 has queued a GOAWAY with an error for the peer's fault */
-    int32_t goaway_last; /* the last stream that the peer processes */
+    struct fl_h2_batch *batch; /* of the pump that is running; see h2_send.c */
+    struct fl_str chunk;       /* body bytes that wait until nghttp2 is at rest; see h2_recv.c */
+    int32_t chunk_id;          /* their stream */
+    bool goaway_in;            /* the peer's GOAWAY came */
+    bool ping_out;             /* a keepalive PING is not answered yet */
+    bool ask_out;              /* the owner's question is not answered yet */
+    bool violation;            /* nghttp2 has queued a GOAWAY with an error for the peer's fault */
+    int32_t goaway_last;       /* the last stream that the peer processes */
     uint32_t violation_code;
     int invalid_lib_error;  /* nghttp2's own reason for refusing the last invalid frame */
     enum fl_h2_drain drain; /* server */

@@ -2,13 +2,15 @@
  *
  * Runs beneath nghttp2_session_mem_recv: owners' callbacks are called from here, ends are only
  * noted. A connection that an owner closed meanwhile stops the parse. Header lists are collected in
- * the connection's fields, for blocks never interleave. */
+ * the connection's fields, for blocks never interleave. Large pieces of bodies are given out while
+ * nghttp2 is paused: an owner who answers to a message can so have it sent from his own memory. */
 #include "http/h2.h"
 
 #include <string.h>
 
 /* Frames that the peer makes this side queue, beyond what nghttp2 itself bounds. */
 #define OUTBOUND_MAX ((size_t)10000)
+#define CHUNK_MIN    ((size_t)4096)
 
 static int stopped(const struct fl_h2 *h2) {
     return fl_http_conn_alive(h2->conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -175,6 +177,11 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct fl_http_stream *stream = fl_h2_stream(h2, id);
     fl_h2_budget_restore(h2);
     fl_h2_window_got(h2, n);
+    if (stream && n >= CHUNK_MIN) {
+        h2->chunk = fl_str_n(data, n);
+        h2->chunk_id = id;
+        return NGHTTP2_ERR_PAUSE;
+    }
     if (stream)
         fl_http_stream_got_data(stream, fl_str_n(data, n));
     else if (nghttp2_is_fatal(nghttp2_session_consume(session, id, n)))
@@ -222,9 +229,25 @@ void fl_h2_set_recv_callbacks(nghttp2_session_callbacks *callbacks) {
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
+/* True: nghttp2 had paused, and goes on. */
+static bool give_chunk(struct fl_h2 *h2) {
+    struct fl_str chunk = h2->chunk;
+    h2->chunk = FL_STR_NONE;
+    if (chunk.n == 0 || !fl_http_conn_alive(h2->conn)) return false;
+    struct fl_http_stream *stream = fl_h2_stream(h2, h2->chunk_id);
+    if (stream) fl_http_stream_got_data(stream, chunk);
+    return fl_http_conn_alive(h2->conn);
+}
+
 void fl_h2_feed(struct fl_http_conn *conn, struct fl_str bytes) {
     nghttp2_session *session = conn->h2->session;
-    ssize_t n = nghttp2_session_mem_recv(session, (const uint8_t *)bytes.p, bytes.n);
+    ssize_t n;
+    do {
+        conn->at_rest = false;
+        n = nghttp2_session_mem_recv(session, (const uint8_t *)bytes.p, bytes.n);
+        conn->at_rest = true;
+        bytes = fl_str_from(bytes, (size_t)FL_MAX(n, 0));
+    } while (give_chunk(conn->h2)); /* also without more bytes: the frame's end is due */
     if (!fl_http_conn_alive(conn)) return;
     if (n == NGHTTP2_ERR_NOMEM)
         fl_http_conn_fail_nomem(conn);

@@ -1,13 +1,19 @@
 /* h2_send.c - frames to the peer: heads, bodies, and the pump that moves them to the sock.
  *
  * Bodies are not copied into nghttp2: it asks read_body how much there is, makes the frame's head
- * and hands both to send_body, which writes from the stream's queue. The sock's bound is kept: at
- * FL_SOCK_QUEUE_HIGH the pump stops, and the sock's on_writable starts the next turn. */
+ * and hands both to send_body, which writes from the stream's queue, or from the memory of a caller
+ * who is writing right now. Large frames are gathered in a batch and handed to the sock together,
+ * which can send them from where they lie; no memory of a stream's goes while the pump runs. The
+ * sock's bound is kept: at FL_SOCK_QUEUE_HIGH the pump stops, and the sock's on_writable starts the
+ * next turn. */
 #include "http/h2.h"
 
 #include "base/alloc.h"
 
-#define NV_FEW 32 /* heads up to this many fields need no memory */
+#define NV_FEW       32 /* heads up to this many fields need no memory */
+#define FRAME_HEAD   9
+#define FRAME_LARGE  ((size_t)4096)
+#define BATCH_FRAMES 16 /* of the usual 16 KiB: FL_SOCK_QUEUE_HIGH */
 
 /* A head as nghttp2 wants it. */
 struct nv_list {
@@ -83,8 +89,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     struct fl_h2 *h2 = arg;
     struct fl_http_stream *stream = fl_h2_stream(h2, id);
     if (!stream) return NGHTTP2_ERR_DEFERRED; /* its RST_STREAM is on the way */
-    size_t n = FL_MIN(stream->out.len, length);
-    bool last = n == stream->out.len && stream->now.local_end;
+    size_t all = fl_http_stream_queued(stream), n = FL_MIN(all, length);
+    bool last = n == all && stream->now.local_end;
     if (n == 0 && !last) {
         stream->now.deferred = true;
         return NGHTTP2_ERR_DEFERRED;
@@ -99,8 +105,55 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     return (ssize_t)n;
 }
 
+/* Frames that go to the sock together: heads, and bodies where they lie. */
+struct fl_h2_batch {
+    uint8_t heads[BATCH_FRAMES][FRAME_HEAD];
+    struct fl_str parts[3 * BATCH_FRAMES]; /* of each: head, from the queue, from a caller */
+    size_t frames, count, bytes;
+};
+
+static void batch_add(struct fl_h2_batch *batch, struct fl_str part) {
+    if (part.n == 0) return;
+    batch->parts[batch->count++] = part;
+    batch->bytes += part.n;
+}
+
+static int batch_send(const struct fl_http_conn *conn) {
+    struct fl_h2_batch *batch = conn->h2->batch;
+    if (batch->count == 0) return 0;
+    int rc = fl_sock_write_parts(conn->io, conn->sock, batch->parts, batch->count);
+    batch->frames = batch->count = batch->bytes = 0;
+    return rc;
+}
+
 static bool sock_full(const struct fl_http_conn *conn) {
     return fl_sock_queued(conn->io, conn->sock) >= FL_SOCK_QUEUE_HIGH;
+}
+
+/* For one more frame; a batch that is all the sock may be left with goes first. */
+static bool has_room(const struct fl_http_conn *conn) {
+    const struct fl_h2_batch *batch = conn->h2->batch;
+    size_t queued = fl_sock_queued(conn->io, conn->sock);
+    if (queued + batch->bytes < FL_SOCK_QUEUE_HIGH && batch->frames < BATCH_FRAMES) return true;
+    return batch_send(conn) == 0 && !sock_full(conn);
+}
+
+/* A frame whose body is the next `length` bytes of the stream. */
+static int copy(const struct fl_http_stream *stream, const uint8_t *head, size_t length) {
+    const struct fl_http_conn *conn = stream->conn;
+    int rc = batch_send(conn);
+    if (rc == 0) rc = fl_sock_write(conn->io, conn->sock, fl_str_n(head, FRAME_HEAD));
+    if (rc != 0) return rc;
+    return fl_sock_write(conn->io, conn->sock, fl_str_n(fl_buf_str(&stream->out).p, length));
+}
+
+static void gather(const struct fl_http_stream *stream, const uint8_t *head, size_t length) {
+    struct fl_h2_batch *batch = stream->conn->h2->batch;
+    size_t queued = FL_MIN(stream->out.len, length);
+    memcpy(batch->heads[batch->frames], head, FRAME_HEAD);
+    batch_add(batch, fl_str_n(batch->heads[batch->frames++], FRAME_HEAD));
+    batch_add(batch, fl_str_n(fl_buf_str(&stream->out).p, queued));
+    batch_add(batch, fl_str_n(stream->now.lent.p, length - queued));
 }
 
 static int send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
@@ -110,9 +163,10 @@ static int send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8
     struct fl_http_conn *conn = h2->conn;
     struct fl_http_stream *stream = fl_h2_stream(h2, frame->hd.stream_id);
     if (!stream) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (sock_full(conn)) return NGHTTP2_ERR_WOULDBLOCK;
-    if (fl_sock_write(conn->io, conn->sock, fl_str_n(framehd, 9)) != 0 ||
-        fl_sock_write(conn->io, conn->sock, fl_str_n(fl_buf_str(&stream->out).p, length)) != 0)
+    if (!has_room(conn)) return NGHTTP2_ERR_WOULDBLOCK;
+    if (length >= FRAME_LARGE || stream->now.lent.n > 0)
+        gather(stream, framehd, length);
+    else if (copy(stream, framehd, length) != 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     fl_http_stream_sent(stream, length);
     return 0;
@@ -221,12 +275,28 @@ void fl_h2_set_send_callbacks(nghttp2_session_callbacks *callbacks) {
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_not_sent);
 }
 
-void fl_h2_pump(struct fl_http_conn *conn) {
-    struct fl_h2 *h2 = conn->h2;
+/* All that nghttp2 has to send, as far as the sock takes it; nghttp2's error. */
+static ssize_t send_all(struct fl_http_conn *conn) {
+    struct fl_h2_batch batch;
     const uint8_t *bytes;
     ssize_t n = 0;
-    while (!sock_full(conn) && (n = nghttp2_session_mem_send(h2->session, &bytes)) > 0)
-        if (fl_sock_write(conn->io, conn->sock, fl_str_n(bytes, (size_t)n)) != 0) return;
+    batch.frames = batch.count = batch.bytes = 0;
+    conn->h2->batch = &batch;
+    conn->at_rest = false;
+    while (!sock_full(conn) && (n = nghttp2_session_mem_send(conn->h2->session, &bytes)) > 0)
+        if (batch_send(conn) != 0 ||
+            fl_sock_write(conn->io, conn->sock, fl_str_n(bytes, (size_t)n)) != 0)
+            break;
+    int rc = batch_send(conn);
+    FL_UNUSED(rc); /* the sock's on_close says it */
+    conn->at_rest = true;
+    conn->h2->batch = NULL;
+    return n;
+}
+
+void fl_h2_pump(struct fl_http_conn *conn) {
+    struct fl_h2 *h2 = conn->h2;
+    ssize_t n = send_all(conn);
     if (n == NGHTTP2_ERR_NOMEM) fl_http_conn_fail_nomem(conn);
     if (h2->violation)
         fl_http_conn_failf(conn, FL_EPROTO, "peer broke HTTP/2: %s%s%s",

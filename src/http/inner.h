@@ -48,6 +48,7 @@ struct fl_http_conn {
     bool quiet;       /* nothing more is said to the peer */
     bool say_goodbye; /* before closing, GOAWAY */
     bool ready_noted, goaway_noted, answer_noted, had_room;
+    bool at_rest; /* HTTP/2: nghttp2 is not running, so that it may be asked to send */
     uint32_t goaway_code;
     size_t goaway_debug_n;
     char goaway_debug[FL_HTTP_DEBUG_MAX];
@@ -67,22 +68,23 @@ struct fl_http_conn {
 struct fl_http_stream_now {
     const struct fl_http_stream_events *events; /* NULL: nobody attached */
     void *arg;
-    int32_t id;        /* HTTP/2 */
-    uint32_t h2_code;  /* of the peer's RST_STREAM */
-    bool sent;         /* client: the head was handed to the sock */
-    bool head_out;     /* server: respond was called */
-    bool head_in;      /* client: the final response's head came */
-    bool local_end;    /* nothing more is queued after what is */
-    bool has_trailers; /* after the body */
-    bool remote_end;   /* the peer's side is complete */
-    bool ended;        /* only on_close is left */
-    bool reported;     /* on_close is being called */
-    bool forgotten;    /* HTTP/2: nghttp2 does not know it any more */
-    bool deferred;     /* HTTP/2: nghttp2 waits to be told that there is more */
-    bool was_reset;    /* HTTP/2: the peer sent RST_STREAM */
-    bool full;         /* the owner was refused */
-    size_t unconsumed; /* received body bytes that the owner still has */
-    size_t held;       /* of these, what is given back to the connection */
+    int32_t id;         /* HTTP/2 */
+    uint32_t h2_code;   /* of the peer's RST_STREAM */
+    bool sent;          /* client: the head was handed to the sock */
+    bool head_out;      /* server: respond was called */
+    bool head_in;       /* client: the final response's head came */
+    bool local_end;     /* nothing more is queued after what is */
+    bool has_trailers;  /* after the body */
+    bool remote_end;    /* the peer's side is complete */
+    bool ended;         /* only on_close is left */
+    bool reported;      /* on_close is being called */
+    bool forgotten;     /* HTTP/2: nghttp2 does not know it any more */
+    bool deferred;      /* HTTP/2: nghttp2 waits to be told that there is more */
+    bool was_reset;     /* HTTP/2: the peer sent RST_STREAM */
+    bool full;          /* the owner was refused */
+    struct fl_str lent; /* behind `out`: body bytes that are the caller's, while he writes them */
+    size_t unconsumed;  /* received body bytes that the owner still has */
+    size_t held;        /* of these, what is given back to the connection */
 };
 
 struct fl_http_stream {
@@ -126,6 +128,7 @@ static inline bool fl_http_conn_alive(const struct fl_http_conn *conn) {
     return conn->state < FL_HTTP_CLOSING;
 }
 void fl_http_conn_dirty(struct fl_http_conn *conn); /* a turn is wanted */
+void fl_http_conn_pump(struct fl_http_conn *conn);  /* sends what there is, as far as it goes */
 void fl_http_conn_ready(struct fl_http_conn *conn);
 /* Counts a bound that was reached. */
 void fl_http_conn_limited(struct fl_http_conn *conn, enum fl_http_limit limit);

@@ -8,11 +8,13 @@
 #include "http/inner.h"
 #include "http/memory.h"
 
-#define SPARE_MAX    64
-#define OUT_KEPT     ((size_t)16 * 1024) /* larger queues give their memory back */
-#define WRITABLE_LOW (FL_HTTP_QUEUE_MAX / 4)
-#define TRAILERS_MAX ((size_t)64 * 1024)
-#define CODE_CANCEL  8 /* RFC 9113 section 7 */
+#define SPARE_MAX           64
+#define OUT_KEPT            ((size_t)16 * 1024) /* larger queues give their memory back */
+#define WRITABLE_LOW        (FL_HTTP_QUEUE_MAX / 4)
+#define TRAILERS_MAX        ((size_t)64 * 1024)
+#define LENT_MIN            ((size_t)64 * 1024) /* smaller writes are copied and share a send */
+#define CODE_INTERNAL_ERROR 2                   /* RFC 9113 section 7 */
+#define CODE_CANCEL         8
 
 static void deadline_passed(struct fl_timer *timer) {
     struct fl_http_stream *stream = FL_CONTAINER(timer, struct fl_http_stream, deadline);
@@ -190,9 +192,10 @@ void fl_http_stream_got_end(struct fl_http_stream *stream) {
 /* --- to the peer --- */
 
 void fl_http_stream_sent(struct fl_http_stream *stream, size_t n) {
-    size_t before = stream->out.len;
-    fl_buf_consume(&stream->out, n);
-    bool low = stream->out.len < WRITABLE_LOW;
+    size_t before = fl_http_stream_queued(stream), copied = FL_MIN(n, stream->out.len);
+    fl_buf_consume(&stream->out, copied);
+    stream->now.lent = fl_str_from(stream->now.lent, n - copied);
+    bool low = before - n < WRITABLE_LOW;
     if (!low || (before < WRITABLE_LOW && !stream->now.full)) return;
     stream->now.full = false;
     if (stream->now.ended || stream->now.local_end) return;
@@ -235,10 +238,11 @@ static void note_full(struct fl_http_stream *stream) {
     stream->now.full = true;
 }
 
-/* All of the parts or none. */
-static int queue_parts(struct fl_http_stream *stream, const struct fl_str *parts, size_t count) {
+/* All of the parts or none; there must be room for `n` bytes. */
+static int queue_parts(struct fl_http_stream *stream, const struct fl_str *parts, size_t count,
+                       size_t n) {
     size_t before = stream->out.len;
-    int rc = 0;
+    int rc = n > FL_HTTP_QUEUE_MAX - before ? FL_EFULL : 0;
     for (size_t i = 0; i < count && !rc; i++) rc = fl_buf_append(&stream->out, parts[i]);
     if (rc) fl_buf_truncate(&stream->out, before);
     count_queue(stream);
@@ -246,21 +250,39 @@ static int queue_parts(struct fl_http_stream *stream, const struct fl_str *parts
     return rc;
 }
 
+/* Sends what the caller's memory holds and keeps a copy of the rest. */
+static void send_lent(struct fl_http_stream *stream) {
+    fl_http_conn_pump(stream->conn);
+    struct fl_str rest = stream->now.lent;
+    stream->now.lent = FL_STR_NONE;
+    if (fl_buf_append(&stream->out, rest) != 0) { /* what went out cannot be taken back */
+        struct fl_error why;
+        fl_fail_nomem(&why);
+        fl_http_stream_reset(stream, CODE_INTERNAL_ERROR, &why);
+    }
+    count_queue(stream);
+}
+
 int fl_http_stream_write_parts(struct fl_http_stream *stream, const struct fl_str *parts,
                                size_t count, bool end) {
     size_t n = 0;
     for (size_t i = 0; i < count; i++) n += parts[i].n;
     if (n > FL_HTTP_QUEUE_MAX) return FL_EUSAGE; /* no waiting makes room for it */
+    size_t before = stream->out.len;
+    size_t copied = count - (stream->conn->at_rest && count && parts[count - 1].n >= LENT_MIN);
     int rc = may_write(stream);
-    if (!rc) rc = queue_parts(stream, parts, count);
+    if (!rc) rc = queue_parts(stream, parts, copied, n);
     if (rc) return rc;
     stream->now.local_end = end;
+    if (copied < count) stream->now.lent = parts[copied];
     rc = stream->conn->proto->more(stream);
     if (rc) {
-        fl_buf_truncate(&stream->out, stream->out.len - n);
+        fl_buf_truncate(&stream->out, before);
+        stream->now.lent = FL_STR_NONE;
         stream->now.local_end = false;
         return rc;
     }
+    if (copied < count) send_lent(stream);
     fl_http_conn_dirty(stream->conn);
     return 0;
 }
@@ -286,7 +308,9 @@ int fl_http_stream_trailers(struct fl_http_stream *stream, struct fl_http_header
 
 bool fl_http_stream_has_left(const struct fl_http_stream *stream) { return stream->now.sent; }
 
-size_t fl_http_stream_queued(const struct fl_http_stream *stream) { return stream->out.len; }
+size_t fl_http_stream_queued(const struct fl_http_stream *stream) {
+    return stream->out.len + stream->now.lent.n;
+}
 
 void fl_http_stream_consume(struct fl_http_stream *stream, size_t n) {
     FL_ASSERT(n <= stream->now.unconsumed);

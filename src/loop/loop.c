@@ -50,6 +50,7 @@ static const struct fl_io_ops ops = {
     .listener_close = fl_tcp_listener_close,
     .sock_attach = fl_tcp_attach,
     .sock_write = fl_tcp_write,
+    .sock_write_parts = fl_tcp_write_parts,
     .sock_queued = fl_tcp_queued,
     .sock_pause = fl_tcp_pause,
     .sock_close = fl_tcp_close,

@@ -3,8 +3,9 @@
  * Reading: one recv into the loop's buffer each time the descriptor is readable; level-triggered,
  * so what is left comes in the next turn and no peer holds the loop. Writing: the owner's bytes
  * wait in `queue` until the end of the turn and go out in one send; what the system does not take
- * waits for UV_WRITABLE. With TLS `queue` holds plain bytes, which are encrypted only when they are
- * about to be sent (sock_tls.c), so that a turn's bytes share records.
+ * waits for UV_WRITABLE. Many bytes at once go out at once, from where they lie. With TLS `queue`
+ * holds plain bytes, which are encrypted only when they are about to be sent (sock_tls.c), so that
+ * a turn's bytes share records.
  *
  * Closing: queued bytes, then FIN, then what the peer had under way is read and dropped until its
  * FIN - a close with unread input would send RST, and the peer would lose what we had sent. All of
@@ -23,6 +24,7 @@
 
 #define FLUSH_MS  UINT64_C(1000)
 #define SPARE_MAX ((size_t)16 * 1024) /* more is given back to the system */
+#define LARGE_MIN ((size_t)64 * 1024) /* from here on a send of its own costs less than a copy */
 
 static const uint32_t moves[] = {
     [FL_SOCK_DIALLING] = FL_TO(FL_SOCK_HANDSHAKE) | FL_TO(FL_SOCK_PROXY) | FL_TO(FL_SOCK_OPEN) |
@@ -391,6 +393,42 @@ int fl_tcp_write(struct fl_sock *sock, struct fl_str bytes) {
     if (!sock->blocked) fl_tcp_want_service(sock);
     count_all(sock);
     return 0;
+}
+
+/* Only cleartext can go from where it lies, and only if nothing waits for the system. */
+static bool sends_at_once(const struct fl_sock *sock, const struct fl_str *parts, size_t count) {
+    size_t n = 0;
+    if (sock->state != FL_SOCK_OPEN || sock->tls || sock->blocked || sock->write_error)
+        return false;
+    for (size_t i = 0; i < count; i++) n += parts[i].n;
+    return n >= LARGE_MIN;
+}
+
+/* What waits for the end of the turn, and the parts behind it. Gives how much of the parts went
+ * out; a failure closes the sock. */
+static size_t send_parts(struct fl_sock *sock, const struct fl_str *parts, size_t count) {
+    struct fl_str first = fl_buf_str(&sock->queue);
+    ssize_t n = fl_socket_send_parts(sock->poll.fd, first, parts, count);
+    if (n == -EAGAIN) n = 0;
+    if (n < 0) {
+        fail_write(sock, (int)-n);
+        return 0;
+    }
+    size_t of_first = FL_MIN((size_t)n, first.n);
+    fl_buf_consume(&sock->queue, of_first);
+    return_memory(sock->loop, &sock->queue);
+    return (size_t)n - of_first;
+}
+
+int fl_tcp_write_parts(struct fl_sock *sock, const struct fl_str *parts, size_t count) {
+    size_t sent = sends_at_once(sock, parts, count) ? send_parts(sock, parts, count) : 0;
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        size_t n = FL_MIN(sent, parts[i].n);
+        sent -= n;
+        if (n < parts[i].n) rc = fl_tcp_write(sock, fl_str_from(parts[i], n));
+    }
+    return rc;
 }
 
 size_t fl_tcp_queued(const struct fl_sock *sock) {

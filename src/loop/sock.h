@@ -84,6 +84,7 @@ void fl_tcp_opened(struct fl_sock *sock, struct fl_str alpn);
 
 void fl_tcp_attach(struct fl_sock *sock, const struct fl_sock_events *events, void *arg);
 FL_MUST int fl_tcp_write(struct fl_sock *sock, struct fl_str bytes);
+FL_MUST int fl_tcp_write_parts(struct fl_sock *sock, const struct fl_str *parts, size_t count);
 size_t fl_tcp_queued(const struct fl_sock *sock);
 void fl_tcp_pause(struct fl_sock *sock, bool paused);
 void fl_tcp_close(struct fl_sock *sock);

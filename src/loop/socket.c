@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define PARTS_MAX 256
+
 void fl_socket_format(const struct fl_endpoint_address *at, char out[FL_SOCKET_TEXT_MAX]) {
     char text[FL_ADDRESS_TEXT_MAX];
     fl_address_format(&at->address, text);
@@ -148,10 +150,28 @@ int fl_socket_error(int fd) {
     return error;
 }
 
+static struct iovec to_iovec(struct fl_str bytes) {
+    return (struct iovec){(void *)(uintptr_t)bytes.p, bytes.n};
+}
+
 ssize_t fl_socket_send(int fd, struct fl_str bytes) {
     ssize_t n;
     do {
         n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+ssize_t fl_socket_send_parts(int fd, struct fl_str first, const struct fl_str *parts,
+                             size_t count) {
+    struct iovec list[PARTS_MAX];
+    struct msghdr message = {.msg_iov = list};
+    if (first.n > 0) list[message.msg_iovlen++] = to_iovec(first);
+    for (size_t i = 0; i < count && message.msg_iovlen < PARTS_MAX; i++)
+        list[message.msg_iovlen++] = to_iovec(parts[i]);
+    ssize_t n;
+    do {
+        n = sendmsg(fd, &message, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }

@@ -39,6 +39,8 @@ FL_MUST int fl_socket_accept(int fd, struct fl_endpoint_address *from);
 FL_MUST int fl_socket_error(int fd);
 /* Never raises SIGPIPE. Returns the bytes taken. */
 FL_MUST ssize_t fl_socket_send(int fd, struct fl_str bytes);
+/* `first`, then as many of the parts as go into one call. */
+ssize_t fl_socket_send_parts(int fd, struct fl_str first, const struct fl_str *parts, size_t count);
 /* Returns the bytes read, 0 at the peer's end. */
 FL_MUST ssize_t fl_socket_receive(int fd, void *out, size_t size);
 /* The same, and the bytes stay to be received. */

@@ -121,6 +121,99 @@ static void test_window_is_given_back_once(void **state) {
     bed_deinit(&b);
 }
 
+/* --- large writes --- */
+
+/* Of what the caller's memory holds, as much as the window lets through goes out at once. */
+static void test_large_write_goes_out_from_where_it_lies(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.server_options.window_bytes = 100000;
+    bed_connect(&b);
+    struct heard *h = bed_ask_open(&b, "POST", "/");
+    bed_write(h, FL_STR_NONE, false);
+    assert_int_equal(bed_write_whole(h, 3000000, true), 0);
+    assert_int_equal(fl_http_stream_queued(h->stream), 2900000);
+    bed_run(&b, 10000);
+    assert_pattern(bed_request(&b, 0), 3000000);
+    bed_respond(bed_request(&b, 0), 200, true);
+    bed_run_closed(&b, h);
+    assert_complete(h, 200);
+    bed_deinit(&b);
+}
+
+/* Gives what the exchange ended with when the n-th allocation of such a write fails. */
+static int write_without_memory(size_t n) {
+    struct bed b;
+    bed_open_h2(&b, &bed_plain);
+    b.server_options.window_bytes = 100000;
+    bed_connect(&b);
+    struct heard *h = bed_ask_open(&b, "POST", "/");
+    bed_run(&b, 100);
+    fl_test_alloc_fail_at(n);
+    int rc = bed_write_whole(h, 300000, true);
+    fl_test_alloc_fail_at(0);
+    assert_true(rc == 0 || rc == FL_ENOMEM);
+    if (h->stream) bed_reset(h, 8); /* if it goes on */
+    bed_run_closed(&b, h);
+    int code = h->why.code;
+    bed_deinit(&b);
+    return code;
+}
+
+/* What went out cannot be taken back. */
+static void test_large_write_without_memory_for_the_rest(void **state) {
+    FL_UNUSED(state);
+    size_t ended = 0;
+    for (size_t n = 1; n <= 8; n++) ended += write_without_memory(n) == FL_ENOMEM;
+    assert_true(ended > 0);
+}
+
+static void answer_data(struct heard *h) {
+    h->on_data = NULL;
+    bed_respond(h, 200, false);
+    assert_int_equal(bed_write_whole(h, 300000, true), 0);
+    assert_int_equal(fl_http_stream_queued(h->stream), 300000 - 65536);
+}
+
+/* In on_data too: nghttp2 rests while a large piece is given out. */
+static void test_large_write_from_within_on_data(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    b.client_options.window_bytes = 65536;
+    bed_connect(&b);
+    struct heard *h = bed_ask_open(&b, "POST", "/");
+    bed_run(&b, 100);
+    bed_request(&b, 0)->on_data = answer_data;
+    assert_int_equal(bed_write_whole(h, 100000, true), 0);
+    bed_run_closed(&b, h);
+    assert_complete(h, 200);
+    assert_pattern(h, 300000);
+    bed_deinit(&b);
+}
+
+static void abort_client(struct heard *h) {
+    const struct fl_error why = {FL_ECANCELLED, "enough"};
+    fl_http_conn_abort(h->bed->client.conn, &why);
+}
+
+static void test_abort_from_within_on_data(void **state) {
+    struct bed b;
+    FL_UNUSED(state);
+    bed_open_h2(&b, &bed_plain);
+    bed_connect(&b);
+    struct heard *h = bed_ask(&b, "GET", "/");
+    bed_run(&b, 100);
+    h->on_data = abort_client;
+    bed_respond(bed_request(&b, 0), 200, false);
+    assert_int_equal(bed_write_whole(bed_request(&b, 0), 300000, true), 0);
+    bed_run_closed(&b, h);
+    assert_closed(h, FL_ECANCELLED);
+    assert_true(h->body.len < 300000);
+    bed_deinit(&b);
+}
+
 /* The sock's queue is kept short, so that heads do not stand behind megabytes of bodies. */
 static void test_sock_queue_is_kept_short(void **state) {
     struct bed b;
@@ -306,6 +399,10 @@ int main(void) {
         cmocka_unit_test(test_abandoned_bodies_do_not_eat_the_window),
         cmocka_unit_test(test_consuming_in_on_close),
         cmocka_unit_test(test_window_is_given_back_once),
+        cmocka_unit_test(test_large_write_goes_out_from_where_it_lies),
+        cmocka_unit_test(test_large_write_without_memory_for_the_rest),
+        cmocka_unit_test(test_large_write_from_within_on_data),
+        cmocka_unit_test(test_abort_from_within_on_data),
         cmocka_unit_test(test_sock_queue_is_kept_short),
         cmocka_unit_test(test_frames_for_a_stream_that_is_gone),
         cmocka_unit_test(test_C8_goaway_while_a_request_waits_to_be_sent),

@@ -202,6 +202,29 @@ static void test_big_write_waits_for_the_reader(void **state) {
     pair_end(&p);
 }
 
+/* Much goes out before the call returns, behind what waited; only the rest is kept. */
+static void test_many_bytes_go_out_at_once(void **state) {
+    (void)state;
+    struct pair p;
+    static char bytes[BIG];
+    const struct fl_str parts[] = {fl_str_n(bytes + 100, 9), fl_str_n(bytes + 109, 0),
+                                   fl_str_n(bytes + 109, 1000000),
+                                   fl_str_n(bytes + 1000109, sizeof(bytes) - 1000109)};
+    for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (char)(i % 251);
+    pair_init(&p, "127.0.0.1");
+    fl_sock_pause(p.io, p.server.peer.sock, true);
+    fl_test_loop_settle(p.runtime);
+    assert_int_equal(fl_sock_write(p.io, p.client.sock, fl_str_n(bytes, 100)), 0);
+    assert_int_equal(fl_sock_write_parts(p.io, p.client.sock, parts, FL_COUNT(parts)), 0);
+    assert_in_range(fl_sock_queued(p.io, p.client.sock), 0, sizeof(bytes) - 1000);
+    memset(bytes, 0, sizeof(bytes));
+    fl_sock_pause(p.io, p.server.peer.sock, false);
+    fl_test_loop_until(p.runtime, got_big, &p.server.peer);
+    assert_numbers(&p.server.peer);
+    assert_int_equal(fl_sock_queued(p.io, p.client.sock), 0);
+    pair_end(&p);
+}
+
 static void test_queue_has_a_bound(void **state) {
     (void)state;
     struct pair p;
@@ -613,6 +636,7 @@ int main(void) {
         cmocka_unit_test(test_working_connection_allocates_nothing),
         cmocka_unit_test(test_peer_ends_first_and_is_still_answered),
         cmocka_unit_test(test_big_write_waits_for_the_reader),
+        cmocka_unit_test(test_many_bytes_go_out_at_once),
         cmocka_unit_test(test_queue_has_a_bound),
         cmocka_unit_test(test_close_sends_what_is_queued),
         cmocka_unit_test(test_close_gives_up_on_a_peer_that_reads_nothing),

@@ -43,6 +43,7 @@ static void on_data(void *arg, struct fl_http_stream *stream, struct fl_str byte
     int rc = fl_buf_append(&h->body, bytes);
     assert_true(rc == 0 || h->bed->tolerant);
     if (!h->hoard && !h->late) fl_http_stream_consume(stream, bytes.n);
+    if (h->on_data) h->on_data(h);
 }
 
 static void on_trailers(void *arg, struct fl_http_stream *stream, struct fl_http_headers trailers) {
@@ -406,6 +407,15 @@ void bed_fill(struct heard *h, size_t n, bool end) {
         pattern(piece, at, k);
         bed_write(h, fl_str_n(piece, k), end && at + k == n);
     }
+}
+
+int bed_write_whole(struct heard *h, size_t n, bool end) {
+    char *bytes = test_malloc(n);
+    pattern(bytes, 0, n);
+    int rc = fl_http_stream_write(h->stream, fl_str_n(bytes, n), end);
+    memset(bytes, 0, n);
+    test_free(bytes);
+    return rc;
 }
 
 void bed_respond(struct heard *h, int status, bool end) {

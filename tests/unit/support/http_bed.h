@@ -30,6 +30,7 @@ struct heard {
     uint32_t h2_code;
     void (*on_close)(struct heard *h); /* the test's own, after all this */
     void (*on_writable)(struct heard *h);
+    void (*on_data)(struct heard *h);
 };
 
 struct conn_end {
@@ -116,6 +117,8 @@ extern const struct fl_http_stream_events bed_events;
 
 void bed_write(struct heard *h, struct fl_str bytes, bool end);
 void bed_fill(struct heard *h, size_t n, bool end); /* n bytes of a pattern */
+/* The same in one write, from memory that is gone right after it; gives fl_http_stream_write's. */
+int bed_write_whole(struct heard *h, size_t n, bool end);
 void bed_respond(struct heard *h, int status, bool end);
 /* The whole response to the request r, which h asked. */
 void bed_answer(struct heard *r, int status, const struct heard *h);
