@@ -46,7 +46,7 @@ void fl_head_put_metadata(struct fl_head *head, const struct fl_call *call) {
 void fl_head_fill_grpc(struct fl_head *head, const struct fl_call *call, uint64_t now_ms) {
     head->request.method = FL_STR("POST");
     memcpy(head->list, call->channel->headers, sizeof(call->channel->headers));
-    head->request.headers.count = FL_CHANNEL_HEADERS;
+    head->request.headers.count = head->request.literals = FL_CHANNEL_HEADERS;
     if (call->compression != FL_COMPRESSION_IDENTITY)
         fl_head_put(head, FL_STR("grpc-encoding"), fl_compression_name(call->compression));
     put_timeout(head, call, now_ms);

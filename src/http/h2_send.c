@@ -59,11 +59,19 @@ static bool is_secret(struct fl_str name) {
     }
 }
 
+/* Literals need no copy while the frame waits to be sent. */
+static void nv_literals(struct nv_list *nv, struct fl_http_headers headers, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        nv->list[nv->count++] = nv_of(headers.list[i].name, headers.list[i].value,
+                                      NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+}
+
 /* Of a table that is shared with others' requests a secret could be guessed bit by bit, so that
  * neither side, nor anybody who forwards it, may put it there (RFC 7541 section 7.1.3). Of
- * `headers` the last `secrets`, and those that are secret by their name. */
-static void nv_headers(struct nv_list *nv, struct fl_http_headers headers, size_t secrets) {
-    for (size_t i = 0; i < headers.count; i++) {
+ * `headers` from `first` on the last `secrets`, and those that are secret by their name. */
+static void nv_headers(struct nv_list *nv, struct fl_http_headers headers, size_t first,
+                       size_t secrets) {
+    for (size_t i = first; i < headers.count; i++) {
         const struct fl_http_header *header = &headers.list[i];
         bool secret = i + secrets >= headers.count || is_secret(header->name);
         nv->list[nv->count++] = nv_of(header->name, header->value,
@@ -77,7 +85,7 @@ static int submit_trailers(struct fl_h2 *h2, struct fl_http_stream *stream) {
     struct fl_http_headers trailers = fl_fields_list(&stream->trailers);
     struct nv_list nv;
     if (nv_init(&nv, trailers.count) != 0) return NGHTTP2_ERR_NOMEM;
-    nv_headers(&nv, trailers, 0);
+    nv_headers(&nv, trailers, 0, 0);
     int rc = nghttp2_submit_trailer(h2->session, stream->now.id, nv.list, nv.count);
     nv_deinit(&nv);
     return rc;
@@ -193,7 +201,8 @@ int fl_h2_request(struct fl_http_stream *stream, const struct fl_http_request *h
     nv_pseudo(&nv, FL_STR(":scheme"), head->scheme);
     nv_pseudo(&nv, FL_STR(":authority"), head->authority);
     nv_pseudo(&nv, FL_STR(":path"), head->path);
-    nv_headers(&nv, head->headers, head->secrets);
+    nv_literals(&nv, head->headers, head->literals);
+    nv_headers(&nv, head->headers, head->literals, head->secrets);
     int32_t id = nghttp2_submit_request(h2->session, NULL, nv.list, nv.count,
                                         stream->now.local_end ? NULL : &body_provider, stream);
     nv_deinit(&nv);
@@ -212,7 +221,7 @@ int fl_h2_respond(struct fl_http_stream *stream, const struct fl_http_response *
                       (char)('0' + head->status % 10), '\0'};
     if (nv_init(&nv, 1 + head->headers.count) != 0) return FL_ENOMEM;
     nv_pseudo(&nv, FL_STR(":status"), fl_str_n(status, 3));
-    nv_headers(&nv, head->headers, 0);
+    nv_headers(&nv, head->headers, 0, 0);
     int rc = nghttp2_submit_response(h2->session, stream->now.id, nv.list, nv.count,
                                      stream->now.local_end ? NULL : &body_provider);
     nv_deinit(&nv);

@@ -19,7 +19,8 @@ struct fl_http_headers {
 struct fl_http_request {
     struct fl_str method, scheme, authority, path; /* path with its query */
     struct fl_http_headers headers;                /* without pseudo, host and connection headers */
-    size_t secrets; /* so many of the last headers are nobody's to remember (RFC 7541, 7.1.3) */
+    size_t literals; /* so many of the first headers are literals of the program */
+    size_t secrets;  /* so many of the last headers are nobody's to remember (RFC 7541, 7.1.3) */
 };
 
 struct fl_http_response {

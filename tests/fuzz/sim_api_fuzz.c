@@ -55,12 +55,11 @@ static void ask(struct bench *b, uint8_t how, struct fl_str url, struct fl_str b
         {FL_STR("content-type"), fl_str_of(types[how / 5 % 5])},
         {FL_STR("accept"), fl_str_of(accepts[how / 25 % 4])},
     };
-    const struct fl_http_request head = {fl_str_of(methods[how % 5]),
-                                         FL_STR("http"),
-                                         FL_STR("sim"),
-                                         url,
-                                         {headers, FL_COUNT(headers)},
-                                         0};
+    const struct fl_http_request head = {.method = fl_str_of(methods[how % 5]),
+                                         .scheme = FL_STR("http"),
+                                         .authority = FL_STR("sim"),
+                                         .path = url,
+                                         .headers = {headers, FL_COUNT(headers)}};
     if (!b->conn ||
         fl_http_conn_request(b->conn, &head, false, &stream_events, b, &b->stream, NULL))
         return;

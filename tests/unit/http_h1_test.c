@@ -270,8 +270,11 @@ static void test_abort_behind_a_reset(void **state) {
 static void test_head_with_a_line_break_is_not_sent(void **state) {
     struct bed b;
     struct fl_http_header header = {FL_STR("x-a"), FL_STR("b\r\nx-evil: c")};
-    struct fl_http_request head = {FL_STR("GET"), FL_STR("http"), FL_STR("h"),
-                                   FL_STR("/"),   {&header, 1},   0};
+    struct fl_http_request head = {.method = FL_STR("GET"),
+                                   .scheme = FL_STR("http"),
+                                   .authority = FL_STR("h"),
+                                   .path = FL_STR("/"),
+                                   .headers = {&header, 1}};
     struct fl_http_stream *none;
     FL_UNUSED(state);
     bed_echo_h1(&b, &bed_plain);

@@ -166,8 +166,11 @@ static void bench_dial(struct bench *b, enum fl_http_version version) {
 }
 
 static void bench_exchange(struct bench *b) {
-    const struct fl_http_request head = {FL_STR("GET"), FL_STR("https"), FL_STR("h"),
-                                         FL_STR("/"),   {NULL, 0},       0};
+    const struct fl_http_request head = {.method = FL_STR("GET"),
+                                         .scheme = FL_STR("https"),
+                                         .authority = FL_STR("h"),
+                                         .path = FL_STR("/"),
+                                         .headers = {NULL, 0}};
     struct fl_http_stream *stream;
     fl_test_loop_until_true(b->runtime, &b->client.ready);
     assert_int_equal(

@@ -106,8 +106,11 @@ static struct answer *begin(struct bench *b, const char *method, const char *pat
     if (type) headers[n++] = (struct fl_http_header){FL_STR("content-type"), fl_str_of(type)};
     if (b->token)
         headers[n++] = (struct fl_http_header){FL_STR("authorization"), fl_str_of(b->token)};
-    struct fl_http_request head = {fl_str_of(method), FL_STR("http"), FL_STR("sim"),
-                                   fl_str_of(path),   {headers, n},   0};
+    struct fl_http_request head = {.method = fl_str_of(method),
+                                   .scheme = FL_STR("http"),
+                                   .authority = FL_STR("sim"),
+                                   .path = fl_str_of(path),
+                                   .headers = {headers, n}};
     assert_true(b->asked < ASKED);
     struct answer *a = &b->answers[b->asked++];
     a->bench = b;

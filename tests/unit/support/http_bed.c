@@ -361,8 +361,11 @@ static int ask(struct bed *b, const char *method, const char *path, bool end, st
 }
 
 struct heard *bed_ask_with(struct bed *b, struct fl_http_headers headers) {
-    struct fl_http_request head = {FL_STR("GET"), FL_STR("http"), FL_STR("h"),
-                                   FL_STR("/"),   headers,        0};
+    struct fl_http_request head = {.method = FL_STR("GET"),
+                                   .scheme = FL_STR("http"),
+                                   .authority = FL_STR("h"),
+                                   .path = FL_STR("/"),
+                                   .headers = headers};
     struct heard *h = bed_heard(b);
     assert_int_equal(
         fl_http_conn_request(b->client.conn, &head, true, &bed_events, h, &h->stream, NULL), 0);
