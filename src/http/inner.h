@@ -98,7 +98,7 @@ struct fl_http_stream {
     struct fl_http_stream_now now;
 };
 
-/* One protocol. None of these calls an owner back but feed, eof and pump. */
+/* One protocol. None of these calls an owner back but feed and eof. */
 struct fl_http_proto {
     void (*feed)(struct fl_http_conn *conn, struct fl_str bytes);
     void (*eof)(struct fl_http_conn *conn);
