@@ -1,25 +1,31 @@
 /* fields.c - see fields.h. */
 #include "http/fields.h"
 
+#include "base/error.h"
+
 #define FIELD_OVERHEAD 32 /* RFC 9113 section 6.5.2 */
 #define FIELDS_FIRST   16
+#define BYTES_FIRST    256
 #define BYTES_KEPT     4096 /* a buffer that one list made larger is given back */
 
 void fl_fields_init(struct fl_fields *f, struct fl_http_memory *memory, size_t size_max) {
     *f = (struct fl_fields){.memory = memory, .size_max = size_max};
-    fl_buf_init(&f->bytes, size_max);
 }
 
 void fl_fields_deinit(struct fl_fields *f) {
-    fl_buf_deinit(&f->bytes);
+    fl_http_free(f->memory, f->bytes);
     fl_http_free(f->memory, f->list);
+    f->bytes = NULL;
     f->list = NULL;
 }
 
 void fl_fields_clear(struct fl_fields *f) {
-    fl_buf_consume(&f->bytes, f->bytes.len);
-    if (f->bytes.cap > BYTES_KEPT) fl_buf_release(&f->bytes);
-    f->count = f->size = f->hosts = 0;
+    if (f->bytes_cap > BYTES_KEPT) {
+        fl_http_free(f->memory, f->bytes);
+        f->bytes = NULL;
+        f->bytes_cap = 0;
+    }
+    f->bytes_len = f->count = f->size = f->hosts = 0;
 }
 
 static int take_size(struct fl_fields *f, size_t n) {
@@ -45,10 +51,22 @@ int fl_fields_begin(struct fl_fields *f) {
     return 0;
 }
 
+/* What is appended was counted: `size_max` bounds it. */
+int fl_fields_reserve(struct fl_fields *f, size_t n) {
+    size_t cap = FL_MAX(f->bytes_cap, BYTES_FIRST);
+    if (f->bytes_cap - f->bytes_len >= n) return 0;
+    while (cap - f->bytes_len < n) cap *= 2;
+    char *bytes = fl_http_realloc(f->memory, f->bytes, cap);
+    if (!bytes) return FL_ENOMEM;
+    f->bytes = bytes;
+    f->bytes_cap = cap;
+    return 0;
+}
+
 static char *append(struct fl_fields *f, size_t n) {
-    char *to = fl_buf_reserve(&f->bytes, n);
-    if (to) fl_buf_commit(&f->bytes, n);
-    return to;
+    if (fl_fields_reserve(f, n) != 0) return NULL;
+    f->bytes_len += n;
+    return f->bytes + f->bytes_len - n;
 }
 
 int fl_fields_name(struct fl_fields *f, struct fl_str piece) {
@@ -98,7 +116,7 @@ int fl_fields_copy(struct fl_fields *f, struct fl_http_headers headers) {
 
 /* Lengths become views. */
 static void place(struct fl_fields *f) {
-    const char *at = f->bytes.len ? fl_buf_str(&f->bytes).p : "";
+    const char *at = f->bytes_len ? f->bytes : "";
     for (size_t i = 0; i < f->count; i++) {
         struct fl_http_header *h = &f->list[i];
         h->name.p = at;

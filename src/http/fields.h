@@ -7,14 +7,14 @@
 #ifndef FL_HTTP_FIELDS_H
 #define FL_HTTP_FIELDS_H
 
-#include "base/buf.h"
 #include "http/memory.h"
 #include "http/message.h"
 
 struct fl_fields {
-    struct fl_http_memory *memory; /* of the list */
-    struct fl_buf bytes;           /* name, value, name, value, … */
-    struct fl_http_header *list;   /* lengths only, until finished */
+    struct fl_http_memory *memory; /* of the bytes and the list */
+    char *bytes;                   /* name, value, name, value, … */
+    size_t bytes_len, bytes_cap;
+    struct fl_http_header *list; /* lengths only, until finished */
     size_t count, cap;
     size_t size, size_max;
     size_t hosts; /* `host` headers that finishing found */
@@ -23,6 +23,8 @@ struct fl_fields {
 void fl_fields_init(struct fl_fields *f, struct fl_http_memory *memory, size_t size_max);
 void fl_fields_deinit(struct fl_fields *f);
 void fl_fields_clear(struct fl_fields *f);
+/* Room for `n` more bytes of names and values in one place. FL_ENOMEM. */
+FL_MUST int fl_fields_reserve(struct fl_fields *f, size_t n);
 
 /* A whole header, lower-case name. All: FL_ETOO_LARGE, FL_ENOMEM. */
 FL_MUST int fl_fields_add(struct fl_fields *f, struct fl_str name, struct fl_str value);

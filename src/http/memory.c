@@ -1,8 +1,8 @@
 /* memory.c - see memory.h. Each block has its size in front: nghttp2 gives blocks back without it.
  *
- * Pages are given out from their beginning on. A small block that comes back waits in a list of its
- * size for the next one, which is how streams come and go; a large one is a table that a session
- * has for life, so that nobody would take it again. */
+ * Pages are given out from their beginning on. A block that comes back waits for the next one that
+ * wants it: a small one in a list of its size, which is how streams come and go; the few large
+ * ones, tables and long header lists, in one from which the first that is large enough is taken. */
 #include "http/memory.h"
 
 #include <stdalign.h>
@@ -24,7 +24,7 @@ struct spare {
 
 struct fl_http_memory {
     alignas(max_align_t) char *unused;           /* from here on */
-    struct spare *spares[SMALL_MAX / GRAIN + 1]; /* by size */
+    struct spare *spares[SMALL_MAX / GRAIN + 1]; /* by size; [0]: the large ones */
 };
 
 struct fl_http_memory *fl_http_memory_new(void) {
@@ -51,10 +51,15 @@ static size_t rounded(size_t whole) {
 
 /* --- pages: NULL if there is no place --- */
 
+static struct spare **spares_of(struct fl_http_memory *memory, size_t whole) {
+    return &memory->spares[whole > SMALL_MAX ? 0 : whole / GRAIN];
+}
+
 static struct header *take_spare(struct fl_http_memory *memory, size_t whole) {
-    if (whole > SMALL_MAX || !memory->spares[whole / GRAIN]) return NULL;
-    struct spare *spare = memory->spares[whole / GRAIN];
-    memory->spares[whole / GRAIN] = spare->next;
+    struct spare **at = spares_of(memory, whole), *spare;
+    while (*at && (*at)->header.size < whole) at = &(*at)->next;
+    if (!(spare = *at)) return NULL;
+    *at = spare->next;
     return &spare->header;
 }
 
@@ -68,10 +73,9 @@ static struct header *take_unused(struct fl_http_memory *memory, size_t whole) {
 }
 
 static void give(struct fl_http_memory *memory, struct header *block) {
-    struct spare *spare = (struct spare *)block;
-    if (block->size > SMALL_MAX) return;
-    spare->next = memory->spares[block->size / GRAIN];
-    memory->spares[block->size / GRAIN] = spare;
+    struct spare *spare = (struct spare *)block, **list = spares_of(memory, block->size);
+    spare->next = *list;
+    *list = spare;
 }
 
 /* --- the common heap --- */

@@ -77,7 +77,7 @@ static void pool_dirty(struct fl_http_pool *pool) { fl_io_defer(pool->io, &pool-
 /* Heads hold credentials. */
 static void exchange_free(struct fl_http_exchange *x) {
     fl_io_timer_deinit(x->pool->io, &x->deadline);
-    if (x->head.bytes.data) explicit_bzero(x->head.bytes.data, x->head.bytes.cap);
+    if (x->head.bytes) explicit_bzero(x->head.bytes, x->head.bytes_cap);
     fl_fields_deinit(&x->head);
     fl_http_free(NULL, x);
 }
@@ -439,7 +439,7 @@ static bool make_room(struct fl_http_exchange *x, const struct fl_http_request *
                head->authority.n + head->path.n;
     for (size_t i = 0; i < head->headers.count; i++)
         n += head->headers.list[i].name.n + head->headers.list[i].value.n;
-    return n > HEAD_MAX || fl_buf_reserve(&x->head.bytes, n);
+    return n > HEAD_MAX || fl_fields_reserve(&x->head, n) == 0;
 }
 
 static int copy_head(struct fl_http_exchange *x, const struct fl_http_request *head) {

@@ -48,6 +48,25 @@ static void test_a_block_given_back_is_taken_again(void **state) {
     fl_http_memory_free(memory);
 }
 
+/* Of the large ones any that is large enough. */
+static void test_a_large_block_given_back_is_taken_again(void **state) {
+    FL_UNUSED(state);
+    struct fl_http_memory *memory = new_or_skip();
+    void *large = fl_http_calloc(memory, 1, 8000), *larger = fl_http_calloc(memory, 1, 16000);
+    size_t held = fl_area_bytes(FL_AREA_PAGES);
+    for (int i = 0; i < 100; i++) {
+        fl_http_free(memory, larger);
+        fl_http_free(memory, large);
+        assert_ptr_equal(fl_http_realloc(memory, NULL, 9000), larger);
+        unsigned char *again = fl_http_calloc(memory, 1, 2000);
+        assert_ptr_equal(again, large);
+        assert_all(again, 0, 2000);
+        memset(again, 'x', 2000);
+    }
+    assert_int_equal(fl_area_bytes(FL_AREA_PAGES), held);
+    fl_http_memory_free(memory);
+}
+
 static void test_a_block_grows_and_keeps_its_bytes(void **state) {
     FL_UNUSED(state);
     struct fl_http_memory *memory = new_or_skip();
@@ -132,6 +151,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_are_aligned_and_apart),
         cmocka_unit_test(test_a_block_given_back_is_taken_again),
+        cmocka_unit_test(test_a_large_block_given_back_is_taken_again),
         cmocka_unit_test(test_a_block_grows_and_keeps_its_bytes),
         cmocka_unit_test(test_what_finds_no_place_comes_from_the_heap),
         cmocka_unit_test(test_without_pages_all_comes_from_the_heap),
