@@ -4,6 +4,7 @@
  * certificate that was replaced before its key is left for the next look. */
 #include "channel/credentials.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -51,6 +52,17 @@ static int read_files(struct fl_channel_credentials *c, struct fl_buf pem[PARTS]
     return rc;
 }
 
+/* TLS says which part it cannot use, not what file that came from. */
+static int fail_files(const struct fl_channel_credentials *c, const struct fl_error *why,
+                      struct fl_error *err) {
+    char files[160] = "";
+    size_t n = 0;
+    for (int i = 0; i < PARTS && n < sizeof(files); i++)
+        if (c->files[i])
+            n += (size_t)snprintf(files + n, sizeof(files) - n, "%s%s", n ? ", " : "", c->files[i]);
+    return fl_fail(err, why->code, "%s%s%s", files, n ? ": " : "", why->detail);
+}
+
 /* Takes `pem`, also on failure. */
 static int use(struct fl_channel_credentials *c, struct fl_buf pem[PARTS], struct fl_error *err) {
     static const char *const h2[] = {"h2", NULL}, *const any[] = {"h2", "http/1.1", NULL};
@@ -62,10 +74,10 @@ static int use(struct fl_channel_credentials *c, struct fl_buf pem[PARTS], struc
         .alpn = c->any_version ? any : h2,
     };
     struct fl_tls *tls;
-    int rc = fl_io_tls_new(c->io, &config, &tls, err);
-    if (rc != 0) {
+    struct fl_error why;
+    if (fl_io_tls_new(c->io, &config, &tls, &why) != 0) {
         wipe(pem);
-        return rc;
+        return fail_files(c, &why, err);
     }
     fl_tls_unref(c->io, c->tls);
     c->tls = tls;

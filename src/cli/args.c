@@ -155,7 +155,7 @@ int fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_error *
         i += used;
     }
     if (args->words.count < args->words_min)
-        return fl_fail(err, FL_EUSAGE, "an argument is missing");
+        return fl_fail(err, FL_EUSAGE, "%s is missing", args->words_named[args->words.count]);
     return FL_OK;
 }
 

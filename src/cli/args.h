@@ -38,8 +38,9 @@ struct fl_option {
 struct fl_args {
     const struct fl_option *options;
     size_t option_count;
-    size_t words_min, words_max; /* positional arguments */
-    struct fl_words words;       /* filled in */
+    size_t words_min, words_max;    /* positional arguments */
+    const char *const *words_named; /* the first `words_min` of them, as in the help */
+    struct fl_words words;          /* filled in */
     /* What every command has, filled in. */
     bool help;              /* -h or --help was given: nothing else was checked */
     unsigned verbose;       /* -v, -vv */

@@ -412,8 +412,12 @@ static int run(const struct fl_command *self, int argc, char **argv) {
         {"context", 0, FL_OPTION_TEXT, &wish.client.context, "NAME",
          "context of that configuration"},
     };
-    struct fl_args args = {
-        .options = options, .option_count = FL_COUNT(options), .words_min = 2, .words_max = 2};
+    static const char *const words[] = {"TARGET", "SERVICE/METHOD"};
+    struct fl_args args = {.options = options,
+                           .option_count = FL_COUNT(options),
+                           .words_min = 2,
+                           .words_max = 2,
+                           .words_named = words};
     struct fl_error err = {0};
     int exit_code;
     if (!fl_command_parse(self, &args, argc, argv, &exit_code)) return exit_code;

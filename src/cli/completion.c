@@ -196,7 +196,8 @@ static int run(const struct fl_command *self, int argc, char **argv) {
         const char *name;
         void (*print)(void);
     } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
-    struct fl_args args = {.words_min = 1, .words_max = 1};
+    static const char *const words[] = {"SHELL"};
+    struct fl_args args = {.words_min = 1, .words_max = 1, .words_named = words};
     struct fl_error err = {0};
     int exit_code;
     if (!fl_command_parse(self, &args, argc, argv, &exit_code)) return exit_code;

@@ -376,8 +376,12 @@ static int run(const struct fl_command *self, int argc, char **argv) {
          "configuration for --diff (default: $KUBECONFIG, in-cluster, ~/.kube/config)"},
         {"context", 0, FL_OPTION_TEXT, &client.context, "NAME", "context of that configuration"},
     };
-    struct fl_args args = {
-        .options = options, .option_count = FL_COUNT(options), .words_min = 1, .words_max = 1};
+    static const char *const words[] = {"ADDR"};
+    struct fl_args args = {.options = options,
+                           .option_count = FL_COUNT(options),
+                           .words_min = 1,
+                           .words_max = 1,
+                           .words_named = words};
     struct fl_error err = {0};
     int exit_code;
     if (!fl_command_parse(self, &args, argc, argv, &exit_code)) return exit_code;

@@ -236,7 +236,10 @@ static int load_home(struct fl_io *io, const char *context, struct fl_kube_confi
     const char *home = fl_io_env(io, "HOME");
     char path[1024];
     struct fl_error why;
-    snprintf(path, sizeof(path), "%.900s/.kube/config", home ? home : "");
+    if (!home || !*home)
+        return fl_fail(err, FL_ECONFIG,
+                       "no kubeconfig (HOME is not set): set KUBECONFIG or give --kubeconfig");
+    snprintf(path, sizeof(path), "%.900s/.kube/config", home);
     int rc = load_files(io, path, false, context, out, &why);
     if (rc == FL_OK) return FL_OK;
     if (rc != FL_ESYS) return fl_error_copy(err, &why);

@@ -66,7 +66,7 @@ class Wrong(Case):
         self.usage("get", "a", "b", word='"b"')
         self.usage("get", "-A", "a", word="name one service")
         self.usage("watch", word="name one service")
-        self.usage("call", "host:1", word="missing")
+        self.usage("call", "host:1", word="SERVICE/METHOD is missing")
 
     def test_formats(self):
         self.usage("get", "echo", "-o", "xml", word="xml")

@@ -147,7 +147,9 @@ static int run_planted(const struct options *o) {
 
 /* --- options --- */
 
-static int usage(void) {
+static int usage(const char *name, const char *value) {
+    fprintf(stderr, "fairlead-worlds: what is \"%s%s%s\"?\n", name, value ? " " : "",
+            value ? value : "");
     fputs("usage: fairlead-worlds [--runs N] [--from N] [--jobs N] [--replay EACH] [--go-on]\n"
           "                       [--kind whole|discovery] [--no-shrink]\n"
           "       fairlead-worlds --seed N [--keep PARTS] [--kind K] [--trace] [--raw]\n"
@@ -155,6 +157,9 @@ static int usage(void) {
           "       fairlead-worlds --swarm CLIENTS\n"
           "       fairlead-worlds --soak [--hours N | --minutes N] [--rate EVENTS]\n",
           stderr);
+    fputs("bugs to plant:", stderr);
+    for (int i = 0; i < PLANTS; i++) fprintf(stderr, " %s", plants[i].name);
+    fputs("\n", stderr);
     return 2;
 }
 
@@ -223,7 +228,8 @@ int main(int argc, char **argv) {
     const struct fl_log_options quiet = {.level = FL_LOG_OFF};
     for (int i = 1; i < argc; i++) {
         if (flag(&o, argv[i])) continue;
-        if (!setting(&o, argv[i], i + 1 < argc ? argv[i + 1] : NULL)) return usage();
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!setting(&o, argv[i], value)) return usage(argv[i], value);
         i++;
     }
     heap_watch();

@@ -128,6 +128,7 @@ static void test_what_is_wrong_is_named(void **state) {
     expect_refused(&b, &all, "private key");
     put(ca, "no PEM");
     expect_refused(&b, &(struct fl_channel_tls){.ca_file = ca}, "authorities");
+    expect_refused(&b, &(struct fl_channel_tls){.ca_file = ca}, ca);
     stop(&b);
 }
 

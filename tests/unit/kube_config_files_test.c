@@ -182,6 +182,9 @@ static void test_the_home_folder_comes_last(void **state) {
     struct config_bed f;
     FL_UNUSED(state);
     setup(&f);
+    assert_int_equal(load(&f, NULL, NULL), FL_ECONFIG);
+    assert_non_null(strstr(f.err.detail, "HOME is not set"));
+    fl_kube_config_deinit(&f.config);
     env(&f, "HOME", "/home/me");
     assert_int_equal(load(&f, NULL, NULL), FL_ECONFIG);
     assert_non_null(strstr(f.err.detail, "/home/me/.kube/config"));
