@@ -92,7 +92,7 @@ static inline void *block_at(const struct fl_block *block, uint32_t offset) {
 
 /* The bits of an item of flags that tell the rest of a random identity are its highest. */
 static inline unsigned block_uid_shift(const struct fl_block *block) {
-    return block->flag_bits - BLOCK_UID_BITS;
+    return block->wide_flags ? BLOCK_FLAG_BITS : BLOCK_PUBLIC_FLAG_BITS;
 }
 static inline unsigned block_flags(const struct fl_block *block, size_t i) {
     unsigned item = fl_bits_get(block_at(block, block->flags_at), block->flag_bits, i);
