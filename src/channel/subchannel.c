@@ -261,8 +261,9 @@ void fl_subchannel_leave(struct fl_subchannel *sub) {
     move(sub, FL_CHANNEL_SHUTDOWN);
 }
 
+/* A connection may have room before it has said that it is ready. */
 static bool has_room(const struct fl_transport *transport) {
-    return fl_http_conn_room(transport->conn) > 0;
+    return transport->ready && fl_http_conn_room(transport->conn) > 0;
 }
 
 /* A connection that `fits`, the oldest first, so that those not needed go idle; NULL: none. */

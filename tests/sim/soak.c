@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/area.h"
 #include "discovery/set.h"
 #include "registry/discovery.h"
 #include "sim/apiserver.h"
@@ -276,6 +277,17 @@ static void run_minutes(struct soak *s, uint64_t minutes, uint64_t done, time_t 
     }
 }
 
+static void print_areas(void) {
+    static const char *const names[FL_AREAS] = {
+#define FL_X(name, label) label,
+        FL_AREA_MAP(FL_X)
+#undef FL_X
+    };
+    for (int i = 0; i < FL_AREAS; i++)
+        printf("%s%s %zu", i ? ", " : "  ", names[i], fl_area_bytes((enum fl_area)i));
+    puts("");
+}
+
 static bool measure(struct soak *s, const char *when, size_t *bytes) {
     bool known = become_quiet(s, bytes);
     if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
@@ -283,6 +295,7 @@ static bool measure(struct soak *s, const char *when, size_t *bytes) {
            " requests%s\n",
            when, *bytes, s->events, s->faults, s->sets, fl_apiserver_requests(s->server),
            known ? "" : "; NOT EVERYBODY KNOWS THE TRUTH");
+    print_areas();
     fflush(stdout);
     return known;
 }

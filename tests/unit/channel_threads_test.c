@@ -20,6 +20,7 @@ struct bed {
     struct fl_task task;
     sem_t done;
     atomic_uint ended, well, refused;
+    uint32_t streams_max; /* of the server; 0: its default */
 };
 
 static struct bed bed;
@@ -31,7 +32,8 @@ static void post(void *arg) {
 
 static void start_echo(struct fl_task *task) {
     FL_UNUSED(task);
-    struct fl_echo_options options = {.host = FL_STR("127.0.0.1")};
+    struct fl_echo_options options = {.host = FL_STR("127.0.0.1"),
+                                      .limits.streams_max = bed.streams_max};
     if (fl_echo_new(bed.server_runtime->io, &options, &bed.echo, NULL) != 0) bed.echo = NULL;
     post(NULL);
 }
@@ -122,6 +124,23 @@ static void test_calls_from_many_threads(void **state) {
     stop();
 }
 
+/* Further connections are opened all the time, and each takes calls when it is ready, not before:
+ * in one turn the sockets of several have something to say. */
+static void test_C13_calls_over_further_connections(void **state) {
+    FL_UNUSED(state);
+    static atomic_uint ended[THREADS][CALLS];
+    for (int round = 0; round < 10; round++) {
+        bed.streams_max = 3;
+        start(0);
+        bed.streams_max = 0;
+        call_from_threads(ended);
+        while (atomic_load(&bed.ended) < THREADS * CALLS) sched_yield();
+        close_and_wait();
+        assert_int_equal(atomic_load(&bed.well), THREADS * CALLS);
+        stop();
+    }
+}
+
 /* The inbox is bounded: what does not fit is refused at the start, all else ends. */
 static void test_inbox_is_bounded(void **state) {
     FL_UNUSED(state);
@@ -205,6 +224,7 @@ static void test_states_are_watched_from_many_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_from_many_threads),
+        cmocka_unit_test(test_C13_calls_over_further_connections),
         cmocka_unit_test(test_inbox_is_bounded),
         cmocka_unit_test(test_close_with_calls_open),
         cmocka_unit_test(test_states_are_watched_from_many_threads),
