@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "sim/net.h"
 
+#define IN_KEPT           ((size_t)4096) /* a larger buffer gives its memory back once it is empty */
 #define CLOSE_PATIENCE_US ((uint64_t)1000 * 1000) /* io.h: gives up after one second */
 #define RETRANSMIT_US_MAX ((uint64_t)200 * 1000)
 #define OUTSIDE           0xdd /* what borrowed bytes read as once the callback is over */
@@ -233,6 +234,7 @@ static void deliver_data(struct fl_sock *sock) {
     size_t n = FL_MIN(bytes.n, sock->in.len); /* less if the callback cut the connection */
     if (n) memset(sock->in.data + sock->in.start, OUTSIDE, n);
     fl_buf_consume(&sock->in, n);
+    if (sock->in.len == 0 && sock->in.cap > IN_KEPT) fl_buf_release(&sock->in);
     open_window(sock);
 }
 

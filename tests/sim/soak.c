@@ -310,6 +310,10 @@ int soak_run(const struct soak_options *options) {
     s->fault_ms = FL_MIN(first * 60000 / (2 * FAULTS), (uint64_t)FAULT_MS_MAX);
     start(s);
     go_on(s);
+    printf("%" PRIu64 " virtual minutes at %" PRIu64 " events/s, measured after %" PRIu64
+           " and at the end\n",
+           options->minutes, options->rate, first);
+    fflush(stdout);
     run_minutes(s, first, 0, started);
     bool good = measure(s, "after the first part", &before);
     go_on(s);
