@@ -24,6 +24,8 @@
 
 #define FLUSH_MS  UINT64_C(1000)
 #define SPARE_MAX ((size_t)16 * 1024) /* more is given back to the system */
+#define SEALED_MAX                                                                                 \
+    ((size_t)64 * 1024) /* of TLS at a time: what a pause leaves of it is kept, tls_session.c */
 #define LARGE_MIN ((size_t)64 * 1024) /* from here on a send of its own costs less than a copy */
 
 static const uint32_t moves[] = {
@@ -212,7 +214,8 @@ static void receive(struct fl_sock *sock) {
         fl_tunnel_receive(sock);
         return;
     }
-    ssize_t n = fl_socket_receive(sock->poll.fd, input, FL_LOOP_BUFFER);
+    ssize_t n = fl_socket_receive(sock->poll.fd, input,
+                                  sock->tls || sock->outer ? SEALED_MAX : FL_LOOP_BUFFER);
     if (n == -EAGAIN) return;
     if (sock->state == FL_SOCK_FLUSHING || sock->state == FL_SOCK_LINGERING) {
         discard(sock, n);
