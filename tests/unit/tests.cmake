@@ -190,6 +190,10 @@ fl_unit_test(manager_self ROOMS manager sim
 fl_unit_test(manager_threads ROOMS manager server loop SOURCES unit/support/hand_provider.c
   LIBRARIES Threads::Threads)
 
+fl_unit_test(peers_account ROOMS channel
+  SOURCES unit/support/sets.c peers/driver/load_account.c)
+target_include_directories(peers_account_test PRIVATE .)
+
 fl_unit_test(sim_apiserver ROOMS sim SOURCES unit/support/api_bench.c)
 fl_unit_test(sim_cluster ROOMS sim)
 fl_unit_test(sim_faults ROOMS sim SOURCES unit/support/api_bench.c)
