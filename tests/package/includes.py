@@ -37,6 +37,7 @@ SYSTEM = {
     "netinet/": ["loop"],
     "arpa/": ["loop"],
     "unistd.h": ["loop", "cli"],
+    "sys/mman.h": ["base", "loop"],
     "nghttp2/": ["http"],
     "llhttp.h": ["http"],
     "yaml.h": ["wire", "cli"],
